@@ -1,0 +1,3 @@
+//! Beside the path: configuration, reload, admin, metrics, drain.
+
+pub mod config;

@@ -1,0 +1,103 @@
+//! What a configuration says, checked and loaded: the input of everything that runs.
+//!
+//! Each room owns its part; this is the whole. Nothing here reads files: `control::config` does.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::accept::ListenerSettings;
+use crate::http::HttpRouteSettings;
+use crate::relay::TcpRouteSettings;
+use crate::tenant::TenantSettings;
+
+/// A whole configuration. References between its parts are indices, checked when it was built.
+pub struct Settings {
+    /// Worker threads; `None`: one per core of the affinity mask.
+    pub workers: Option<usize>,
+    /// Listeners, at least one.
+    pub listeners: Vec<ListenerSettings>,
+    /// Tenants, at least one; at most one of them is the default.
+    pub tenants: Vec<TenantSettings>,
+    /// Routes in the order of the file.
+    pub routes: Vec<RouteSettings>,
+    /// The admin listener (loopback only); `None`: none.
+    pub admin: Option<SocketAddr>,
+    /// Log format and level.
+    pub log: LogSettings,
+    /// Bounds that an operator may set.
+    pub limits: LimitSettings,
+    /// How long each wait may take.
+    pub timeouts: TimeoutSettings,
+    /// What is legal but worth saying at start, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// One route: what happens to the traffic of one tenant on some listeners.
+pub struct RouteSettings {
+    /// Its name in logs and metrics; unique.
+    pub name: String,
+    /// Index into `Settings::tenants`.
+    pub tenant: usize,
+    /// Indices into `Settings::listeners`.
+    pub listeners: Vec<usize>,
+    /// What to do.
+    pub target: RouteTarget,
+}
+
+/// Layer 4 or layer 7.
+pub enum RouteTarget {
+    /// `protocol = "tcp"`.
+    Tcp(TcpRouteSettings),
+    /// `protocol = "http"`.
+    Http(HttpRouteSettings),
+}
+
+/// Log format and level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Text for people or JSON lines for machines.
+    pub format: LogFormat,
+    /// A `tracing` filter directive: `info`, `debug`, `sealgate=debug`.
+    pub level: String,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Readable text.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Bounds that an operator may set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// Open downstream connections over all workers; more are closed at accept.
+    pub max_connections: usize,
+    /// Bytes of one HTTP request head.
+    pub max_head_bytes: usize,
+    /// Header fields in one HTTP request head.
+    pub max_head_fields: usize,
+    /// Idle keep-alive connections to one upstream, per worker and tenant.
+    pub max_idle_upstream: usize,
+}
+
+/// How long each wait may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeoutSettings {
+    /// From accept to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// One connection attempt to one upstream address, its TLS handshake included.
+    pub connect: Duration,
+    /// A connection in which no byte moves either way.
+    pub idle: Duration,
+    /// From the first byte of a request head to its end.
+    pub head: Duration,
+    /// Keep-alive: between two requests of one client connection.
+    pub keep_alive: Duration,
+    /// From the end of the forwarded request head to the response head of the upstream.
+    pub response: Duration,
+    /// Drain: from SIGTERM to the end of the process.
+    pub drain: Duration,
+}
