@@ -1,1 +1,38 @@
-//! Stub.
+//! The sealed message: AWS Encryption SDK message format, version 2, with key commitment (`ENVELOPE.md`).
+//!
+//! ```text
+//! seal:  data key --wrap--> recipients ┐
+//!        context ----------------------┴-> header -> frame 1 .. frame R -> final frame
+//! open:  bytes -> header -> recipient --unwrap--> data key -> commitment -> header tag -> frames -> final frame (-> footer)
+//! ```
+//!
+//! Everything here is sans-I/O: bytes in, bytes out. The crate reads no file, no clock and no socket. The one thing it takes from the
+//! system is randomness for message ids, data keys and wrapping nonces: a caller who could choose those could repeat them, and a
+//! repeated message id is a repeated GCM nonce.
+//!
+//! What it does not do: keep keys (that is `sealgate-keys`), choose recipients, write suite `0x0578`, or rewrite a header. A header is
+//! written once: a second header tag under one message id gives the authentication key away.
+
+pub mod limits;
+
+mod context;
+mod data_key;
+mod frame;
+mod header;
+mod open;
+mod recipient;
+mod refusal;
+mod seal;
+mod signature;
+pub mod sizes;
+mod suite;
+
+pub use context::{Context, ContextError, ContextFault};
+pub use data_key::{DATA_KEY_LEN_BYTES, DataKey, RandomUnavailable};
+pub use header::{Header, HeaderLimits, ParsedHeader};
+pub use open::{Opener, WholeMessage};
+pub use recipient::raw_aes::{RawAesKey, UnwrapError, WrapError};
+pub use recipient::{PAD_PROVIDER_ID, Recipient, RecipientError, RecipientField, RecipientRef};
+pub use refusal::{Refusal, RefusalReason};
+pub use seal::{SealError, SealSettings, Sealer};
+pub use suite::Suite;

@@ -1,0 +1,406 @@
+//! Opening: a header and its data key first, then frames of any chunking in, verified plaintext out.
+
+use aws_lc_rs::aead::{Aad, LessSafeKey};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use zeroize::Zeroize;
+
+use crate::data_key::DataKey;
+use crate::frame::{
+    self, FINAL_HEAD_LEN_BYTES, FINAL_MARK, FINAL_OVERHEAD_BYTES, FrameAad, FrameKind,
+};
+use crate::frame::{REGULAR_HEAD_LEN_BYTES, REGULAR_OVERHEAD_BYTES};
+use crate::header::{self, CONTEXT_AT, Header, TAG_LEN_BYTES};
+use crate::limits::SIGNATURE_LEN_BYTES_MOST;
+use crate::refusal::{Refusal, RefusalReason};
+use crate::signature::{self, FooterVerifier};
+use crate::suite::{Derivation, MESSAGE_ID_LEN_BYTES, Suite};
+
+/// Opens one message, suite `0x0478` or `0x0578`.
+///
+/// Plaintext is released frame by frame, each after its own tag has verified. That the plaintext is *all* of the object is known only when
+/// [`Opener::finish`] returns [`WholeMessage`]. Under suite `0x0578` a frame's tag says that a holder of the data key wrote it; that the
+/// signer wrote it is vouched for by [`Opener::finish`] alone, so who relies on the signature must not act on plaintext before.
+///
+/// It buffers at most one frame, of ciphertext. It has no `Debug`; the library wipes the message key on drop.
+pub struct Opener {
+    key: LessSafeKey,
+    message_id: [u8; MESSAGE_ID_LEN_BYTES],
+    frame_len: usize,
+    footer: Option<FooterVerifier>,
+    state: State,
+    next_frame: u32,
+    plaintext_len_bytes: u64,
+    /// Offset in the message of the frame or footer that comes next; its first bytes may be in `held`.
+    offset: u64,
+    held: Vec<u8>,
+}
+
+/// Evidence that a message was opened to its end: every frame in order, the final one included, the signature where the suite has one,
+/// and nothing after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct WholeMessage {
+    plaintext_len_bytes: u64,
+}
+
+impl WholeMessage {
+    /// How much plaintext was released in all.
+    #[must_use]
+    pub fn plaintext_len_bytes(&self) -> u64 {
+        self.plaintext_len_bytes
+    }
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    ExpectFrame,
+    ExpectFooter,
+    ExpectEnd,
+    Refused(Refusal),
+}
+
+/// What the next bytes of a message are, as far as they are known.
+enum Unit {
+    NeedMore { total_len: usize },
+    Frame(Frame),
+    Footer { total_len: usize },
+}
+
+struct Frame {
+    kind: FrameKind,
+    number: u32,
+    head_len: usize,
+    plaintext_len: usize,
+}
+
+impl Frame {
+    fn total_len(&self) -> usize {
+        self.head_len + self.plaintext_len + TAG_LEN_BYTES
+    }
+}
+
+impl Unit {
+    fn total_len(&self) -> usize {
+        match self {
+            Self::NeedMore { total_len } | Self::Footer { total_len } => *total_len,
+            Self::Frame(frame) => frame.total_len(),
+        }
+    }
+}
+
+impl Opener {
+    /// Checks the key commitment in constant time, then the header tag, and only then believes the header.
+    ///
+    /// # Errors
+    /// [`RefusalReason::CommitmentMismatch`]: another data key. [`RefusalReason::HeaderTagMismatch`]: a changed header. For suite `0x0578` also
+    /// the refusals of the signer's public key.
+    pub fn begin(header: &Header, data_key: &DataKey) -> Result<Self, Refusal> {
+        let derivation = Derivation::new(header.suite(), data_key, header.message_id());
+        // A failure of the library itself ends in the same refusal: without a commitment nothing may be opened.
+        let commitment_mismatch =
+            Refusal::at(header.commitment_at(), RefusalReason::CommitmentMismatch);
+        let commitment = derivation.commitment().map_err(|_| commitment_mismatch)?;
+        verify_slices_are_equal(&commitment, header.commitment())
+            .map_err(|_| commitment_mismatch)?;
+
+        let key = derivation.message_key().map_err(|_| commitment_mismatch)?;
+        if !header::verify_tag(&key, header) {
+            return Err(Refusal::at(0, RefusalReason::HeaderTagMismatch));
+        }
+        let footer = match header.suite() {
+            Suite::CommittedSigned => {
+                let mut footer = FooterVerifier::new(header.context())
+                    .map_err(|reason| Refusal::at(CONTEXT_AT, reason))?;
+                footer.update(header.as_bytes());
+                Some(footer)
+            }
+            Suite::Committed if signature::has_public_key(header.context()) => {
+                return Err(Refusal::at(CONTEXT_AT, RefusalReason::SignerKeyUnexpected));
+            }
+            Suite::Committed => None,
+        };
+        Ok(Self {
+            key,
+            message_id: *header.message_id(),
+            frame_len: header.frame_len_bytes() as usize,
+            footer,
+            state: State::ExpectFrame,
+            next_frame: 1,
+            plaintext_len_bytes: 0,
+            offset: header.as_bytes().len() as u64,
+            held: Vec::new(),
+        })
+    }
+
+    /// Takes bytes that follow the header and appends to `out` the plaintext of every frame that they complete and that verifies.
+    ///
+    /// A chunk may have any length. Where `ciphertext` holds whole frames and nothing is held back, they are opened from there straight into
+    /// `out`. Cost: no allocation besides `out`'s growth and, once per message, the held frame.
+    ///
+    /// # Errors
+    /// A [`Refusal`]. `out` then ends with the frames that verified before; the area of the bad frame is wiped. Every later call gives the
+    /// same refusal.
+    pub fn write(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        if let State::Refused(refusal) = self.state {
+            return Err(refusal);
+        }
+        self.advance(ciphertext, out)
+            .inspect_err(|refusal| self.state = State::Refused(*refusal))
+    }
+
+    /// Whether the message's end has been reached and verified. More bytes are then refused.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        matches!(self.state, State::ExpectEnd)
+    }
+
+    /// Most bytes that the next [`Opener::write`] of `ciphertext_len` bytes appends.
+    #[must_use]
+    pub fn output_len_most(&self, ciphertext_len: usize) -> usize {
+        (self.held.len() + ciphertext_len).saturating_sub(REGULAR_OVERHEAD_BYTES)
+    }
+
+    /// Says that no more bytes follow.
+    ///
+    /// # Errors
+    /// [`RefusalReason::FinalFrameMissing`] or [`RefusalReason::FooterMissing`] when the message was cut short; the earlier refusal if there
+    /// was one.
+    pub fn finish(self) -> Result<WholeMessage, Refusal> {
+        let cut_at = self.offset + self.held.len() as u64;
+        match self.state {
+            State::ExpectEnd => Ok(WholeMessage {
+                plaintext_len_bytes: self.plaintext_len_bytes,
+            }),
+            State::ExpectFrame => Err(Refusal {
+                offset: cut_at,
+                reason: RefusalReason::FinalFrameMissing,
+            }),
+            State::ExpectFooter => Err(Refusal {
+                offset: cut_at,
+                reason: RefusalReason::FooterMissing,
+            }),
+            State::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    fn advance(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let whole_frames =
+            (self.held.len() + ciphertext.len()) / (self.frame_len + REGULAR_OVERHEAD_BYTES);
+        out.reserve(whole_frames * self.frame_len);
+        let mut rest = ciphertext;
+        while !rest.is_empty() {
+            if self.held.is_empty() {
+                let unit = self.inspect(rest)?;
+                let (bytes, after) = match rest.split_at_checked(unit.total_len()) {
+                    Some(whole) => whole,
+                    None => return self.hold(rest, &unit),
+                };
+                self.consume(&unit, bytes, out)?;
+                rest = after;
+            } else {
+                rest = self.complete_held(rest, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Feeds the held unit from `rest`, as far as its length is known; consumes it once it is whole. Gives what is left.
+    fn complete_held<'a>(
+        &mut self,
+        rest: &'a [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<&'a [u8], Refusal> {
+        let unit = self.inspect(&self.held)?;
+        let missing = unit.total_len() - self.held.len();
+        let (bytes, rest) = rest.split_at(missing.min(rest.len()));
+        self.held.extend_from_slice(bytes);
+        let unit = self.inspect(&self.held)?;
+        if self.held.len() == unit.total_len() {
+            let mut held = std::mem::take(&mut self.held);
+            let consumed = self.consume(&unit, &held, out);
+            held.clear();
+            self.held = held;
+            consumed?;
+        }
+        Ok(rest)
+    }
+
+    fn hold(&mut self, bytes: &[u8], unit: &Unit) -> Result<(), Refusal> {
+        debug_assert!(bytes.len() < unit.total_len());
+        if self.held.capacity() == 0 {
+            self.held
+                .reserve_exact(self.frame_len + FINAL_OVERHEAD_BYTES);
+        }
+        self.held.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Reads as much of the next unit's head as `bytes` hold, and refuses what can be refused without its tag.
+    fn inspect(&self, bytes: &[u8]) -> Result<Unit, Refusal> {
+        match self.state {
+            State::ExpectFrame => self.inspect_frame(bytes),
+            State::ExpectFooter => self.inspect_footer(bytes),
+            State::ExpectEnd => Err(self.refusal(0, RefusalReason::BytesAfterEnd)),
+            State::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    fn inspect_frame(&self, bytes: &[u8]) -> Result<Unit, Refusal> {
+        let Some(mark) = bytes.first_chunk::<4>() else {
+            return Ok(Unit::NeedMore { total_len: 4 });
+        };
+        let (kind, number_at, head_len) = if *mark == FINAL_MARK {
+            (FrameKind::Final, 4, FINAL_HEAD_LEN_BYTES)
+        } else {
+            (FrameKind::Regular, 0, REGULAR_HEAD_LEN_BYTES)
+        };
+        let expected = self.next_frame;
+        let number = match be_u32(bytes, number_at) {
+            Some(found) if found != expected => {
+                return Err(self.refusal(
+                    number_at,
+                    RefusalReason::FrameOutOfOrder { expected, found },
+                ));
+            }
+            Some(number) => number,
+            None => {
+                return Ok(Unit::NeedMore {
+                    total_len: head_len,
+                });
+            }
+        };
+        if bytes.len() < head_len {
+            return Ok(Unit::NeedMore {
+                total_len: head_len,
+            });
+        }
+        let iv = frame::iv(number);
+        if !bytes[number_at + 4..].starts_with(&iv) {
+            return Err(self.refusal(number_at + 4, RefusalReason::FrameNonce { frame: number }));
+        }
+        let plaintext_len = match kind {
+            FrameKind::Regular => self.frame_len,
+            FrameKind::Final => self.final_len(bytes)?,
+        };
+        Ok(Unit::Frame(Frame {
+            kind,
+            number,
+            head_len,
+            plaintext_len,
+        }))
+    }
+
+    fn final_len(&self, bytes: &[u8]) -> Result<usize, Refusal> {
+        let len_at = FINAL_HEAD_LEN_BYTES - 4;
+        let len_bytes = be_u32(bytes, len_at).expect("the caller has seen the whole head");
+        if len_bytes as usize > self.frame_len {
+            let most = u32::try_from(self.frame_len).expect("it came from a u32");
+            return Err(self.refusal(len_at, RefusalReason::FinalFrameTooLong { len_bytes, most }));
+        }
+        Ok(len_bytes as usize)
+    }
+
+    fn inspect_footer(&self, bytes: &[u8]) -> Result<Unit, Refusal> {
+        let Some(len) = bytes.first_chunk::<2>() else {
+            return Ok(Unit::NeedMore { total_len: 2 });
+        };
+        let len_bytes = u16::from_be_bytes(*len);
+        if len_bytes == 0 || len_bytes > SIGNATURE_LEN_BYTES_MOST {
+            return Err(self.refusal(
+                0,
+                RefusalReason::SignatureLen {
+                    len_bytes,
+                    most: SIGNATURE_LEN_BYTES_MOST,
+                },
+            ));
+        }
+        Ok(Unit::Footer {
+            total_len: 2 + usize::from(len_bytes),
+        })
+    }
+
+    /// Takes a unit that is whole in `bytes`. One of unknown length never is: it always needs more than there is.
+    fn consume(&mut self, unit: &Unit, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        match unit {
+            Unit::NeedMore { .. } => Ok(()),
+            Unit::Frame(frame) => self.open_frame(frame, bytes, out),
+            Unit::Footer { .. } => self.verify_footer(bytes),
+        }
+    }
+
+    fn open_frame(
+        &mut self,
+        frame: &Frame,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let (ciphertext, tag) = bytes[frame.head_len..].split_at(frame.plaintext_len);
+        let aad = FrameAad::new(
+            &self.message_id,
+            frame.kind,
+            frame.number,
+            frame.plaintext_len,
+        );
+        let start = out.len();
+        out.resize(start + frame.plaintext_len, 0);
+        let opened = self.key.open_separate_gather(
+            frame::nonce(frame.number),
+            Aad::from(aad),
+            ciphertext,
+            tag,
+            &mut out[start..],
+        );
+        if opened.is_err() {
+            out[start..].zeroize();
+            out.truncate(start);
+            return Err(self.refusal(
+                0,
+                RefusalReason::FrameTagMismatch {
+                    frame: frame.number,
+                },
+            ));
+        }
+        if let Some(footer) = &mut self.footer {
+            footer.update(bytes);
+        }
+        self.offset += bytes.len() as u64;
+        self.plaintext_len_bytes += frame.plaintext_len as u64;
+        match frame.kind {
+            // A regular frame's number is below the final mark, so this does not overflow.
+            FrameKind::Regular => self.next_frame += 1,
+            FrameKind::Final => {
+                self.state = if self.footer.is_some() {
+                    State::ExpectFooter
+                } else {
+                    State::ExpectEnd
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_footer(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let verified = self
+            .footer
+            .as_ref()
+            .is_some_and(|footer| footer.verify(&bytes[2..]));
+        if !verified {
+            return Err(self.refusal(0, RefusalReason::SignatureMismatch));
+        }
+        self.offset += bytes.len() as u64;
+        self.state = State::ExpectEnd;
+        Ok(())
+    }
+
+    /// A refusal at a place in the unit that comes next.
+    fn refusal(&self, within_unit: usize, reason: RefusalReason) -> Refusal {
+        Refusal {
+            offset: self.offset + within_unit as u64,
+            reason,
+        }
+    }
+}
+
+fn be_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}

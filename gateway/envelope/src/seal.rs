@@ -1,0 +1,340 @@
+//! Sealing: plaintext of any chunking in, header and frames out.
+
+use aws_lc_rs::aead::{Aad, LessSafeKey};
+use aws_lc_rs::rand;
+use thiserror::Error;
+use zeroize::Zeroize;
+
+use crate::context::Context;
+use crate::data_key::{DataKey, RandomUnavailable};
+use crate::frame::{
+    self, FINAL_MARK, FINAL_OVERHEAD_BYTES, FrameAad, FrameKind, REGULAR_OVERHEAD_BYTES,
+};
+use crate::header::{self, TAG_LEN_BYTES};
+use crate::limits::{
+    FRAME_LEN_BYTES_DEFAULT, FRAME_LEN_BYTES_MOST, FRAMES_MOST, HEADER_LEN_BYTES_MOST,
+    RECIPIENTS_MOST,
+};
+use crate::recipient::Recipient;
+use crate::recipient::pad::{PAD_LEN_BYTES_LEAST, pad};
+use crate::suite::{Derivation, MESSAGE_ID_LEN_BYTES, Suite};
+
+/// Keys of the context that the AWS Encryption SDK keeps for itself.
+const RESERVED_KEY_PREFIX: &str = "aws-crypto-";
+
+/// How a message is laid out. A route's setting; every message of the route has the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealSettings {
+    /// Plaintext bytes in each regular frame: 1 to 4 MiB, 64 KiB by default. What a reader must buffer before it may release a byte.
+    pub frame_len_bytes: u32,
+    /// The header's length on the wire, tag included, which a pad recipient fills; `None` for no pad. With it a plaintext's size follows
+    /// from the message's size.
+    pub header_len_bytes: Option<u32>,
+}
+
+impl Default for SealSettings {
+    fn default() -> Self {
+        Self {
+            frame_len_bytes: FRAME_LEN_BYTES_DEFAULT,
+            header_len_bytes: None,
+        }
+    }
+}
+
+/// A message that could not be sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SealError {
+    /// No recipient: nobody could open the message. The caller's fault.
+    #[error("no recipients")]
+    NoRecipients,
+    /// More recipients than readers accept, the pad included. The caller's fault.
+    #[error("{count} recipients, at most {most}")]
+    TooManyRecipients {
+        /// How many there would be.
+        count: usize,
+        /// The limit.
+        most: u16,
+    },
+    /// A key of the context begins with `aws-crypto-`. The caller's fault.
+    #[error("a context key begins with `aws-crypto-`, which the format reserves")]
+    ReservedContextKey,
+    /// A frame length of zero or above the limit. The configuration's fault.
+    #[error("frame length {frame_len_bytes}, expected 1 to {most}")]
+    FrameLen {
+        /// The frame length that was asked for.
+        frame_len_bytes: u32,
+        /// The limit.
+        most: u32,
+    },
+    /// Context and recipients do not fit the route's fixed header length. The configuration's fault, or a path that is too long.
+    #[error("the header needs {needed_bytes} bytes, the route fixes {fixed_bytes}")]
+    HeaderDoesNotFit {
+        /// The shortest fixed length that would do.
+        needed_bytes: usize,
+        /// The length that was asked for.
+        fixed_bytes: usize,
+    },
+    /// The header would be longer than readers accept.
+    #[error("header of {len_bytes} bytes, at most {most}")]
+    HeaderTooLong {
+        /// How long it would be.
+        len_bytes: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// The plaintext needs more frames than the format can number.
+    #[error("more than {most} frames")]
+    TooManyFrames {
+        /// The limit.
+        most: u32,
+    },
+    /// The system gave no message id.
+    #[error(transparent)]
+    RandomUnavailable(#[from] RandomUnavailable),
+    /// The cryptographic library failed: a bug, or no memory.
+    #[error("the cipher failed")]
+    CipherFailed,
+}
+
+/// Seals one message, suite `0x0478`.
+///
+/// It holds the message key, which the library wipes on drop, and at most one frame of plaintext, which is wiped on drop. It has no `Debug`. Drop it instead of calling [`Sealer::finish`] to abandon a message: what was written then has no final
+/// frame, and every reader refuses it.
+pub struct Sealer {
+    key: LessSafeKey,
+    message_id: [u8; MESSAGE_ID_LEN_BYTES],
+    frame_len: usize,
+    /// Regular frames sealed so far.
+    sealed_frames: u32,
+    /// Plaintext that may yet turn out to be the final frame. Reserved whole before its first byte, so that it never moves.
+    held: Vec<u8>,
+}
+
+impl Sealer {
+    /// Begins a message: gives the sealer and the header, which goes out first, once and never again.
+    ///
+    /// `data_key` is fresh, `recipients` carry it wrapped in this `context`. They are written in the given order, the pad last.
+    ///
+    /// # Errors
+    /// [`SealError`]; nothing was written. Cost: two HKDF derivations, one tag, the header's bytes.
+    pub fn begin(
+        data_key: &DataKey,
+        context: &Context,
+        recipients: &[Recipient],
+        settings: SealSettings,
+    ) -> Result<(Self, Vec<u8>), SealError> {
+        let frame_len_bytes = settings.frame_len_bytes;
+        if frame_len_bytes == 0 || frame_len_bytes > FRAME_LEN_BYTES_MOST {
+            return Err(SealError::FrameLen {
+                frame_len_bytes,
+                most: FRAME_LEN_BYTES_MOST,
+            });
+        }
+        if context
+            .pairs()
+            .any(|(key, _)| key.starts_with(RESERVED_KEY_PREFIX))
+        {
+            return Err(SealError::ReservedContextKey);
+        }
+        let pad = pad_for(context, recipients, settings.header_len_bytes)?;
+
+        let mut message_id = [0; MESSAGE_ID_LEN_BYTES];
+        rand::fill(&mut message_id).map_err(|_| RandomUnavailable)?;
+        let derivation = Derivation::new(Suite::Committed, data_key, &message_id);
+        let commitment = derivation
+            .commitment()
+            .map_err(|_| SealError::CipherFailed)?;
+        let key = derivation
+            .message_key()
+            .map_err(|_| SealError::CipherFailed)?;
+
+        let mut header = header::write(
+            Suite::Committed,
+            &message_id,
+            context,
+            recipients.iter().chain(&pad),
+            frame_len_bytes,
+            &commitment,
+        );
+        header::append_tag(&key, &mut header).map_err(|_| SealError::CipherFailed)?;
+        Ok((
+            Self {
+                key,
+                message_id,
+                frame_len: frame_len_bytes as usize,
+                sealed_frames: 0,
+                held: Vec::new(),
+            },
+            header,
+        ))
+    }
+
+    /// Takes plaintext and appends to `out` every frame that is now known not to be the last.
+    ///
+    /// A chunk may have any length. Where `plaintext` holds whole frames and nothing is held back, they are sealed from there straight into
+    /// `out`. Cost: no allocation besides `out`'s growth and, once per message, the held frame.
+    ///
+    /// # Errors
+    /// [`SealError::TooManyFrames`] or [`SealError::CipherFailed`]. Frames before the failed one are in `out`; the message has to be
+    /// abandoned.
+    pub fn write(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
+        let mut rest = plaintext;
+        let frames = (self.held.len() + rest.len()).saturating_sub(1) / self.frame_len;
+        out.reserve(frames * (self.frame_len + REGULAR_OVERHEAD_BYTES));
+        for _ in 0..frames {
+            if self.held.is_empty() {
+                let (whole, after) = rest.split_at(self.frame_len);
+                self.seal_regular(whole, out)?;
+                rest = after;
+            } else {
+                rest = self.hold(rest);
+                let mut held = std::mem::take(&mut self.held);
+                let sealed = self.seal_regular(&held, out);
+                held.clear();
+                self.held = held;
+                sealed?;
+            }
+        }
+        self.hold(rest);
+        Ok(())
+    }
+
+    /// Ends the message: appends the final frame to `out`. An empty plaintext has an empty final frame.
+    ///
+    /// # Errors
+    /// [`SealError::TooManyFrames`] or [`SealError::CipherFailed`]; `out` is as it was.
+    pub fn finish(self, out: &mut Vec<u8>) -> Result<(), SealError> {
+        let number = self
+            .sealed_frames
+            .checked_add(1)
+            .ok_or(SealError::TooManyFrames { most: FRAMES_MOST })?;
+        let plaintext = self.held.as_slice();
+        let len = u32::try_from(plaintext.len()).expect("at most one frame is held");
+        out.reserve(plaintext.len() + FINAL_OVERHEAD_BYTES);
+        let start = out.len();
+        out.extend_from_slice(&FINAL_MARK);
+        out.extend_from_slice(&number.to_be_bytes());
+        out.extend_from_slice(&frame::iv(number));
+        out.extend_from_slice(&len.to_be_bytes());
+        self.seal_frame(FrameKind::Final, number, plaintext, out, start)
+    }
+
+    /// Most bytes that the next [`Sealer::write`] of `plaintext_len` bytes, or [`Sealer::finish`] after it, appends in total.
+    #[must_use]
+    pub fn output_len_most(&self, plaintext_len: usize) -> usize {
+        let len = self.held.len() + plaintext_len;
+        len + len / self.frame_len * REGULAR_OVERHEAD_BYTES + FINAL_OVERHEAD_BYTES
+    }
+
+    /// Fills the held frame from `plaintext`; gives what did not fit.
+    fn hold<'a>(&mut self, plaintext: &'a [u8]) -> &'a [u8] {
+        if plaintext.is_empty() {
+            return plaintext;
+        }
+        if self.held.capacity() == 0 {
+            self.held.reserve_exact(self.frame_len);
+        }
+        let room = self.frame_len - self.held.len();
+        let (fits, rest) = plaintext.split_at(room.min(plaintext.len()));
+        self.held.extend_from_slice(fits);
+        rest
+    }
+
+    fn seal_regular(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
+        // The highest number is left to the final frame: as a regular frame's it would read as the final mark.
+        let number = self.sealed_frames + 1;
+        if number == FRAMES_MOST {
+            return Err(SealError::TooManyFrames { most: FRAMES_MOST });
+        }
+        let start = out.len();
+        out.extend_from_slice(&number.to_be_bytes());
+        out.extend_from_slice(&frame::iv(number));
+        self.seal_frame(FrameKind::Regular, number, plaintext, out, start)?;
+        self.sealed_frames = number;
+        Ok(())
+    }
+
+    /// Appends ciphertext and tag after a frame's head, which begins at `start`; takes the head back on failure.
+    fn seal_frame(
+        &self,
+        kind: FrameKind,
+        number: u32,
+        plaintext: &[u8],
+        out: &mut Vec<u8>,
+        start: usize,
+    ) -> Result<(), SealError> {
+        let aad = FrameAad::new(&self.message_id, kind, number, plaintext.len());
+        let ciphertext_at = out.len();
+        out.resize(ciphertext_at + plaintext.len() + TAG_LEN_BYTES, 0);
+        let (ciphertext, tag) = out[ciphertext_at..].split_at_mut(plaintext.len());
+        let sealed = self.key.seal_out_of_place_scatter(
+            frame::nonce(number),
+            Aad::from(aad),
+            plaintext,
+            ciphertext,
+            &[],
+            tag,
+        );
+        sealed.map_err(|_| {
+            out.truncate(start);
+            SealError::CipherFailed
+        })
+    }
+}
+
+impl Drop for Sealer {
+    fn drop(&mut self) {
+        // Wiping costs as much as sealing, so a message of one frame wipes what it held, not the whole reserve.
+        if self.sealed_frames == 0 {
+            self.held.as_mut_slice().zeroize();
+        } else {
+            self.held.zeroize();
+        }
+    }
+}
+
+/// The pad that fills the header to `fixed_len_bytes`; none where none is asked for or none is needed.
+fn pad_for(
+    context: &Context,
+    recipients: &[Recipient],
+    fixed_len_bytes: Option<u32>,
+) -> Result<Option<Recipient>, SealError> {
+    let bare_len = header::header_len(
+        context,
+        recipients
+            .iter()
+            .map(|recipient| recipient.as_bytes().len())
+            .sum(),
+    );
+    let pad_len = match fixed_len_bytes.map(|fixed| fixed as usize) {
+        None => 0,
+        Some(fixed) if fixed == bare_len => 0,
+        Some(fixed) if fixed >= bare_len + PAD_LEN_BYTES_LEAST => fixed - bare_len,
+        Some(fixed_bytes) => {
+            return Err(SealError::HeaderDoesNotFit {
+                needed_bytes: bare_len + PAD_LEN_BYTES_LEAST,
+                fixed_bytes,
+            });
+        }
+    };
+    let len_bytes = bare_len + pad_len;
+    if len_bytes > HEADER_LEN_BYTES_MOST {
+        return Err(SealError::HeaderTooLong {
+            len_bytes,
+            most: HEADER_LEN_BYTES_MOST,
+        });
+    }
+    let count = recipients.len() + usize::from(pad_len > 0);
+    if recipients.is_empty() {
+        return Err(SealError::NoRecipients);
+    }
+    if count > usize::from(RECIPIENTS_MOST) {
+        return Err(SealError::TooManyRecipients {
+            count,
+            most: RECIPIENTS_MOST,
+        });
+    }
+    Ok((pad_len > 0).then(|| {
+        pad(pad_len).expect("the header is at most 64 KiB, so the pad's fill fits its length")
+    }))
+}
