@@ -1,1 +1,36 @@
-//! Stub.
+//! The TLS engine of Sealgate, server and client side, without I/O.
+//!
+//! ```text
+//! bytes from the wire -> ClientHelloReader -> ClientHello          (server: who is asked for?)
+//!                     -> Session::open  -> plaintext, events
+//! plaintext           -> Session::seal  -> bytes for the wire
+//! ```
+//!
+//! [`Session`] is the engine's interface; [`rustls_session`] its implementation over rustls's
+//! unbuffered API, which rustls 0.24 removes: that, and a faster record layer, is why the trait
+//! stands between. Certificates, ALPN, groups and tickets are settled in [`server`], [`client`] and
+//! [`ticket`].
+//!
+//! It does no I/O, reads no clock (rustls reads it for certificate validity) and accepts no early
+//! data.
+
+mod client;
+mod client_hello;
+mod provider;
+mod rustls_session;
+mod server;
+mod session;
+mod ticket;
+
+pub use client::{ClientSettings, client_config};
+pub use client_hello::{
+    ClientHello, ClientHelloError, ClientHelloReader, MAX_CLIENT_HELLO_BYTES, looks_like_http,
+};
+pub use provider::{provider, warm_up};
+pub use rustls_session::{RustlsSession, client_session, server_session};
+pub use server::{ClientVerification, ServerConfigs, ServerSettings, server_configs};
+pub use session::{
+    Facts, MAX_FRAGMENT_LEN, Opened, Progress, RECORD_OVERHEAD, Sealed, Session, TlsError,
+    UNRECOGNIZED_NAME_ALERT, sealed_len_bound,
+};
+pub use ticket::{EpochSecrets, TicketScope, Ticketer};

@@ -1,0 +1,297 @@
+//! The two directions of a stream.
+
+use std::io;
+use std::rc::Rc;
+
+use sealgate_tls::{Opened, Progress};
+use sealgate_uring::{Buf, Half, Pool, SMALL_PLAINTEXT_LEN, SizeClass, Socket};
+
+use crate::error::{ReadError, WriteError};
+use crate::stream::SharedSession;
+
+/// Reads that fill less than this go back to small buffers.
+const LARGE_WORTHWHILE: usize = SMALL_PLAINTEXT_LEN;
+
+/// What the peer sends. One long-lived reader: a pending [`read`](ReadHalf::read) must not be
+/// dropped.
+pub struct ReadHalf {
+    socket: Socket,
+    pool: Pool,
+    tls: Option<Rc<SharedSession>>,
+    /// Records that came and are not opened yet.
+    received: Option<Buf>,
+    /// Size of the next read, from how full the last ones were.
+    class: SizeClass,
+    /// Whether the last read filled its buffer, so that more is likely to be there already.
+    flowing: bool,
+    /// Whether `received` may hold whole records.
+    openable: bool,
+}
+
+impl ReadHalf {
+    pub(crate) fn new(
+        socket: Socket,
+        pool: Pool,
+        tls: Option<Rc<SharedSession>>,
+        received: Option<Buf>,
+    ) -> ReadHalf {
+        // Application data may have come along with the end of the handshake.
+        ReadHalf {
+            socket,
+            pool,
+            openable: tls.is_some(),
+            tls,
+            received,
+            class: SizeClass::Small,
+            flowing: false,
+        }
+    }
+
+    /// The next bytes, at most 256 KiB; `None` at a clean end: `close_notify`, or FIN on plain TCP.
+    /// While it waits it holds no buffer, or a small one where part of a record has come.
+    ///
+    /// # Errors
+    /// [`ReadError`]; an alert was sent where TLS has one. Further reads are pointless.
+    pub async fn read(&mut self) -> Result<Option<Buf>, ReadError> {
+        match self.tls.clone() {
+            None => self.read_plain().await,
+            Some(tls) => self.read_tls(&tls).await,
+        }
+    }
+
+    async fn read_plain(&mut self) -> Result<Option<Buf>, ReadError> {
+        loop {
+            let buf = self.wait_and_take().await?;
+            let room = buf.plaintext_capacity();
+            if let Some((n, buf)) = self.receive(buf, room).await? {
+                return Ok((n > 0).then_some(buf));
+            }
+        }
+    }
+
+    async fn read_tls(&mut self, tls: &SharedSession) -> Result<Option<Buf>, ReadError> {
+        loop {
+            if self.openable
+                && let Some(end_or_bytes) = self.open(tls).await?
+            {
+                return Ok(end_or_bytes);
+            }
+            let buf = self.wait_and_take().await?;
+            match self.receive(buf, usize::MAX).await? {
+                None => {}
+                Some((0, _)) => return Err(ReadError::Truncated),
+                Some((_, buf)) => {
+                    self.received = Some(buf);
+                    self.openable = true;
+                }
+            }
+        }
+    }
+
+    /// Opens what came: `None` when more has to come first.
+    async fn open(&mut self, tls: &SharedSession) -> Result<Option<Option<Buf>>, ReadError> {
+        let mut plaintext = self.pool.take(self.class);
+        let opened = {
+            let incoming: &mut [u8] = self.received.as_deref_mut().unwrap_or_default();
+            tls.session.borrow_mut().open(incoming, plaintext.spare_mut())
+        };
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                // The peer learns why, if it still listens.
+                let _ = send_control(&self.socket, &self.pool, tls).await;
+                return Err(ReadError::Tls(error));
+            }
+        };
+        let Opened { consumed, produced, progress } = opened;
+        if let Some(received) = &mut self.received {
+            received.consume(consumed);
+            if received.is_empty() {
+                self.received = None;
+            }
+        }
+        plaintext.advance(produced);
+        if tls.session.borrow().wants_transmit() {
+            send_control(&self.socket, &self.pool, tls).await.map_err(ReadError::Io)?;
+        }
+        // After a PeerClosed that came with plaintext, the next call finds it again.
+        self.openable = progress != Progress::NeedInput;
+        if produced > 0 {
+            return Ok(Some(Some(plaintext)));
+        }
+        Ok((progress == Progress::PeerClosed).then_some(None))
+    }
+
+    /// Waits until bytes are there, unless they flow, and gives the buffer to take them.
+    async fn wait_and_take(&mut self) -> Result<Buf, ReadError> {
+        if !self.flowing {
+            if let Some(partial) = self.received.take() {
+                self.received = Some(received_into_smaller(partial, &self.pool));
+            }
+            self.socket.readable().await.map_err(ReadError::Io)?;
+        }
+        match self.received.take() {
+            None => Ok(self.pool.take(self.class)),
+            Some(mut partial) if partial.class() == self.class => {
+                partial.compact();
+                received_into_larger(partial, &self.pool).ok_or_else(too_long)
+            }
+            Some(partial) if self.class == SizeClass::Large => {
+                let mut larger = self.pool.take(SizeClass::Large);
+                // Both may be small where the pool has no large ones left.
+                if larger.extend(&partial) < partial.len() {
+                    return Err(too_long());
+                }
+                received_into_larger(larger, &self.pool).ok_or_else(too_long)
+            }
+            Some(partial) => received_into_larger(partial, &self.pool).ok_or_else(too_long),
+        }
+    }
+
+    /// Takes what is there; `None` when nothing was.
+    async fn receive(&mut self, buf: Buf, max: usize) -> Result<Option<(usize, Buf)>, ReadError> {
+        let room = buf.spare_len().min(max);
+        let (result, buf) = self.socket.recv_now(buf, max).await;
+        match result {
+            Ok(n) => {
+                self.flowing = n == room;
+                self.class = match self.flowing || n >= LARGE_WORTHWHILE {
+                    true => SizeClass::Large,
+                    false => SizeClass::Small,
+                };
+                Ok(Some((n, buf)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.flowing = false;
+                self.received = Some(buf).filter(|buf| !buf.is_empty());
+                Ok(None)
+            }
+            Err(error) => Err(ReadError::Io(error)),
+        }
+    }
+
+    /// The socket, to reset it.
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+}
+
+fn too_long() -> ReadError {
+    ReadError::Io(io::ErrorKind::FileTooLarge.into())
+}
+
+/// `buf` with room behind what it holds, in a larger block where it has to be; `None` when no block
+/// is large enough: no TLS message is that long.
+pub(crate) fn received_into_larger(mut buf: Buf, pool: &Pool) -> Option<Buf> {
+    buf.compact();
+    if buf.spare_len() > 0 {
+        return Some(buf);
+    }
+    let mut larger = pool.take(SizeClass::Large);
+    (larger.extend(&buf) == buf.len() && larger.spare_len() > 0).then_some(larger)
+}
+
+/// What `buf` holds, in a small block where it fits: for a connection that waits.
+fn received_into_smaller(buf: Buf, pool: &Pool) -> Buf {
+    if buf.class() == SizeClass::Small {
+        return buf;
+    }
+    let mut smaller = pool.take(SizeClass::Small);
+    if smaller.extend(&buf) == buf.len() { smaller } else { buf }
+}
+
+/// Sends the session's control bytes.
+pub(crate) async fn send_control(
+    socket: &Socket,
+    pool: &Pool,
+    tls: &SharedSession,
+) -> io::Result<()> {
+    let _sending = tls.sending.lock().await;
+    loop {
+        let mut out = pool.take(SizeClass::Small);
+        let n = tls.session.borrow_mut().transmit(out.spare_mut());
+        if n == 0 {
+            return Ok(());
+        }
+        out.advance(n);
+        socket.send_all(out).await.0?;
+    }
+}
+
+/// What we send.
+pub struct WriteHalf {
+    socket: Socket,
+    pool: Pool,
+    tls: Option<Rc<SharedSession>>,
+}
+
+impl WriteHalf {
+    pub(crate) fn new(socket: Socket, pool: Pool, tls: Option<Rc<SharedSession>>) -> WriteHalf {
+        WriteHalf { socket, pool, tls }
+    }
+
+    /// Sends all of `plaintext`.
+    ///
+    /// # Errors
+    /// [`WriteError`]; further writes are pointless.
+    pub async fn write(&mut self, plaintext: Buf) -> Result<(), WriteError> {
+        let Some(tls) = &self.tls else {
+            return self.socket.send_all(plaintext).await.0.map_err(WriteError::Io);
+        };
+        let class = match plaintext.len() <= SMALL_PLAINTEXT_LEN {
+            true => SizeClass::Small,
+            false => SizeClass::Large,
+        };
+        let _sending = tls.sending.lock().await;
+        let mut sealed_len = 0;
+        while sealed_len < plaintext.len() {
+            let mut out = self.pool.take(class);
+            let sealed = tls
+                .session
+                .borrow_mut()
+                .seal(&plaintext[sealed_len..], out.spare_mut())
+                .map_err(WriteError::Tls)?;
+            sealed_len += sealed.consumed;
+            out.advance(sealed.produced);
+            self.socket.send_all(out).await.0.map_err(WriteError::Io)?;
+        }
+        Ok(())
+    }
+
+    /// Sends all of `bytes`, copying them into buffers of the pool.
+    ///
+    /// # Errors
+    /// [`WriteError`]; further writes are pointless.
+    pub async fn write_slice(&mut self, mut bytes: &[u8]) -> Result<(), WriteError> {
+        while !bytes.is_empty() {
+            let class = match bytes.len() <= SMALL_PLAINTEXT_LEN {
+                true => SizeClass::Small,
+                false => SizeClass::Large,
+            };
+            let mut buf = self.pool.take(class);
+            let n = bytes.len().min(buf.plaintext_capacity());
+            buf.extend(&bytes[..n]);
+            bytes = &bytes[n..];
+            self.write(buf).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends our direction: `close_notify`, then FIN.
+    ///
+    /// # Errors
+    /// [`WriteError`] when the peer is gone already.
+    pub async fn finish(&mut self) -> Result<(), WriteError> {
+        if let Some(tls) = &self.tls {
+            tls.session.borrow_mut().close();
+            send_control(&self.socket, &self.pool, tls).await.map_err(WriteError::Io)?;
+        }
+        self.socket.shutdown(Half::Write);
+        Ok(())
+    }
+
+    /// The socket, to reset it.
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+}

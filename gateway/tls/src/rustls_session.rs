@@ -1,0 +1,308 @@
+//! [`Session`] over rustls's unbuffered API: handshakes, TLS 1.2 and, so far, TLS 1.3 records.
+//!
+//! One allocation and one extra copy per record are rustls's; an own record layer will spare them.
+
+use std::sync::Arc;
+
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::pki_types::ServerName;
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
+};
+use rustls::{ClientConfig, CommonState, ServerConfig};
+
+use crate::session::{
+    Facts, MAX_FRAGMENT_LEN, Opened, Progress, RECORD_OVERHEAD, Sealed, Session, TlsError,
+};
+
+/// A server's session under `config`.
+///
+/// # Errors
+/// [`TlsError::Protocol`] when the configuration is unusable.
+pub fn server_session(
+    config: Arc<ServerConfig>,
+) -> Result<RustlsSession<UnbufferedServerConnection>, TlsError> {
+    UnbufferedServerConnection::new(config).map(RustlsSession::new).map_err(TlsError::Protocol)
+}
+
+/// A client's session under `config` with the server called `name`. The ClientHello waits in
+/// [`Session::transmit`].
+///
+/// # Errors
+/// [`TlsError::Protocol`] when the configuration is unusable.
+pub fn client_session(
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+) -> Result<RustlsSession<UnbufferedClientConnection>, TlsError> {
+    let connection =
+        UnbufferedClientConnection::new(config, name).map_err(TlsError::Protocol)?;
+    let mut session = RustlsSession::new(connection);
+    session.open(&mut [], &mut [])?;
+    Ok(session)
+}
+
+/// One side's connection of rustls.
+pub trait Connection {
+    /// rustls's marker of the side.
+    type Side;
+
+    /// `process_tls_records` of this side.
+    fn process<'c, 'i>(
+        &'c mut self,
+        incoming: &'i mut [u8],
+    ) -> UnbufferedStatus<'c, 'i, Self::Side>;
+
+    /// What both sides have in common.
+    fn common(&self) -> &CommonState;
+}
+
+impl Connection for UnbufferedServerConnection {
+    type Side = ServerConnectionData;
+
+    fn process<'c, 'i>(
+        &'c mut self,
+        incoming: &'i mut [u8],
+    ) -> UnbufferedStatus<'c, 'i, ServerConnectionData> {
+        self.process_tls_records(incoming)
+    }
+
+    fn common(&self) -> &CommonState {
+        self
+    }
+}
+
+impl Connection for UnbufferedClientConnection {
+    type Side = ClientConnectionData;
+
+    fn process<'c, 'i>(
+        &'c mut self,
+        incoming: &'i mut [u8],
+    ) -> UnbufferedStatus<'c, 'i, ClientConnectionData> {
+        self.process_tls_records(incoming)
+    }
+
+    fn common(&self) -> &CommonState {
+        self
+    }
+}
+
+/// A rustls connection and the control bytes that wait to be sent.
+pub struct RustlsSession<C> {
+    connection: C,
+    control: Vec<u8>,
+    close: Close,
+    peer_closed: bool,
+}
+
+/// Where our direction stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Close {
+    Open,
+    Closed,
+}
+
+impl<C: Connection> RustlsSession<C> {
+    fn new(connection: C) -> Self {
+        RustlsSession { connection, control: Vec::new(), close: Close::Open, peer_closed: false }
+    }
+
+    /// After an error rustls may have an alert to send: fetch it.
+    fn gather_alert(&mut self) {
+        // Each call takes one message out, so this ends; the bound is for the day it does not.
+        for _ in 0..8 {
+            match self.connection.process(&mut []).state {
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    encode(&mut self.control, |out| data.encode(out));
+                }
+                Ok(ConnectionState::TransmitTlsData(state)) => state.done(),
+                _ => break,
+            }
+        }
+    }
+}
+
+/// Appends to `control` what `write` writes, growing it to the size that `write` asks for.
+fn encode(control: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>) {
+    let start = control.len();
+    if let Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) =
+        write(&mut [])
+    {
+        control.resize(start + required_size, 0);
+        let written = write(&mut control[start..]).unwrap_or(0);
+        control.truncate(start + written);
+    }
+}
+
+impl<C: Connection> Session for RustlsSession<C> {
+    fn open(&mut self, incoming: &mut [u8], plaintext: &mut [u8]) -> Result<Opened, TlsError> {
+        let (mut consumed, mut produced) = (0, 0);
+        let progress = loop {
+            if !self.connection.common().is_handshaking()
+                && plaintext.len() - produced < MAX_FRAGMENT_LEN
+            {
+                break Progress::PlaintextFull;
+            }
+            let UnbufferedStatus { discard, state } =
+                self.connection.process(&mut incoming[consumed..]);
+            match state {
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    // A record leaves at most MAX_FRAGMENT_LEN bytes, and rustls stops after one.
+                    while let Some(record) = traffic.next_record() {
+                        let payload = record.map_err(TlsError::Protocol)?.payload;
+                        let room = plaintext
+                            .get_mut(produced..produced + payload.len())
+                            .ok_or(TlsError::NotEstablished)?;
+                        room.copy_from_slice(payload);
+                        produced += payload.len();
+                    }
+                }
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    encode(&mut self.control, |out| data.encode(out));
+                }
+                Ok(ConnectionState::TransmitTlsData(state)) => state.done(),
+                Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
+                    self.peer_closed = true;
+                    consumed += discard;
+                    break Progress::PeerClosed;
+                }
+                Ok(_) => {
+                    consumed += discard;
+                    break match self.peer_closed {
+                        true => Progress::PeerClosed,
+                        false => Progress::NeedInput,
+                    };
+                }
+                Err(error) => {
+                    self.gather_alert();
+                    return Err(TlsError::Protocol(error));
+                }
+            }
+            consumed += discard;
+        };
+        Ok(Opened { consumed, produced, progress })
+    }
+
+    fn seal(&mut self, plaintext: &[u8], outgoing: &mut [u8]) -> Result<Sealed, TlsError> {
+        if self.close == Close::Closed || self.connection.common().is_handshaking() {
+            return Err(TlsError::NotEstablished);
+        }
+        let mut produced = self.transmit(outgoing);
+        if self.wants_transmit() {
+            return Ok(Sealed { consumed: 0, produced });
+        }
+        let mut consumed = 0;
+        while consumed < plaintext.len() {
+            let room = outgoing.len() - produced;
+            // Whole records only; a last smaller one where a full one does not fit.
+            let records = room / (MAX_FRAGMENT_LEN + RECORD_OVERHEAD);
+            let fits = match records {
+                0 => room.saturating_sub(RECORD_OVERHEAD),
+                n => n * MAX_FRAGMENT_LEN,
+            };
+            let len = fits.min(plaintext.len() - consumed);
+            if len == 0 {
+                break;
+            }
+            match self.connection.process(&mut []).state {
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    match traffic.encrypt(&plaintext[consumed..consumed + len], &mut outgoing[produced..]) {
+                        Ok(n) => {
+                            produced += n;
+                            consumed += len;
+                        }
+                        // A KeyUpdate answer wants to go first and has no room: next call.
+                        Err(EncryptError::InsufficientSize(_)) => break,
+                        Err(EncryptError::EncryptExhausted) => return Err(TlsError::KeyExhausted),
+                    }
+                }
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    encode(&mut self.control, |out| data.encode(out));
+                    drop(data);
+                    produced += self.transmit(&mut outgoing[produced..]);
+                    if self.wants_transmit() {
+                        break;
+                    }
+                }
+                Ok(ConnectionState::TransmitTlsData(state)) => state.done(),
+                Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
+                Ok(_) => return Err(TlsError::NotEstablished),
+                Err(error) => {
+                    self.gather_alert();
+                    return Err(TlsError::Protocol(error));
+                }
+            }
+        }
+        Ok(Sealed { consumed, produced })
+    }
+
+    fn close(&mut self) {
+        if self.close == Close::Closed || self.connection.common().is_handshaking() {
+            return;
+        }
+        self.close = Close::Closed;
+        // Bounded as in `gather_alert`: one message a turn.
+        for _ in 0..8 {
+            match self.connection.process(&mut []).state {
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    let start = self.control.len();
+                    let mut len = 0;
+                    if let Err(EncryptError::InsufficientSize(needed)) =
+                        traffic.queue_close_notify(&mut [])
+                    {
+                        self.control.resize(start + needed.required_size, 0);
+                        len = traffic
+                            .queue_close_notify(&mut self.control[start..])
+                            .unwrap_or(0);
+                    }
+                    self.control.truncate(start + len);
+                    break;
+                }
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    encode(&mut self.control, |out| data.encode(out));
+                }
+                Ok(ConnectionState::TransmitTlsData(state)) => state.done(),
+                Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
+                _ => break,
+            }
+        }
+    }
+
+    fn wants_transmit(&self) -> bool {
+        !self.control.is_empty()
+    }
+
+    fn transmit(&mut self, outgoing: &mut [u8]) -> usize {
+        let n = self.control.len().min(outgoing.len());
+        outgoing[..n].copy_from_slice(&self.control[..n]);
+        self.control.drain(..n);
+        if self.control.is_empty() {
+            // Handshake flights are large and rare: an established session keeps no room for them.
+            self.control = Vec::new();
+        }
+        n
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.connection.common().is_handshaking()
+    }
+
+    fn peer_closed(&self) -> bool {
+        self.peer_closed
+    }
+
+    fn facts(&self) -> Facts {
+        let common = self.connection.common();
+        Facts {
+            version: common.protocol_version(),
+            suite: common.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()),
+            group: common.negotiated_key_exchange_group().map(|group| group.name()),
+            kind: common.handshake_kind(),
+            alpn: common.alpn_protocol().map(<[u8]>::to_vec),
+            peer_certificate: common
+                .peer_certificates()
+                .and_then(|chain| chain.first())
+                .map(|certificate| certificate.to_vec()),
+        }
+    }
+}

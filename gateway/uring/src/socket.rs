@@ -1,0 +1,245 @@
+//! A connected TCP socket on the ring.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
+
+use crate::operation;
+use crate::pool::Buf;
+
+/// Which direction of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// What the peer sends.
+    Read,
+    /// What we send.
+    Write,
+    /// Both.
+    Both,
+}
+
+/// A connected TCP socket. Clones share the descriptor; it closes when the last clone and the last
+/// operation in flight are gone, so whoever gives up on a socket calls [`shutdown`](Self::shutdown)
+/// or [`reset`](Self::reset) first, which completes what is in flight.
+#[derive(Clone)]
+pub struct Socket {
+    fd: Rc<OwnedFd>,
+}
+
+impl Socket {
+    pub(crate) fn from_fd(fd: OwnedFd) -> Self {
+        Socket { fd: Rc::new(fd) }
+    }
+
+    /// Connects to `address`, with TCP_NODELAY.
+    ///
+    /// # Errors
+    /// What `connect(2)` reports. There is no time limit here but the kernel's.
+    pub async fn connect(address: SocketAddr) -> io::Result<Socket> {
+        let socket = Socket::unconnected(address)?;
+        socket.connect_to(address).await?;
+        Ok(socket)
+    }
+
+    /// A socket of the family of `address`, to connect with [`connect_to`](Self::connect_to): in
+    /// two steps, so that a deadline can reset it meanwhile.
+    ///
+    /// # Errors
+    /// What `socket(2)` reports.
+    pub fn unconnected(address: SocketAddr) -> io::Result<Socket> {
+        let socket =
+            socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_tcp_nodelay(true)?;
+        Ok(Socket::from_fd(OwnedFd::from(socket)))
+    }
+
+    /// Connects a socket made by [`unconnected`](Self::unconnected).
+    ///
+    /// # Errors
+    /// What `connect(2)` reports.
+    pub async fn connect_to(&self, address: SocketAddr) -> io::Result<()> {
+        let (result, _address) = operation::connect(&self.fd, SockAddr::from(address)).await;
+        result.map(|_| ())
+    }
+
+    /// Waits until there is something to read: bytes, the end, or an error. Holds no buffer.
+    ///
+    /// # Errors
+    /// What the ring reports; a socket that failed is readable, and the read then says why.
+    pub async fn readable(&self) -> io::Result<()> {
+        operation::poll_readable(&self.fd).await.0.map(|_| ())
+    }
+
+    /// Receives at most `max` bytes of what is there into the spare room of `buf`, appending; 0 is
+    /// the end of the stream. `buf` has to have spare room, or 0 says nothing. It never waits, so
+    /// no buffer is held by a connection in which nothing moves.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is there: await [`readable`](Self::readable). Else what `recv(2)`
+    /// reports. The buffer comes back either way.
+    pub async fn recv_now(&self, buf: Buf, max: usize) -> (io::Result<usize>, Buf) {
+        let (result, mut buf) = operation::recv_now(&self.fd, buf, max).await;
+        let result = result.map(|n| n as usize);
+        if let Ok(n) = result {
+            buf.advance(n);
+        }
+        (result, buf)
+    }
+
+    /// Sends all that `buf` holds.
+    ///
+    /// # Errors
+    /// What `send(2)` reports, or `WriteZero` when the kernel gave up half-way. The buffer comes
+    /// back either way; after an error the stream is of no more use.
+    pub async fn send_all(&self, mut buf: Buf) -> (io::Result<()>, Buf) {
+        while !buf.is_empty() {
+            let (result, back) = operation::send_all(&self.fd, buf).await;
+            buf = back;
+            match result {
+                Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), buf),
+                // MSG_WAITALL sends all in one operation but for signals and memory pressure.
+                Ok(n) => buf.consume(n as usize),
+                Err(error) => return (Err(error), buf),
+            }
+        }
+        (Ok(()), buf)
+    }
+
+    /// Ends one direction or both; operations in flight on it complete. A socket that is no longer
+    /// connected is left alone.
+    pub fn shutdown(&self, half: Half) {
+        let how = match half {
+            Half::Read => rustix::net::Shutdown::Read,
+            Half::Write => rustix::net::Shutdown::Write,
+            Half::Both => rustix::net::Shutdown::Both,
+        };
+        // ENOTCONN is all it can say: then there is nothing to end.
+        let _ = rustix::net::shutdown(&*self.fd, how);
+    }
+
+    /// Ends the connection with a RST at once, whoever else holds the descriptor; operations in
+    /// flight complete with an error.
+    pub fn reset(&self) {
+        // Dissolving the association is what sends a RST without waiting for the last reference;
+        // SO_LINGER covers sockets that the kernel will not dissolve.
+        let _ = SockRef::from(&*self.fd).set_linger(Some(std::time::Duration::ZERO));
+        if rustix::net::connect_unspec(&*self.fd).is_err() {
+            self.shutdown(Half::Both);
+        }
+    }
+
+    /// The peer's address.
+    ///
+    /// # Errors
+    /// When the peer is gone already.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        address(SockRef::from(&*self.fd).peer_addr()?)
+    }
+
+    /// Our own address.
+    ///
+    /// # Errors
+    /// What `getsockname(2)` reports.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        address(SockRef::from(&*self.fd).local_addr()?)
+    }
+}
+
+pub(crate) fn address(address: SockAddr) -> io::Result<SocketAddr> {
+    address.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Listener, Pool, SizeClass, run, spawn};
+
+    fn pair(f: impl AsyncFnOnce(Socket, Socket, Pool)) {
+        run(async {
+            let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+            let address = listener.local_addr().unwrap();
+            let client = spawn(async move { Socket::connect(address).await.unwrap() });
+            let (server, peer) = listener.accept().await.unwrap();
+            let client = client.await.unwrap();
+            assert_eq!(peer, client.local_addr().unwrap());
+            f(client, server, Pool::new(4)).await;
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn bytes_cross_and_the_end_is_seen() {
+        pair(async |client, server, pool| {
+            let mut out = pool.take(SizeClass::Small);
+            out.extend(b"hello");
+            client.send_all(out).await.0.unwrap();
+            client.shutdown(Half::Write);
+            server.readable().await.unwrap();
+            let (n, buf) = server.recv_now(pool.take(SizeClass::Small), 4).await;
+            assert_eq!(n.unwrap(), 4);
+            let (n, buf) = server.recv_now(buf, usize::MAX).await;
+            assert_eq!((n.unwrap(), &*buf), (1, &b"hello"[..]));
+            server.readable().await.unwrap();
+            assert_eq!(server.recv_now(pool.take(SizeClass::Small), 9).await.0.unwrap(), 0);
+        });
+    }
+
+    #[test]
+    fn a_send_larger_than_the_socket_buffer_is_whole() {
+        pair(async |client, server, pool| {
+            let sender_pool = pool.clone();
+            let sender = spawn(async move {
+                for _ in 0..64 {
+                    let mut out = sender_pool.take(SizeClass::Large);
+                    let len = out.spare_mut().len();
+                    out.advance(len);
+                    client.send_all(out).await.0.unwrap();
+                }
+                client.shutdown(Half::Write);
+            });
+            let mut total = 0;
+            loop {
+                server.readable().await.unwrap();
+                match server.recv_now(pool.take(SizeClass::Large), usize::MAX).await.0.unwrap() {
+                    0 => break,
+                    n => total += n,
+                }
+            }
+            sender.await.unwrap();
+            assert_eq!(total, 64 * crate::LARGE_BUF_LEN);
+        });
+    }
+
+    #[test]
+    fn reset_reaches_the_peer_and_ends_what_is_in_flight() {
+        pair(async |client, server, pool| {
+            let nothing = server.recv_now(pool.take(SizeClass::Small), 9).await.0.unwrap_err();
+            assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+            let polling = {
+                let server = server.clone();
+                spawn(async move { server.readable().await })
+            };
+            tokio::task::yield_now().await;
+            server.reset();
+            polling.await.unwrap().unwrap();
+            client.readable().await.unwrap();
+            let seen = client.recv_now(pool.take(SizeClass::Small), 9).await.0.unwrap_err();
+            assert_eq!(seen.kind(), io::ErrorKind::ConnectionReset);
+        });
+    }
+
+    #[test]
+    fn connecting_to_nobody_is_refused() {
+        run(async {
+            let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+            let address = listener.local_addr().unwrap();
+            drop(listener);
+            let error = Socket::connect(address).await.err().unwrap();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        })
+        .unwrap();
+    }
+}
