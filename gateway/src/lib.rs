@@ -11,5 +11,6 @@ pub mod tenant;
 pub mod relay;
 pub mod http;
 pub mod upstream;
+pub mod cli;
 pub mod control;
 pub mod settings;

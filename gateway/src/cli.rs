@@ -1,0 +1,222 @@
+//! The command line of `sealgate`: what may be written, and how it is explained.
+//!
+//! Only the shape is checked here. Addresses, files and names are checked where the configuration
+//! is built (`control::config`), so that a flag and a key of the file fail with the same words.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::control::config::from_flags::{HttpFlags, TcpFlags};
+
+const EXAMPLES: &str = "\
+Examples:
+  Check a configuration, then run it:
+    sealgate check --config /etc/sealgate/gateway.toml
+    sealgate run --config /etc/sealgate/gateway.toml
+
+  Put TLS in front of a service, without a file:
+    sealgate tcp --listen 127.0.0.1:8443 --cert acme.pem --key acme.key --upstream 127.0.0.1:9000
+
+  Put TLS in front of an HTTP service whose bodies are stored sealed:
+    sealgate keys new --tenant acme --out acme.keyring
+    sealgate http --listen 127.0.0.1:8443 --cert acme.pem --key acme.key \\
+        --upstream http://127.0.0.1:9080 \\
+        --seal acme.keyring --tenant acme --readers mtls --client-ca clients.pem
+
+A running gateway reads its file again on SIGHUP and drains on SIGTERM.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  sealgate run --config /etc/sealgate/gateway.toml
+
+Signals:
+  HUP   read the file again; if it has an error, the running configuration stays
+  TERM  take no new connections, end when the open ones have ended or timeouts.drain is over";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  sealgate check --config gateway.toml
+
+Everything a start would do is done, short of binding addresses: certificates, keys and keyrings
+are loaded and upstream names resolved. All errors are printed at once, one a line, as
+FILE:LINE: KEY: what is wrong; what would be right. Exit status: 0 good, 1 not.";
+
+const TCP_EXAMPLES: &str = "\
+Examples:
+  TLS in, plain TCP out, over two backends:
+    sealgate tcp --listen 0.0.0.0:8443 --cert acme.pem --key acme.key \\
+        --upstream 10.0.0.5:9000 --upstream 10.0.0.6:9000
+
+  TLS in, TLS with an own client certificate out:
+    sealgate tcp --listen 0.0.0.0:8443 --cert acme.pem --key acme.key \\
+        --upstream backend.internal:9443 --upstream-tls --upstream-ca backend-ca.pem \\
+        --upstream-cert gateway.pem --upstream-key gateway.key
+
+  Only clients with a certificate of your CA:
+    sealgate tcp --listen 0.0.0.0:8443 --cert acme.pem --key acme.key \\
+        --upstream 127.0.0.1:9000 --client-ca clients.pem";
+
+const HTTP_EXAMPLES: &str = "\
+Examples:
+  TLS in, HTTP out:
+    sealgate http --listen 127.0.0.1:8443 --cert acme.pem --key acme.key \\
+        --upstream http://127.0.0.1:9080
+
+  The same, but the service only ever sees sealed bodies:
+    sealgate keys new --tenant acme --out acme.keyring
+    sealgate http --listen 127.0.0.1:8443 --cert acme.pem --key acme.key \\
+        --upstream http://127.0.0.1:9080 \\
+        --seal acme.keyring --tenant acme --readers mtls --client-ca clients.pem";
+
+const KEYS_EXAMPLES: &str = "\
+Examples:
+  sealgate keys new --tenant acme --out acme.keyring
+
+Keep a copy of the keyring in a safe place: what was sealed with it cannot be opened without it.";
+
+/// The `sealgate` program.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sealgate",
+    version,
+    about = "An encryption gateway: TLS in, sealed per tenant out",
+    after_help = EXAMPLES,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `sealgate` is asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway with a configuration file
+    Run(RunArgs),
+    /// Check a configuration file and everything it names, print a summary, and exit
+    Check(CheckArgs),
+    /// Run a layer 4 gateway without a file: one listener, one certificate, one service
+    #[command(after_help = TCP_EXAMPLES)]
+    Tcp(TcpFlags),
+    /// Run a layer 7 gateway without a file: one listener, one certificate, one HTTP service
+    #[command(after_help = HTTP_EXAMPLES)]
+    Http(HttpFlags),
+    /// Make the keys that bodies are sealed with
+    Keys(KeysArgs),
+}
+
+/// Arguments of `sealgate run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct RunArgs {
+    /// The configuration file (TOML); relative paths in it start at its directory
+    #[arg(long, short, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// Arguments of `sealgate check`.
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_EXAMPLES)]
+pub struct CheckArgs {
+    /// The configuration file (TOML)
+    #[arg(long, short, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// Arguments of `sealgate keys`.
+#[derive(Debug, Args)]
+#[command(after_help = KEYS_EXAMPLES, arg_required_else_help = true)]
+pub struct KeysArgs {
+    /// What to do with keys.
+    #[command(subcommand)]
+    pub command: KeysCommand,
+}
+
+/// What `sealgate keys` is asked to do.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a new keyring file for one tenant; an existing file is never overwritten
+    New(KeysNewArgs),
+}
+
+/// Arguments of `sealgate keys new`.
+#[derive(Debug, Args)]
+#[command(after_help = KEYS_EXAMPLES)]
+pub struct KeysNewArgs {
+    /// The tenant the keyring is for, as `id` in the configuration
+    #[arg(long, value_name = "ID")]
+    pub tenant: String,
+    /// The file to make, readable by its owner only
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_definition_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_in_its_help() {
+        use clap::CommandFactory;
+        let mut cli = Cli::command();
+        cli.build();
+        for command in std::iter::once(&mut cli.clone()).chain(cli.get_subcommands_mut()) {
+            let name = command.get_name().to_owned();
+            if name == "help" {
+                continue;
+            }
+            let help = command.render_help().to_string();
+            assert!(help.contains("Examples:"), "{name} has no examples");
+        }
+    }
+
+    #[test]
+    fn the_documented_command_lines_parse() {
+        let lines = [
+            "sealgate run --config gateway.toml",
+            "sealgate check --config gateway.toml",
+            "sealgate tcp --listen 127.0.0.1:8443 --cert C.pem --key K.pem --upstream 127.0.0.1:9000",
+            "sealgate tcp --listen 127.0.0.1:8443 --cert C.pem --key K.pem --upstream b:9000 \
+             --upstream c:9000 --upstream-tls --upstream-ca F --upstream-name N --upstream-cert C \
+             --upstream-key K --client-ca F --workers 2 --admin 127.0.0.1:9900 --log-format json \
+             --log-level debug",
+            "sealgate http --listen 127.0.0.1:8443 --cert C --key K --upstream http://127.0.0.1:9080",
+            "sealgate http --listen 127.0.0.1:8443 --cert C --key K --upstream http://127.0.0.1:9080 \
+             --seal R --tenant acme --readers anyone --client-ca F --workers 1 --admin 127.0.0.1:1",
+            "sealgate keys new --tenant acme --out acme.keyring",
+        ];
+        for line in lines {
+            if let Err(refusal) = Cli::try_parse_from(line.split_whitespace()) {
+                panic!("{line}: {refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn flags_that_need_each_other_are_refused_apart() {
+        let base = "--listen 127.0.0.1:8443 --cert C --key K --upstream 127.0.0.1:1";
+        for (command, extra) in [
+            ("tcp", "--upstream-ca F"),
+            ("tcp", "--upstream-tls"),
+            ("tcp", "--upstream-tls --upstream-ca F --upstream-cert C"),
+            ("http", "--seal R"),
+            ("http", "--readers mtls"),
+            ("http", "--tenant acme --readers mtls"),
+        ] {
+            let line = format!("sealgate {command} {base} {extra}");
+            assert!(
+                Cli::try_parse_from(line.split_whitespace()).is_err(),
+                "{line}"
+            );
+        }
+    }
+}
