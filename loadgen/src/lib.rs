@@ -1,1 +1,9 @@
-//! Stub.
+//! A load generator for TLS services that says how far its numbers can be trusted.
+pub mod affinity;
+pub mod cli;
+pub mod command;
+pub mod exit;
+pub mod origin;
+pub mod pattern;
+pub mod pem;
+pub mod units;

@@ -1,2 +1,36 @@
-//! Stub.
-fn main() {}
+//! The `loadgen` program: reads the command line, runs the subcommand, ends with its exit code.
+
+use std::{io::Write, process::ExitCode};
+
+use clap::Parser;
+use loadgen::{
+    cli::{Cli, Command},
+    command,
+    exit::Exit,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no mistakes.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            // A closed pipe leaves nobody to tell.
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let result = match cli.command {
+        Command::Origin(args) => command::origin(&args),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "loadgen: {error}");
+            error.exit().into()
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The raw services: echo, sink and source.
+//!
+//! Sink answers the end of the stream with the count of its bytes, so that a sender knows that
+//! all of them arrived. Source sends what is asked for: 8 bytes, big endian, and then the end.
+
+use sealgate_stream::{ReadError, Stream, WriteError};
+use thiserror::Error;
+
+use super::journal::Counters;
+use crate::pattern::Pattern;
+
+/// A raw connection broke off. The client's fault, or the network's.
+#[derive(Debug, Error)]
+pub enum TcpError {
+    /// Reading failed.
+    #[error("cannot read: {0}")]
+    Read(#[from] ReadError),
+    /// Writing failed.
+    #[error("cannot write: {0}")]
+    Write(#[from] WriteError),
+    /// The client ended the stream before it had asked for a number of bytes.
+    #[error("the request ended after {0} of 8 bytes")]
+    NoLength(usize),
+}
+
+/// Sends back what arrives until the client ends its side.
+///
+/// # Errors
+///
+/// When the connection breaks off.
+pub async fn echo(stream: Stream, counters: &Counters) -> Result<(), TcpError> {
+    let (mut read, mut write) = stream.split();
+    while let Some(data) = read.read().await? {
+        let len = data.len() as u64;
+        write.write(data).await?;
+        counters.echo_bytes.add(len);
+    }
+    write.finish().await?;
+    Ok(())
+}
+
+/// Swallows what arrives, then answers with the count, 8 bytes big endian.
+///
+/// # Errors
+///
+/// When the connection breaks off.
+pub async fn sink(stream: Stream, counters: &Counters) -> Result<(), TcpError> {
+    let (mut read, mut write) = stream.split();
+    let mut total = 0u64;
+    while let Some(data) = read.read().await? {
+        total += data.len() as u64;
+        counters.sink_bytes.add(data.len() as u64);
+    }
+    write.write_slice(&total.to_be_bytes()).await?;
+    write.finish().await?;
+    Ok(())
+}
+
+/// Reads the 8 bytes of a length and sends that many bytes.
+///
+/// # Errors
+///
+/// When the connection breaks off, or the length is cut short.
+pub async fn source(stream: Stream, counters: &Counters) -> Result<(), TcpError> {
+    let (mut read, mut write) = stream.split();
+    let mut length = Vec::with_capacity(8);
+    while length.len() < 8 {
+        match read.read().await? {
+            Some(data) => length.extend_from_slice(&data[..data.len().min(8 - length.len())]),
+            None => return Err(TcpError::NoLength(length.len())),
+        }
+    }
+    let length = length.iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let pattern = Pattern::new();
+    let mut left = length;
+    while left > 0 {
+        let chunk = pattern.chunk(left);
+        write.write_slice(&chunk).await?;
+        left -= chunk.len() as u64;
+        counters.source_bytes.add(chunk.len() as u64);
+    }
+    write.finish().await?;
+    Ok(())
+}
