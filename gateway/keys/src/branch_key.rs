@@ -1,0 +1,103 @@
+//! The branch key: what wraps the data keys of one tenant in one epoch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sealgate_envelope::{Context, DataKey, RawAesKey, Recipient, RecipientRef, UnwrapError};
+
+use crate::keyring::SealBeginError;
+use crate::limits::WRAPS_MOST;
+use crate::secret::Secret;
+
+/// A tenant's wrapping key of one epoch: raw AES, namespace `sealgate/<pseudonym>`, name `<branch>/<epoch>`.
+///
+/// From outside it is read-only; only the keyring of which it is the current key wraps with it.
+pub struct BranchKey {
+    key: RawAesKey,
+    epoch: u32,
+    /// Shared with the same key of a reloaded keyring, so that a reload does not forget what was wrapped.
+    wraps: Arc<AtomicU64>,
+}
+
+impl BranchKey {
+    pub(crate) fn new(secret: &Secret<32>, namespace: &str, branch: &str, epoch: u32) -> Self {
+        let name = format!("{branch}/{epoch}");
+        let key = RawAesKey::new(secret.expose(), namespace, &name)
+            .expect("the keyring file bounds pseudonym and branch far below a header field");
+        Self {
+            key,
+            epoch,
+            wraps: Arc::default(),
+        }
+    }
+
+    /// The epoch in which it is, or was, the key that seals.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Its name in messages: `<branch>/<epoch>`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.key.name()
+    }
+
+    /// How many data keys this process has wrapped under it since it was first loaded. Rotate the epoch long before
+    /// [`crate::limits::WRAPS_MOST`], where sealing stops.
+    #[must_use]
+    pub fn wraps(&self) -> u64 {
+        self.wraps.load(Ordering::Relaxed).min(WRAPS_MOST)
+    }
+
+    /// Length of its recipients in a header.
+    pub(crate) fn recipient_len_bytes(&self) -> usize {
+        self.key.recipient_len_bytes()
+    }
+
+    /// Goes on counting where the same key of an earlier keyring stopped.
+    pub(crate) fn continue_count_of(&mut self, earlier: &Self) {
+        self.wraps = Arc::clone(&earlier.wraps);
+    }
+
+    /// Wraps a message's data key, and counts it before it does.
+    pub(crate) fn wrap(
+        &self,
+        data_key: &DataKey,
+        context: &Context,
+    ) -> Result<Recipient, SealBeginError> {
+        // Counted first: of two racing callers at the limit, one is refused. The count cannot wrap around within a machine's life.
+        if self.wraps.fetch_add(1, Ordering::Relaxed) >= WRAPS_MOST {
+            return Err(SealBeginError::WrapsExhausted { epoch: self.epoch });
+        }
+        Ok(self.key.wrap(data_key, context)?)
+    }
+
+    pub(crate) fn unwrap(
+        &self,
+        recipient: &RecipientRef<'_>,
+        context: &Context,
+    ) -> Result<DataKey, UnwrapError> {
+        self.key.unwrap(recipient, context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapping_stops_hard_at_the_limit() {
+        let key = BranchKey::new(&Secret::generate().unwrap(), "sealgate/t", "main", 3);
+        let (data_key, context) = (DataKey::generate().unwrap(), Context::empty());
+        key.wraps.store(WRAPS_MOST - 1, Ordering::Relaxed);
+        assert!(key.wrap(&data_key, &context).is_ok());
+        for _ in 0..2 {
+            assert_eq!(
+                key.wrap(&data_key, &context),
+                Err(SealBeginError::WrapsExhausted { epoch: 3 })
+            );
+        }
+        assert_eq!(key.wraps(), WRAPS_MOST);
+    }
+}

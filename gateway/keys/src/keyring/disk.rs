@@ -1,0 +1,170 @@
+//! The keyring file on disk: read only where nobody else can, created once, replaced whole.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{self, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::errors::{FileOperation, KeyringFault};
+use crate::limits::KEYRING_FILE_LEN_BYTES_MOST;
+use crate::secret::SecretText;
+
+const OTHERS: u32 = 0o077;
+
+/// Reads the whole keyring at `path` after checking that it is a regular file that nobody else can access.
+pub(super) fn read(path: &Path) -> Result<SecretText, KeyringFault> {
+    read_from(&open(path)?)
+}
+
+/// A keyring file that is locked against a second rotation, until it is dropped.
+pub(super) struct Locked {
+    file: File,
+    /// Where it really is: a link stays in place, what it points to is replaced.
+    path: PathBuf,
+}
+
+impl Locked {
+    /// Opens and locks the file. The lock is on this very file: who waits behind a rotation holds the replaced one, and is told so.
+    pub(super) fn open(path: &Path) -> Result<Self, KeyringFault> {
+        let path =
+            std::fs::canonicalize(path).map_err(|error| io(FileOperation::Open, errno(&error)))?;
+        let file = open(&path)?;
+        fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(
+            |errno| match errno {
+                Errno::WOULDBLOCK => KeyringFault::Busy,
+                errno => io(FileOperation::Lock, errno),
+            },
+        )?;
+        let held = fs::fstat(&file).map_err(|errno| io(FileOperation::Stat, errno))?;
+        let there = fs::stat(&path).map_err(|errno| io(FileOperation::Stat, errno))?;
+        if (held.st_dev, held.st_ino) != (there.st_dev, there.st_ino) {
+            return Err(KeyringFault::Busy);
+        }
+        Ok(Self { file, path })
+    }
+
+    pub(super) fn read(&self) -> Result<SecretText, KeyringFault> {
+        read_from(&self.file)
+    }
+
+    /// Replaces the file: after a crash at any moment the path holds the old text or the new, whole.
+    pub(super) fn replace(self, text: &str) -> Result<(), KeyringFault> {
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let new_path = self.path.with_file_name(name);
+        // Under the lock, a file of that name can only be what a crash left.
+        match fs::unlink(&new_path) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(io(FileOperation::Remove, errno)),
+        }
+        write_new(&new_path, text)?;
+        if let Err(errno) = fs::rename(&new_path, &self.path) {
+            let _ = fs::unlink(&new_path);
+            return Err(io(FileOperation::Rename, errno));
+        }
+        sync_folder(&self.path)
+    }
+}
+
+/// Creates the file, which must not exist, and forces it and its folder to disk.
+pub(super) fn create(path: &Path, text: &str) -> Result<(), KeyringFault> {
+    write_new(path, text)?;
+    sync_folder(path)
+}
+
+fn open(path: &Path) -> Result<File, KeyringFault> {
+    // Not blocking, so that a pipe in the file's place is refused and not waited for.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = fs::openat(CWD, path, flags, Mode::empty())
+        .map_err(|errno| io(FileOperation::Open, errno))?;
+    // On the open descriptor: what was checked is what is read.
+    let stat = fs::fstat(&file).map_err(|errno| io(FileOperation::Stat, errno))?;
+    check(&stat, path)?;
+    Ok(File::from(file))
+}
+
+fn check(stat: &Stat, path: &Path) -> Result<(), KeyringFault> {
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(KeyringFault::NotRegularFile);
+    }
+    let mode = stat.st_mode & 0o7777;
+    if mode & OTHERS != 0 {
+        return Err(KeyringFault::OpenToOthers {
+            mode,
+            path: path.to_owned(),
+        });
+    }
+    let expected = geteuid().as_raw();
+    if stat.st_uid != expected && stat.st_uid != 0 {
+        return Err(KeyringFault::ForeignOwner {
+            owner: stat.st_uid,
+            expected,
+        });
+    }
+    Ok(())
+}
+
+fn read_from(mut file: &File) -> Result<SecretText, KeyringFault> {
+    // Reserved whole, so that no copy of the text stays behind where the buffer grew.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(KEYRING_FILE_LEN_BYTES_MOST + 1));
+    let most = KEYRING_FILE_LEN_BYTES_MOST as u64 + 1;
+    (&mut file)
+        .take(most)
+        .read_to_end(&mut bytes)
+        .map_err(|error| io(FileOperation::Read, errno(&error)))?;
+    if bytes.len() > KEYRING_FILE_LEN_BYTES_MOST {
+        return Err(KeyringFault::TooLong);
+    }
+    String::from_utf8(std::mem::take(&mut *bytes))
+        .map(Zeroizing::new)
+        .map_err(|error| {
+            error.into_bytes().zeroize();
+            KeyringFault::NotUtf8
+        })
+}
+
+fn write_new(path: &Path, text: &str) -> Result<(), KeyringFault> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file =
+        fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| match errno {
+            Errno::EXIST => KeyringFault::AlreadyExists,
+            errno => io(FileOperation::Create, errno),
+        })?;
+    let mut file = File::from(file);
+    let written = file
+        .write_all(text.as_bytes())
+        .map_err(|error| io(FileOperation::Write, errno(&error)))
+        .and_then(|()| {
+            file.sync_all()
+                .map_err(|error| io(FileOperation::Sync, errno(&error)))
+        });
+    if written.is_err() {
+        // Half a keyring is worth nothing and would be in the way of the next try.
+        let _ = fs::unlink(path);
+    }
+    written
+}
+
+fn sync_folder(path: &Path) -> Result<(), KeyringFault> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    fs::openat(CWD, folder, flags, Mode::empty())
+        .and_then(|folder| fs::fsync(&folder))
+        .map_err(|errno| io(FileOperation::Sync, errno))
+}
+
+fn io(operation: FileOperation, errno: Errno) -> KeyringFault {
+    KeyringFault::Io { operation, errno }
+}
+
+/// Errors of `std::fs` on files come from the system and carry its number.
+fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}

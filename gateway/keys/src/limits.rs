@@ -1,0 +1,13 @@
+//! Every bound on keys, in one place.
+
+/// Longest keyring file that is read. The longest that is written, with [`EPOCHS_MOST`] epochs, is shorter.
+pub const KEYRING_FILE_LEN_BYTES_MOST: usize = 1024 * 1024;
+
+/// Most epochs of one keyring: eleven years of daily rotation.
+pub const EPOCHS_MOST: usize = 4096;
+
+/// Longest tenant name.
+pub const TENANT_LEN_BYTES_MOST: usize = 255;
+
+/// Hard stop for wraps under one branch key, because their nonces are random (`ENVELOPE.md`, "Limits").
+pub const WRAPS_MOST: u64 = sealgate_envelope::limits::WRAPS_MOST;
