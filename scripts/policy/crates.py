@@ -20,9 +20,11 @@ def packages(target):
     tree = subprocess.run(
         ["cargo", "tree", "--locked", "--workspace", "--target", target, "--edges", "normal,build,dev"]
         + ["--prefix", "none", "--no-dedupe", "--format", "{p}|{l}|{f}"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    ).stdout
-    for line in sorted(set(filter(None, tree.splitlines()))):
+        cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    )
+    if tree.returncode != 0:
+        sys.exit("crates: cargo tree failed, so nothing is known about the graph")
+    for line in sorted(set(filter(None, tree.stdout.splitlines()))):
         package, license_, features = line.split("|")
         name, version = package.split()[:2]
         yield name, version, license_, set(features.split(","))
