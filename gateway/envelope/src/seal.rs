@@ -338,3 +338,38 @@ fn pad_for(
         pad(pad_len).expect("the header is at most 64 KiB, so the pad's fill fits its length")
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealer_after(sealed_frames: u32) -> Sealer {
+        let data_key = DataKey::generate().unwrap();
+        let recipient = Recipient::new(b"id", b"info", b"wrapped").unwrap();
+        let settings = SealSettings {
+            frame_len_bytes: 1,
+            header_len_bytes: None,
+        };
+        let (mut sealer, _) = Sealer::begin(&data_key, &Context::empty(), &[recipient], settings)
+            .ok()
+            .unwrap();
+        sealer.sealed_frames = sealed_frames;
+        sealer
+    }
+
+    #[test]
+    fn frame_numbers_end_before_they_read_as_the_final_mark() {
+        let too_many = Err(SealError::TooManyFrames { most: FRAMES_MOST });
+        let mut out = Vec::new();
+        let mut sealer = sealer_after(FRAMES_MOST - 2);
+        assert_eq!(sealer.write(b"ab", &mut out), Ok(()));
+        assert_eq!(out.len(), 33);
+        assert_eq!(sealer.write(b"c", &mut out), too_many);
+        assert_eq!(out.len(), 33);
+
+        let mut sealer = sealer_after(FRAMES_MOST - 1);
+        assert_eq!(sealer.write(b"a", &mut out), Ok(()));
+        assert_eq!(sealer.finish(&mut out), Ok(()));
+        assert_eq!(out[33..41], [0xFF; 8]);
+    }
+}

@@ -16,6 +16,9 @@ use sealgate_envelope::{Context, Header, ParsedHeader, SealSettings};
 use sealgate_keys::{Keyring, KeyringFault, OpenBeginError, SealBeginError};
 use tempfile::TempDir;
 
+/// A change of a keyring file's text.
+type Edit = fn(String) -> String;
+
 struct Place {
     folder: TempDir,
 }
@@ -383,8 +386,8 @@ fn what_is_not_a_regular_file_is_refused_without_waiting() {
 
 #[test]
 fn damage_is_refused_and_named() {
-    let refused = |edit: fn(String) -> String| Place::edited(edit).1.to_string();
-    let cases: [(&str, fn(String) -> String); 17] = [
+    let refused = |edit: Edit| Place::edited(edit).1.to_string();
+    let cases: [(&str, Edit); 17] = [
         ("key `format` is 2, expected 1", |text| {
             text.replace("format = 1", "format = 2")
         }),

@@ -1,0 +1,164 @@
+//! Seals or opens a file under a raw AES key, for tests against the official SDKs.
+//!
+//! ```text
+//! esdk_file seal KEY_HEX NAMESPACE NAME FRAME_LEN HEADER_LEN|- CHUNK_LEN INPUT OUTPUT [KEY=VALUE ...]
+//! esdk_file open KEY_HEX NAMESPACE NAME CHUNK_LEN INPUT OUTPUT [KEY=VALUE ...]
+//! ```
+//!
+//! Pairs are the context: written when sealing, compared when opening. Exit status 3 is a refusal of the message. The key stands on the
+//! command line, where everybody on the machine can read it: this is for test keys only.
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::num::ParseIntError;
+use std::process::ExitCode;
+
+use sealgate_envelope::{
+    Context, DataKey, Header, Opener, ParsedHeader, RawAesKey, Recipient, Refusal, SealSettings,
+    Sealer, UnwrapError,
+};
+use thiserror::Error as ErrorDerive;
+
+#[derive(Debug, ErrorDerive)]
+enum Refused {
+    #[error(transparent)]
+    Message(#[from] Refusal),
+    #[error(transparent)]
+    DataKey(#[from] UnwrapError),
+    #[error("no recipient names this key")]
+    NoRecipient,
+    #[error("the context differs")]
+    Context,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        [
+            "seal",
+            key,
+            namespace,
+            name,
+            frame_len,
+            header_len,
+            chunk_len,
+            input,
+            output,
+            pairs @ ..,
+        ] => seal(
+            [key, namespace, name],
+            [frame_len, header_len, chunk_len],
+            [input, output],
+            pairs,
+        ),
+        [
+            "open",
+            key,
+            namespace,
+            name,
+            chunk_len,
+            input,
+            output,
+            pairs @ ..,
+        ] => open([key, namespace, name], chunk_len, [input, output], pairs),
+        _ => Err("usage: esdk_file seal|open ... (see the head of examples/esdk_file.rs)".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("esdk_file: {error}");
+            ExitCode::from(if error.is::<Refused>() { 3 } else { 1 })
+        }
+    }
+}
+
+fn seal(
+    key: [&str; 3],
+    lens: [&str; 3],
+    [input, output]: [&str; 2],
+    pairs: &[&str],
+) -> Result<(), Box<dyn Error>> {
+    let [frame_len, header_len, chunk_len] = lens;
+    let settings = SealSettings {
+        frame_len_bytes: frame_len.parse()?,
+        header_len_bytes: if header_len == "-" {
+            None
+        } else {
+            Some(header_len.parse()?)
+        },
+    };
+    let context = context(pairs)?;
+    let data_key = DataKey::generate()?;
+    // A recipient of a kind that nobody knows comes first: readers have to skip it.
+    let foreign = Recipient::new(b"sealgate-test", b"nobody", b"not a data key")?;
+    let recipient = raw_aes_key(key)?.wrap(&data_key, &context)?;
+    let (mut sealer, mut message) =
+        Sealer::begin(&data_key, &context, &[foreign, recipient], settings)?;
+    for chunk in fs::read(input)?.chunks(chunk_len.parse()?) {
+        sealer.write(chunk, &mut message)?;
+    }
+    sealer.finish(&mut message)?;
+    Ok(fs::write(output, message)?)
+}
+
+fn open(
+    key: [&str; 3],
+    chunk_len: &str,
+    [input, output]: [&str; 2],
+    pairs: &[&str],
+) -> Result<(), Box<dyn Error>> {
+    let key = raw_aes_key(key)?;
+    let chunk_len = chunk_len.parse()?;
+    let expected = context(pairs)?;
+    let plaintext = open_message(&key, &expected, &fs::read(input)?, chunk_len)?;
+    Ok(fs::write(output, plaintext)?)
+}
+
+fn open_message(
+    key: &RawAesKey,
+    expected: &Context,
+    message: &[u8],
+    chunk_len: usize,
+) -> Result<Vec<u8>, Refused> {
+    let ParsedHeader::Complete { header, len_bytes } = Header::parse(message)? else {
+        return Err(Refusal::header_cut_short(message.len()).into());
+    };
+    // The SDK may have added its own pair, the signer's key; what was asked for has to be there.
+    if expected
+        .pairs()
+        .any(|(key, value)| header.context().value(key) != Some(value))
+    {
+        return Err(Refused::Context);
+    }
+    let recipient = header
+        .recipients()
+        .find(|recipient| key.is_named_by(recipient))
+        .ok_or(Refused::NoRecipient)?;
+    let data_key = key.unwrap(&recipient, header.context())?;
+    let mut opener = Opener::begin(&header, &data_key)?;
+    let mut plaintext = Vec::new();
+    for chunk in message[len_bytes..].chunks(chunk_len) {
+        opener.write(chunk, &mut plaintext)?;
+    }
+    let _whole = opener.finish()?;
+    Ok(plaintext)
+}
+
+fn raw_aes_key([hex, namespace, name]: [&str; 3]) -> Result<RawAesKey, Box<dyn Error>> {
+    let bytes: Result<Vec<u8>, ParseIntError> = (0..hex.len() / 2)
+        .map(|i| u8::from_str_radix(hex.get(2 * i..2 * i + 2).unwrap_or("-"), 16))
+        .collect();
+    let key: [u8; 32] = bytes?
+        .try_into()
+        .map_err(|_| "the key should be 64 hexadecimal digits")?;
+    Ok(RawAesKey::new(&key, namespace, name)?)
+}
+
+fn context(pairs: &[&str]) -> Result<Context, Box<dyn Error>> {
+    let pairs: Option<Vec<(&str, &str)>> = pairs.iter().map(|pair| pair.split_once('=')).collect();
+    Ok(Context::from_pairs(
+        pairs.ok_or("the context should be KEY=VALUE")?,
+    )?)
+}

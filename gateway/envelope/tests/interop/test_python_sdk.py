@@ -1,0 +1,207 @@
+"""Messages cross between sealgate-envelope and the official AWS Encryption SDK for Python, in both directions.
+
+Build the program first: cargo build -p sealgate-envelope --example esdk_file
+Then run it as: target/venv/bin/python -m pytest gateway/envelope/tests/interop
+"""
+
+import hashlib
+import os
+import secrets
+import subprocess
+from pathlib import Path
+
+import aws_encryption_sdk
+import pytest
+from aws_cryptographic_material_providers.mpl import AwsCryptographicMaterialProviders
+from aws_cryptographic_material_providers.mpl.config import MaterialProvidersConfig
+from aws_cryptographic_material_providers.mpl.models import AesWrappingAlg, CreateRawAesKeyringInput
+from aws_encryption_sdk import CommitmentPolicy
+from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
+from aws_encryption_sdk.identifiers import AlgorithmSuite
+from cryptography.exceptions import InvalidTag
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+PROGRAM = Path(os.environ.get("SEALGATE_ENVELOPE_EXAMPLE", REPOSITORY / "target/debug/examples/esdk_file"))
+# The program's exit status, and the SDK's exceptions, when a message is refused.
+REFUSED = 3
+REFUSALS = (AWSEncryptionSDKClientError, InvalidTag)
+
+NAMESPACE = "sealgate/5f0c9a"
+NAME = "main/7"
+CONTEXT = {"tenant": "5f0c9a", "policy": "3", "path": "/reports/zürich 2026"}
+SIZES = [0, 1, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, 1024 * 1024 + 17, 20 * 1024 * 1024]
+FRAMES = [1024, 64 * 1024]
+
+client = aws_encryption_sdk.EncryptionSDKClient(commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT)
+providers = AwsCryptographicMaterialProviders(config=MaterialProvidersConfig())
+
+
+def keyring(key, name=NAME):
+    return providers.create_raw_aes_keyring(
+        input=CreateRawAesKeyringInput(
+            key_namespace=NAMESPACE,
+            key_name=name,
+            wrapping_key=key,
+            wrapping_alg=AesWrappingAlg.ALG_AES256_GCM_IV12_TAG16,
+        )
+    )
+
+
+def run(*arguments):
+    """Runs the program; gives its exit status and what it said."""
+    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stderr
+
+
+def pairs(context):
+    return [f"{key}={value}" for key, value in context.items()]
+
+
+class Bench:
+    """A key, a folder, and both sides of the exchange."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.key = secrets.token_bytes(32)
+
+    def seal_here(self, plaintext, frame_len=64 * 1024, header_len="-", chunk_len=100_000, context=CONTEXT):
+        source, sealed = self.folder / "plain", self.folder / "sealed"
+        source.write_bytes(plaintext)
+        status, said = run(
+            "seal", self.key.hex(), NAMESPACE, NAME, frame_len, header_len, chunk_len, source, sealed, *pairs(context)
+        )
+        assert status == 0, said
+        return sealed.read_bytes()
+
+    def open_here(self, message, key=None, chunk_len=100_000, context=CONTEXT):
+        sealed, opened = self.folder / "theirs", self.folder / "opened"
+        opened.unlink(missing_ok=True)
+        sealed.write_bytes(message)
+        status, said = run(
+            "open", (key or self.key).hex(), NAMESPACE, NAME, chunk_len, sealed, opened, *pairs(context)
+        )
+        return (opened.read_bytes() if status == 0 else None), status, said
+
+    def seal_there(
+        self,
+        plaintext,
+        frame_len=64 * 1024,
+        algorithm=AlgorithmSuite.AES_256_GCM_HKDF_SHA512_COMMIT_KEY,
+        context=CONTEXT,
+    ):
+        message, _header = client.encrypt(
+            source=plaintext,
+            keyring=keyring(self.key),
+            encryption_context=context,
+            algorithm=algorithm,
+            frame_length=frame_len,
+        )
+        return message
+
+    def open_there(self, message, key=None, context=CONTEXT):
+        return client.decrypt(source=message, keyring=keyring(key or self.key), encryption_context=context)
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)
+
+
+def test_the_program_is_built():
+    assert PROGRAM.is_file(), f"{PROGRAM} is missing: cargo build -p sealgate-envelope --example esdk_file"
+
+
+@pytest.mark.parametrize("frame_len", FRAMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_python_opens_what_we_sealed(bench, size, frame_len):
+    plaintext = secrets.token_bytes(size)
+    message = bench.seal_here(plaintext, frame_len)
+    opened, header = bench.open_there(message)
+    assert hashlib.sha256(opened).digest() == hashlib.sha256(plaintext).digest()
+    assert header.encryption_context == CONTEXT
+    assert header.frame_length == frame_len
+
+
+@pytest.mark.parametrize("frame_len", FRAMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_we_open_what_python_sealed(bench, size, frame_len):
+    plaintext = secrets.token_bytes(size)
+    message = bench.seal_there(plaintext, frame_len)
+    for chunk_len in (65_568, 1_000_003):
+        opened, status, said = bench.open_here(message, chunk_len=chunk_len)
+        assert status == 0, said
+        assert hashlib.sha256(opened).digest() == hashlib.sha256(plaintext).digest()
+
+
+@pytest.mark.parametrize("header_len", [512, 1024, 4096])
+def test_python_opens_a_message_with_a_pad(bench, header_len):
+    plaintext = secrets.token_bytes(100_000)
+    message = bench.seal_here(plaintext, header_len=header_len)
+    assert len(message) == header_len + 40 + 100_000 + 32
+    opened, header = bench.open_there(message)
+    assert opened == plaintext
+    providers_there = {key.key_provider.provider_id for key in header.encrypted_data_keys}
+    assert providers_there == {"sealgate-test", NAMESPACE, "sealgate-pad"}
+
+
+def test_an_empty_context_crosses_both_ways(bench):
+    assert bench.open_there(bench.seal_here(b"bare", context={}), context={})[0] == b"bare"
+    opened, status, said = bench.open_here(bench.seal_there(b"bare", context={}), context={})
+    assert (opened, status) == (b"bare", 0), said
+
+
+def test_we_open_what_python_signed(bench):
+    signed = AlgorithmSuite.AES_256_GCM_HKDF_SHA512_COMMIT_KEY_ECDSA_P384
+    plaintext = secrets.token_bytes(200_000)
+    message = bench.seal_there(plaintext, algorithm=signed)
+    opened, status, said = bench.open_here(message)
+    assert (opened, status) == (plaintext, 0), said
+    damaged = message[:-1] + bytes([message[-1] ^ 1])
+    _, status, said = bench.open_here(damaged)
+    assert (status, "signature does not verify" in said) == (REFUSED, True), said
+
+
+def test_the_wrong_key_is_refused_on_both_sides(bench):
+    wrong = secrets.token_bytes(32)
+    _, status, said = bench.open_here(bench.seal_there(b"secret"), key=wrong)
+    assert status == REFUSED, said
+    message = bench.seal_here(b"secret")
+    with pytest.raises(REFUSALS):
+        bench.open_there(message, key=wrong)
+    with pytest.raises(REFUSALS):
+        client.decrypt(source=message, keyring=keyring(bench.key, name="main/8"))
+
+
+def test_another_context_is_refused_on_both_sides(bench):
+    elsewhere = CONTEXT | {"path": "/reports/bern"}
+    _, status, said = bench.open_here(bench.seal_there(b"secret"), context=elsewhere)
+    assert (status, "context" in said) == (REFUSED, True), said
+    message = bench.seal_here(b"secret")
+    with pytest.raises(REFUSALS):
+        bench.open_there(message, context=elsewhere)
+
+
+def places(message):
+    """Where to damage a message: header fields, first frame, last frame."""
+    return [0, 2, 3, 34, 40, 80, 150, 200, 300, len(message) // 2, len(message) - 20, len(message) - 1]
+
+
+def test_a_damaged_message_is_refused_on_both_sides(bench):
+    for message in (bench.seal_here(b"x" * 5000, 1024), bench.seal_there(b"x" * 5000, 1024)):
+        assert bench.open_there(message)[0] == b"x" * 5000
+        for place in places(message):
+            damaged = bytearray(message)
+            damaged[place] ^= 0x10
+            _, status, said = bench.open_here(bytes(damaged))
+            assert status == REFUSED, f"byte {place}: {said}"
+            with pytest.raises(REFUSALS):
+                bench.open_there(bytes(damaged))
+
+
+def test_a_cut_message_is_refused_on_both_sides(bench):
+    message = bench.seal_here(b"x" * 5000, 1024)
+    for cut in (10, 100, 500, len(message) - 1100, len(message) - 1):
+        _, status, said = bench.open_here(message[:cut])
+        assert (status, "cut short" in said) == (REFUSED, True), said
+        with pytest.raises(REFUSALS):
+            bench.open_there(message[:cut])
