@@ -6,11 +6,21 @@
 //! control (config, reload, admin, metrics, drain) stands beside the path, never on it
 //! ```
 
+//! A file is a station of that path or a tool used on it; [`connection`] alone knows the order.
+
 pub mod accept;
+pub mod connection;
+pub mod handshake;
 pub mod tenant;
 pub mod relay;
 pub mod http;
 pub mod upstream;
+
 pub mod cli;
 pub mod control;
+pub mod error;
+pub mod limits;
+pub mod metrics;
 pub mod settings;
+pub mod snapshot;
+pub mod worker;

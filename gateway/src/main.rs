@@ -1,2 +1,68 @@
-//! Stub.
-fn main() {}
+//! The `sealgate` program.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use sealgate::cli::{Cli, Command, KeysCommand, KeysNewArgs};
+use sealgate::control::config::{self, ConfigErrors, from_flags};
+use sealgate::control::{self, log};
+use sealgate::settings::Settings;
+use sealgate_keys::Keyring;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // Before any key is read.
+    let unprotected = sealgate_keys::process::harden();
+    match Cli::parse().command {
+        Command::Run(args) => {
+            let settings = config::load(&args.config);
+            serve(settings, Some(args.config), &unprotected)
+        }
+        Command::Tcp(flags) => serve(from_flags::tcp(flags), None, &unprotected),
+        Command::Http(flags) => serve(from_flags::http(flags), None, &unprotected),
+        Command::Check(args) => config::check(&args.config),
+        Command::Keys(args) => match args.command {
+            KeysCommand::New(args) => new_keyring(&args),
+        },
+    }
+}
+
+fn serve(
+    settings: Result<Settings, ConfigErrors>,
+    file: Option<std::path::PathBuf>,
+    unprotected: &[sealgate_keys::process::Unprotected],
+) -> ExitCode {
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let _writer = log::start(&settings.log);
+    for protection in unprotected {
+        tracing::warn!("{protection}");
+    }
+    control::run(settings, file)
+}
+
+fn new_keyring(args: &KeysNewArgs) -> ExitCode {
+    match Keyring::create(&args.out, &args.tenant) {
+        Ok(keyring) => {
+            println!(
+                "{}: a keyring for tenant {}, pseudonym {}. Keep a copy in a safe place: what is \
+                 sealed with it cannot be opened without it.",
+                args.out.display(),
+                args.tenant,
+                keyring.pseudonym()
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,5 +1,19 @@
 //! Layer 7: HTTP/1.1 in and out, bodies sealed and opened.
 
+mod route;
+
+use std::rc::Rc;
+
+pub use route::{Handling, HttpRoute, SealedRoute};
+use sealgate_stream::Stream;
+
+use crate::connection::ConnectionLog;
+use crate::snapshot::{Binding, Snapshot};
+use crate::worker::Worker;
+
+/// STUB
+pub async fn serve(_: &Rc<Worker>, _: &Rc<Snapshot>, _: usize, _: Rc<Binding>, _: Stream, _: ConnectionLog) {}
+
 use crate::upstream::UpstreamSettings;
 
 /// A layer 7 route.

@@ -1,6 +1,13 @@
-//! Layer 4: one pump, instantiated twice.
+//! Layer 4: bytes between client and service.
 
-use crate::upstream::UpstreamSettings;
+mod pump;
+
+use std::rc::Rc;
+
+pub use pump::{HalfClose, Relayed, relay};
+
+use crate::metrics::Class;
+use crate::upstream::{Upstream, UpstreamSettings};
 
 /// A layer 4 route.
 pub struct TcpRouteSettings {
@@ -19,4 +26,32 @@ pub enum TcpClass {
     Terminated,
     /// TLS goes through unopened, routed by SNI.
     Passthrough,
+}
+
+impl TcpClass {
+    /// As a metric and log label.
+    pub fn label(self) -> Class {
+        match self {
+            TcpClass::Terminated => Class::Terminated,
+            TcpClass::Passthrough => Class::Passthrough,
+        }
+    }
+}
+
+/// A layer 4 route as one worker runs it.
+pub struct TcpRoute {
+    /// Its name.
+    pub name: Rc<str>,
+    /// Where it goes.
+    pub upstream: Upstream,
+}
+
+impl TcpRoute {
+    /// Makes it from its settings.
+    ///
+    /// # Errors
+    /// [`rustls::Error`] when the upstream's TLS settings are unusable.
+    pub fn build(name: &str, settings: &TcpRouteSettings) -> Result<TcpRoute, rustls::Error> {
+        Ok(TcpRoute { name: name.into(), upstream: Upstream::build(&settings.upstream, &[])? })
+    }
 }

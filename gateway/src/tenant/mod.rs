@@ -1,10 +1,14 @@
 //! Tenants: who a connection belongs to, and under which policy.
 
+mod resolve;
+
 use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::sign::CertifiedKey;
 use sealgate_keys::Keyring;
+
+pub use resolve::{NameTable, NoTenant};
 
 /// One tenant of the gateway.
 pub struct TenantSettings {

@@ -1,11 +1,17 @@
 //! Connections to the services behind the gateway.
 
+mod connect;
+mod pool;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
+
+pub use pool::HttpPool;
+pub use connect::{ConnectError, ConnectReason, Upstream};
 
 /// The services behind one route: interchangeable addresses, tried in order from a rotating start.
 pub struct UpstreamSettings {

@@ -2,8 +2,6 @@
 //!
 //! The file reader and the command line both make a draft; `build` alone turns one into settings.
 
-use std::path::PathBuf;
-
 use super::errors::At;
 
 /// A value and where it stands.
@@ -57,8 +55,6 @@ pub(super) type Texts = Field<Vec<Located<String>>>;
 /// The whole.
 #[derive(Default)]
 pub(super) struct Draft {
-    /// Where relative paths start.
-    pub(super) directory: PathBuf,
     pub(super) workers: Field<i64>,
     pub(super) admin: Field<String>,
     pub(super) log_format: Field<String>,

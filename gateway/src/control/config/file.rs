@@ -137,10 +137,7 @@ pub(super) fn read(path: &Path, report: &mut Report) -> Option<Draft> {
             return None;
         }
     };
-    let directory = path.parent().unwrap_or(Path::new(""));
-    let mut draft = parse(text, report)?;
-    draft.directory = directory.to_owned();
-    Some(draft)
+    parse(text, report)
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
@@ -155,25 +152,28 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 pub(super) fn parse(text: &str, report: &mut Report) -> Option<Draft> {
     let lines = Lines::of(text);
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut last_line = 0;
-    for error in errors.iter().take(MAX_SYNTAX_ERRORS) {
-        let offset = error.span().map_or(0, |span| span.start);
-        let line = lines.line(offset);
-        // One line breaks in one place; what follows on it are echoes.
-        if line != last_line {
-            last_line = line;
-            let at = At {
-                line: Some(line),
-                column: Some(lines.column(offset)),
-                key: String::new(),
-            };
-            report.error(
-                &at,
-                Problem::Syntax {
-                    message: error.message().to_owned(),
-                },
-            );
-        }
+    let offsets = errors
+        .iter()
+        .map(|error| error.span().map_or(0, |span| span.start));
+    let mut syntax: Vec<(usize, &str)> = offsets
+        .zip(errors.iter().map(|error| error.message()))
+        .collect();
+    syntax.sort_by_key(|(offset, _)| *offset);
+    // One line breaks in one place; what follows on it are echoes.
+    syntax.dedup_by_key(|(offset, _)| lines.line(*offset));
+    for (offset, message) in syntax.into_iter().take(MAX_SYNTAX_ERRORS) {
+        let (line, column) = (lines.line(offset), lines.column(offset));
+        let at = At {
+            line: Some(line),
+            column: Some(column),
+            key: String::new(),
+        };
+        report.error(
+            &at,
+            Problem::Syntax {
+                message: message.to_owned(),
+            },
+        );
     }
     if !errors.is_empty() {
         return None;
@@ -313,5 +313,40 @@ fn upstream_tls(section: &Section<'_>, report: &mut Report) -> UpstreamTlsDraft 
         server_name: section.text("server_name", "\"backend.internal\"", report),
         certificate: section.text("certificate", "\"acme-to-backend.pem\"", report),
         key: section.text("key", "\"acme-to-backend.key\"", report),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFERENCE: &str = include_str!("../../../../config/gateway.toml");
+
+    #[test]
+    fn the_reference_file_shows_every_key() {
+        for kind in KINDS {
+            for key in kind.keys {
+                let header = [
+                    format!("[{key}]"),
+                    format!("[[{key}]]"),
+                    format!("[route.{key}]"),
+                ];
+                let shown = REFERENCE.lines().any(|line| {
+                    line.starts_with(&format!("{key} = ")) || header.contains(&line.to_owned())
+                });
+                assert!(shown, "{key} of {}", kind.header);
+            }
+        }
+    }
+
+    #[test]
+    fn truncations_of_the_reference_at_every_byte_do_not_panic() {
+        for end in 0..REFERENCE.len() {
+            let mut report = Report::on_file(Path::new("gateway.toml"));
+            if let Some(text) = REFERENCE.get(..end) {
+                let draft = parse(text, &mut report);
+                assert!(draft.is_some() || report.has_errors(), "{end}");
+            }
+        }
     }
 }

@@ -13,6 +13,7 @@ use super::draft::{
     Draft, Field, ListenerDraft, Located, RouteDraft, TenantDraft, Texts, UpstreamTlsDraft,
 };
 use super::errors::{At, ConfigErrors, Report};
+use super::pem::Files;
 use crate::settings::Settings;
 
 /// Names the one listener, tenant and route in logs and metrics.
@@ -236,7 +237,6 @@ fn settings(
         LogFormatFlag::Json => "json".to_owned(),
     });
     let draft = Draft {
-        directory: Path::new("").to_owned(),
         workers: Field::maybe_flag("--workers", process.workers),
         admin: Field::maybe_flag("--admin", process.admin),
         log_format: Field::maybe_flag("--log-format", log_format),
@@ -265,7 +265,12 @@ fn settings(
         ..Draft::default()
     };
     let mut report = Report::on_flags();
-    let settings = build::settings(&draft, SystemTime::now(), &mut report);
+    let files = Files {
+        directory: Path::new(""),
+        now: SystemTime::now(),
+        running: &[],
+    };
+    let settings = build::settings(&draft, &files, &mut report);
     report.finish(settings)
 }
 

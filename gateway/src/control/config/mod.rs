@@ -23,9 +23,12 @@ mod section;
 use std::path::Path;
 use std::time::SystemTime;
 
+use sealgate_keys::Keyring;
+
 pub use self::check::{check, check_to};
 use self::errors::Report;
 pub use self::errors::{ConfigError, ConfigErrors};
+use self::pem::Files;
 use crate::settings::Settings;
 
 /// The settings of a configuration file, loaded and checked.
@@ -36,8 +39,30 @@ use crate::settings::Settings;
 /// # Errors
 /// Everything that is wrong, at once; the operator's fault. Nothing is left behind.
 pub fn load(path: &Path) -> Result<Settings, ConfigErrors> {
+    load_beside(path, &[])
+}
+
+/// The settings of a configuration file that replaces a running one: as [`load`], and the counts of wraps
+/// of keyrings that stay go on.
+///
+/// # Errors
+/// As [`load`]; the running settings stay usable.
+pub fn reload(path: &Path, running: &Settings) -> Result<Settings, ConfigErrors> {
+    let tenants = running.tenants.iter();
+    let keyrings: Vec<Keyring> = tenants
+        .filter_map(|tenant| tenant.keyring.clone())
+        .collect();
+    load_beside(path, &keyrings)
+}
+
+fn load_beside(path: &Path, running: &[Keyring]) -> Result<Settings, ConfigErrors> {
     let mut report = Report::on_file(path);
+    let files = Files {
+        directory: path.parent().unwrap_or(Path::new("")),
+        now: SystemTime::now(),
+        running,
+    };
     let settings = file::read(path, &mut report)
-        .and_then(|draft| build::settings(&draft, SystemTime::now(), &mut report));
+        .and_then(|draft| build::settings(&draft, &files, &mut report));
     report.finish(settings)
 }

@@ -7,7 +7,11 @@ use std::io;
 use std::net::SocketAddr;
 
 use rustls::pki_types::pem;
+use sealgate_keys::{KeyringError, KeyringFault};
 use thiserror::Error;
+
+/// Known names shown with an unknown one.
+pub(super) const MAX_SUGGESTIONS: usize = 16;
 
 /// An error of a configuration.
 #[derive(Debug, Error)]
@@ -174,8 +178,16 @@ pub(super) enum Problem {
         "all routes of tenant \"{tenant}\" are passthrough, so the gateway never sees a client certificate; authenticate at the backend and leave client_auth out, or end TLS here"
     )]
     AuthWithPassthrough { tenant: String },
-    #[error("{message}")]
-    Keyring { message: String },
+    #[error("{}", keyring_words(.0))]
+    Keyring(KeyringError),
+    #[error(
+        "{file} is the keyring of tenant \"{owner}\"; give tenant \"{tenant}\" its own (sealgate keys new --tenant {tenant})"
+    )]
+    KeyringOfOther {
+        file: String,
+        owner: String,
+        tenant: String,
+    },
 
     // Routes.
     #[error("there is no tenant \"{given}\"; {}", did_you_mean(.nearest, .known))]
@@ -350,6 +362,17 @@ pub(super) fn reason(kind: &io::ErrorKind) -> String {
     }
 }
 
+fn keyring_words(error: &KeyringError) -> String {
+    match error.fault {
+        KeyringFault::Io { .. } => {
+            format!(
+                "{error}; make one with `sealgate keys new`, or give a file that this user may read"
+            )
+        }
+        _ => error.to_string(),
+    }
+}
+
 /// Never the file's own text: it may be a private key.
 fn pem_cause(cause: &Option<pem::Error>) -> &'static str {
     match cause {
@@ -366,14 +389,16 @@ fn on_line(line: &Option<usize>) -> String {
 }
 
 fn did_you_mean(nearest: &Option<String>, known: &[String]) -> String {
-    // A gateway can have a hundred thousand tenants: the list ends early.
-    const SHOWN: usize = 16;
     match nearest {
         Some(nearest) => format!("did you mean \"{nearest}\"?"),
         None if known.is_empty() => "none is defined".to_owned(),
         None => {
-            let more = if known.len() > SHOWN { ", ..." } else { "" };
-            let shown = &known[..known.len().min(SHOWN)];
+            let more = if known.len() > MAX_SUGGESTIONS {
+                ", ..."
+            } else {
+                ""
+            };
+            let shown = &known[..known.len().min(MAX_SUGGESTIONS)];
             format!("known here: {}{more}", shown.join(", "))
         }
     }

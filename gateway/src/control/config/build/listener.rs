@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::super::draft::{ListenerDraft, Located};
 use super::super::errors::Report;
 use super::super::problem::Problem;
-use super::values;
+use super::{called, values};
 use crate::accept::ListenerSettings;
 
 /// Which listener binds an address.
@@ -29,7 +29,8 @@ pub(super) fn build(drafts: &[ListenerDraft], report: &mut Report) -> Built {
     let mut lines = HashMap::new();
     for (index, draft) in drafts.iter().enumerate() {
         let name = values::identifier(&draft.name, report);
-        if let Some(name) = name {
+        // A bad one still is what routes mean: one mistake is one error.
+        if let Some(name) = draft.name.given() {
             if let Some(first_line) = lines.insert(name.value.clone(), name.at.line) {
                 let value = name.value.clone();
                 report.error(
@@ -43,10 +44,7 @@ pub(super) fn build(drafts: &[ListenerDraft], report: &mut Report) -> Built {
             }
             built.index.entry(name.value.clone()).or_insert(index);
         }
-        let label = draft
-            .name
-            .given()
-            .map_or(draft.at.key.as_str(), |name| name.value.as_str());
+        let label = called(&draft.name, &draft.at);
         let addresses = addresses(draft, label, &mut built.owners, report);
         let settings = name
             .zip(addresses)

@@ -4,13 +4,14 @@
 //! when nothing was. Time is an argument; files and the resolver are read here and in `pem`.
 
 mod listener;
+mod placement;
 mod route;
+mod target;
 mod tenant;
 mod upstream;
 mod values;
 
 use std::net::SocketAddr;
-use std::time::SystemTime;
 
 use self::values::{
     CONNECT, DRAIN, HANDSHAKE, HEAD, IDLE, KEEP_ALIVE, MAX_CONNECTIONS, MAX_HEAD_BYTES,
@@ -23,11 +24,7 @@ use super::problem::{Problem, Warning};
 use crate::settings::{LimitSettings, LogFormat, LogSettings, Settings, TimeoutSettings};
 
 /// The settings, or `None` where the report has errors.
-pub(super) fn settings(draft: &Draft, now: SystemTime, report: &mut Report) -> Option<Settings> {
-    let files = Files {
-        directory: &draft.directory,
-        now,
-    };
+pub(super) fn settings(draft: &Draft, files: &Files<'_>, report: &mut Report) -> Option<Settings> {
     let workers = match draft.workers.is_absent() {
         true => Some(None),
         false => values::number(&draft.workers, WORKERS, report).map(Some),
@@ -37,11 +34,11 @@ pub(super) fn settings(draft: &Draft, now: SystemTime, report: &mut Report) -> O
     let timeouts = timeouts(&draft.timeouts, report);
     let listeners = listener::build(&draft.listeners, report);
     let admin = admin(&draft.admin, &listeners.owners, report);
-    let tenants = tenant::build(&draft.tenants, &files, report);
+    let tenants = tenant::build(&draft.tenants, files, report);
 
     let context = route::Context {
         draft,
-        files: &files,
+        files,
         owners: &listeners.owners,
         admin: draft.admin.given().and_then(|_| admin.flatten()),
         tenant_index: &tenants.index,
@@ -67,6 +64,12 @@ pub(super) fn settings(draft: &Draft, now: SystemTime, report: &mut Report) -> O
         timeouts: timeouts?,
         warnings: Vec::new(),
     })
+}
+
+/// How a part is called in messages, also where its name is missing.
+fn called<'a>(name: &'a Field<String>, at: &'a At) -> &'a str {
+    name.given()
+        .map_or(at.key.as_str(), |name| name.value.as_str())
 }
 
 fn log(draft: &Draft, report: &mut Report) -> Option<LogSettings> {

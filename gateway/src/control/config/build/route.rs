@@ -3,18 +3,15 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::super::draft::{Draft, Field, Located, RouteDraft, TenantDraft};
+use super::super::draft::{Draft, Field, RouteDraft, TenantDraft};
 use super::super::errors::Report;
 use super::super::nearest::nearest;
 use super::super::pem::Files;
-use super::super::problem::{Problem, Warning};
+use super::super::problem::{MAX_SUGGESTIONS, Problem};
 use super::listener::Owners;
-use super::{tenant, upstream, values};
-use crate::http::{HttpClass, HttpRouteSettings, Readers, SealedSettings};
-use crate::relay::{TcpClass, TcpRouteSettings};
-use crate::settings::{RouteSettings, RouteTarget};
-
-const MAX_ALPN: usize = 16;
+use super::placement::Placement;
+use super::{called, target, upstream, values};
+use crate::settings::RouteSettings;
 
 /// What the routes refer to.
 pub(super) struct Context<'a> {
@@ -42,7 +39,7 @@ pub(super) enum Protocol {
 }
 
 impl Protocol {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Tcp => "tcp",
@@ -79,7 +76,7 @@ impl Kind {
 /// Builds every route.
 pub(super) fn build(context: &Context<'_>, report: &mut Report) -> Vec<Built> {
     let mut lines = HashMap::new();
-    let mut occupied = HashMap::new();
+    let mut placement = Placement::default();
     let mut routes = Vec::with_capacity(context.draft.routes.len());
     for draft in &context.draft.routes {
         if let Some(name) = values::identifier(&draft.name, report)
@@ -96,7 +93,7 @@ pub(super) fn build(context: &Context<'_>, report: &mut Report) -> Vec<Built> {
             );
         }
         let route = one(context, draft, report);
-        occupy(context, draft, &route, &mut occupied, report);
+        placement.add(context.draft, draft, &route, report);
         routes.push(route);
     }
     routes
@@ -122,10 +119,7 @@ fn one(context: &Context<'_>, draft: &RouteDraft, report: &mut Report) -> Built 
     }
     let upstream =
         protocol.and_then(|protocol| upstream::build(context, draft, protocol, kind, report));
-    let target = kind.and_then(|kind| match kind.protocol() {
-        Protocol::Http => http(draft, kind, upstream, report).map(RouteTarget::Http),
-        Protocol::Tcp => tcp(draft, kind, upstream, report).map(RouteTarget::Tcp),
-    });
+    let target = kind.and_then(|kind| target::build(draft, kind, upstream, report));
     let settings = match (draft.name.given(), tenant, target) {
         (Some(name), Some(tenant), Some(target)) => Some(RouteSettings {
             name: name.value.clone(),
@@ -212,12 +206,11 @@ fn listeners_of(context: &Context<'_>, draft: &RouteDraft, report: &mut Report) 
     listeners
 }
 
+/// The nearest name, and some to choose from: there may be a hundred thousand.
 fn suggestions(given: &str, known: &[&str]) -> (Option<String>, Vec<String>) {
     let nearest = nearest(given, known.iter().copied()).map(str::to_owned);
-    (
-        nearest,
-        known.iter().map(|name| (*name).to_owned()).collect(),
-    )
+    let some = known.iter().take(MAX_SUGGESTIONS + 1);
+    (nearest, some.map(|name| (*name).to_owned()).collect())
 }
 
 fn kind(draft: &RouteDraft, protocol: Protocol, report: &mut Report) -> Option<Kind> {
@@ -322,7 +315,7 @@ fn tenant_serves(tenant: &TenantDraft, draft: &RouteDraft, kind: Kind, report: &
     let Some(named) = draft.tenant.given() else {
         return;
     };
-    let label = tenant::label(tenant).to_owned();
+    let label = called(&tenant.id, &tenant.at).to_owned();
     if kind != Kind::TcpPassthrough && tenant.certificate.is_absent() && tenant.key.is_absent() {
         let (class, protocol) = (kind.class(), kind.protocol().name());
         report.error(
@@ -354,273 +347,5 @@ fn tenant_serves(tenant: &TenantDraft, draft: &RouteDraft, kind: Kind, report: &
                 .is_some_and(|auth| auth.value == "none"))
     {
         report.error(&readers.at, Problem::ReadersWithoutAuth { tenant: label });
-    }
-}
-
-fn http(
-    draft: &RouteDraft,
-    kind: Kind,
-    upstream: Option<crate::upstream::UpstreamSettings>,
-    report: &mut Report,
-) -> Option<HttpRouteSettings> {
-    let path_prefix = path(draft, report);
-    let class = match kind {
-        Kind::HttpSealed => sealed(draft, report).map(HttpClass::Sealed),
-        _ => Some(HttpClass::Terminated),
-    };
-    Some(HttpRouteSettings {
-        class: class?,
-        path_prefix: path_prefix?,
-        upstream: upstream?,
-    })
-}
-
-fn path(draft: &RouteDraft, report: &mut Report) -> Option<String> {
-    let given = match &draft.path {
-        Field::Absent => return Some("/".to_owned()),
-        Field::Broken => return None,
-        Field::Given(given) => given,
-    };
-    let path = given.value.as_str();
-    let visible = path
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
-    let dots = path
-        .split('/')
-        .any(|segment| segment == "." || segment == "..");
-    if path.starts_with('/') && visible && !dots && !path.contains("//") {
-        return Some(path.to_owned());
-    }
-    report.error(
-        &given.at,
-        Problem::BadPath {
-            given: path.to_owned(),
-        },
-    );
-    None
-}
-
-fn sealed(draft: &RouteDraft, report: &mut Report) -> Option<SealedSettings> {
-    let readers = match &draft.readers {
-        Field::Absent => {
-            let at = super::At {
-                key: format!("{}.readers", draft.at.key),
-                ..draft.at.clone()
-            };
-            report.error(&at, Problem::NoReaders);
-            None
-        }
-        Field::Broken => None,
-        Field::Given(given) => {
-            let readers = values::choice(
-                given,
-                &["mtls", "anyone"],
-                &[Readers::Mtls, Readers::Anyone],
-                report,
-            );
-            if readers == Some(Readers::Anyone) {
-                let route = draft
-                    .name
-                    .given()
-                    .map_or_else(String::new, |name| name.value.clone());
-                report.warn(&given.at, Warning::ReadersAnyone { route });
-            }
-            readers
-        }
-    };
-    let header = one_of(
-        &draft.header_bytes,
-        &[1024, 512, 4096],
-        "512, 1024 or 4096",
-        report,
-    );
-    let frame = one_of(
-        &draft.frame_bytes,
-        &[65536, 16384],
-        "65536 or 16384",
-        report,
-    );
-    Some(SealedSettings {
-        readers: readers?,
-        header_len_bytes: header?,
-        frame_len_bytes: frame?,
-    })
-}
-
-/// One of some numbers, the first of which is the default.
-fn one_of(
-    field: &Field<i64>,
-    numbers: &[usize],
-    options: &'static str,
-    report: &mut Report,
-) -> Option<usize> {
-    let given = match field {
-        Field::Absent => return numbers.first().copied(),
-        Field::Broken => return None,
-        Field::Given(given) => given,
-    };
-    if let Some(number) = numbers
-        .iter()
-        .find(|number| i64::try_from(**number) == Ok(given.value))
-    {
-        return Some(*number);
-    }
-    report.error(
-        &given.at,
-        Problem::NotOneOfNumbers {
-            given: given.value,
-            options,
-        },
-    );
-    None
-}
-
-fn tcp(
-    draft: &RouteDraft,
-    kind: Kind,
-    upstream: Option<crate::upstream::UpstreamSettings>,
-    report: &mut Report,
-) -> Option<TcpRouteSettings> {
-    let class = match kind {
-        Kind::TcpPassthrough => TcpClass::Passthrough,
-        _ => TcpClass::Terminated,
-    };
-    let alpn = match draft.alpn.given() {
-        Some(texts) => alpn(texts, report),
-        None => Vec::new(),
-    };
-    Some(TcpRouteSettings {
-        class,
-        upstream: upstream?,
-        alpn,
-    })
-}
-
-fn alpn(texts: &Located<Vec<Located<String>>>, report: &mut Report) -> Vec<Vec<u8>> {
-    if texts.value.len() > MAX_ALPN {
-        let given = texts.value.len();
-        report.error(
-            &texts.at,
-            Problem::TooManyAlpn {
-                given,
-                limit: MAX_ALPN,
-            },
-        );
-    }
-    let mut protocols: Vec<Vec<u8>> = Vec::new();
-    for text in &texts.value {
-        let protocol = text.value.as_bytes();
-        if protocol.len() > 255 {
-            report.error(
-                &text.at,
-                Problem::BadAlpn {
-                    given: text.value.clone(),
-                },
-            );
-        } else if protocols.iter().any(|known| known == protocol) {
-            let value = text.value.clone();
-            report.error(
-                &text.at,
-                Problem::Duplicate {
-                    what: "protocol",
-                    value,
-                    first_line: None,
-                },
-            );
-        } else {
-            protocols.push(protocol.to_vec());
-        }
-    }
-    protocols
-}
-
-/// What a (listener, tenant) pair is used for already.
-struct Occupant {
-    first: String,
-    protocol: Protocol,
-    paths: HashMap<String, String>,
-}
-
-/// One (listener, tenant) pair has one tcp route, or http routes with different paths.
-fn occupy(
-    context: &Context<'_>,
-    draft: &RouteDraft,
-    route: &Built,
-    occupied: &mut HashMap<(usize, usize), Occupant>,
-    report: &mut Report,
-) {
-    let (Some(tenant), Some(kind)) = (route.tenant, route.kind) else {
-        return;
-    };
-    let name = draft
-        .name
-        .given()
-        .map_or(draft.at.key.as_str(), |name| name.value.as_str())
-        .to_owned();
-    let path = draft
-        .path
-        .given()
-        .map_or("/", |path| path.value.as_str())
-        .to_owned();
-    let path_at = draft.path.given().map_or(&draft.at, |path| &path.at);
-    for listener in &route.listeners {
-        let tenant_label = tenant::label(&context.draft.tenants[tenant]).to_owned();
-        let listener_draft = &context.draft.listeners[*listener];
-        let label = listener_draft
-            .name
-            .given()
-            .map_or(listener_draft.at.key.as_str(), |name| name.value.as_str());
-        let (tenant, listener, label) = (tenant_label, (*listener, tenant), label.to_owned());
-        let Some(occupant) = occupied.get_mut(&listener) else {
-            let paths = HashMap::from([(path.clone(), name.clone())]);
-            let occupant = Occupant {
-                first: name.clone(),
-                protocol: kind.protocol(),
-                paths,
-            };
-            occupied.insert(listener, occupant);
-            continue;
-        };
-        let first = occupant.first.clone();
-        match (occupant.protocol, kind.protocol()) {
-            (Protocol::Tcp, Protocol::Tcp) => {
-                report.error(
-                    &draft.at,
-                    Problem::SecondTcpRoute {
-                        tenant,
-                        listener: label,
-                        first,
-                    },
-                );
-            }
-            (Protocol::Http, Protocol::Http) => {
-                if let Some(first) = occupant.paths.get(&path).cloned() {
-                    let path = path.clone();
-                    report.error(
-                        path_at,
-                        Problem::PathTaken {
-                            tenant,
-                            listener: label,
-                            first,
-                            path,
-                        },
-                    );
-                } else {
-                    occupant.paths.insert(path.clone(), name.clone());
-                }
-            }
-            (first_protocol, _) => {
-                let first_protocol = first_protocol.name();
-                report.error(
-                    &draft.at,
-                    Problem::MixedProtocols {
-                        tenant,
-                        listener: label,
-                        first,
-                        first_protocol,
-                    },
-                );
-            }
-        }
     }
 }

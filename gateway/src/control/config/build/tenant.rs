@@ -11,7 +11,7 @@ use super::super::errors::Report;
 use super::super::pem::{self, Files};
 use super::super::problem::{Problem, Warning};
 use super::route::Kind;
-use super::values;
+use super::{called, values};
 use crate::tenant::{ClientAuth, DefaultTenant, NamePattern, TenantSettings};
 
 /// All tenants, in the order of the file; `None` for a broken one.
@@ -31,7 +31,8 @@ pub(super) fn build(drafts: &[TenantDraft], files: &Files<'_>, report: &mut Repo
     let mut first_default: Option<&str> = None;
     for (index, draft) in drafts.iter().enumerate() {
         let id = values::identifier(&draft.id, report);
-        if let Some(id) = id {
+        // A bad one still is what routes mean: one mistake is one error.
+        if let Some(id) = draft.id.given() {
             if let Some(first_line) = lines.insert(id.value.clone(), id.at.line) {
                 let value = id.value.clone();
                 report.error(
@@ -66,14 +67,6 @@ pub(super) fn build(drafts: &[TenantDraft], files: &Files<'_>, report: &mut Repo
     built
 }
 
-/// How a tenant is called in messages, also where its id is missing.
-pub(super) fn label(draft: &TenantDraft) -> &str {
-    draft
-        .id
-        .given()
-        .map_or(draft.at.key.as_str(), |id| id.value.as_str())
-}
-
 fn default<'a>(
     draft: &'a TenantDraft,
     first: &mut Option<&'a str>,
@@ -89,7 +82,7 @@ fn default<'a>(
                 first: (*first).to_owned(),
             },
         ),
-        None => *first = Some(label(draft)),
+        None => *first = Some(called(&draft.id, &draft.at)),
     }
     DefaultTenant::Yes
 }
@@ -128,7 +121,8 @@ fn names(
                 names.push(name);
             }
             Some(owner) => {
-                let tenant = drafts.get(*owner).map_or("", label).to_owned();
+                let owner = &drafts[*owner];
+                let tenant = called(&owner.id, &owner.at).to_owned();
                 report.error(
                     &text.at,
                     Problem::NameTaken {
@@ -230,22 +224,42 @@ fn keyring(draft: &TenantDraft, files: &Files<'_>, report: &mut Report) -> Optio
         Field::Broken => return None,
         Field::Given(given) => given,
     };
-    match load_keyring(&files.path(&given.value)) {
-        Ok(keyring) => Some(Some(keyring)),
+    let keyring = match Keyring::load(files.path(&given.value)) {
+        Ok(keyring) => counting_on(keyring, files.running),
         Err(error) => {
-            report.error(
-                &given.at,
-                Problem::Keyring {
-                    message: error.to_string(),
-                },
-            );
-            None
+            report.error(&given.at, Problem::Keyring(error));
+            return None;
         }
+    };
+    // Two tenants under one keyring would open each other's messages.
+    if let Some(id) = draft.id.given()
+        && id.value != keyring.tenant()
+    {
+        let (file, owner) = (given.value.clone(), keyring.tenant().to_owned());
+        let tenant = id.value.clone();
+        report.error(
+            &given.at,
+            Problem::KeyringOfOther {
+                file,
+                owner,
+                tenant,
+            },
+        );
+        return None;
     }
+    Some(Some(keyring))
 }
 
-fn load_keyring(path: &std::path::Path) -> Result<Keyring, String> {
-    Err(format!("{}: keyrings cannot be loaded yet", path.display()))
+/// The same keyring with the running one's count of wraps, which bounds the use of a key.
+fn counting_on(loaded: Keyring, running: &[Keyring]) -> Keyring {
+    let same = running
+        .iter()
+        .find(|running| running.pseudonym() == loaded.pseudonym());
+    match same.map(Keyring::reload) {
+        // Otherwise the file has moved, and what stands at its old place is not what was asked for.
+        Some(Ok(reloaded)) if reloaded.epochs().eq(loaded.epochs()) => reloaded,
+        Some(_) | None => loaded,
+    }
 }
 
 /// What the tenant's routes leave without a use.

@@ -1,0 +1,333 @@
+//! The life of the process: start the workers, listen to signals, reload, drain.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use core_affinity::CoreId;
+use crossbeam_queue::ArrayQueue;
+use sealgate_tls::EpochSecrets;
+use sealgate_uring::EventFdSignal;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::admin::Admin;
+use super::{config, process};
+use crate::accept::probe;
+use crate::limits::{CONTROL_QUEUE, MemoryBudget};
+use crate::metrics::{CounterSum, Counters};
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::worker::{Message, WorkerError, WorkerHandle, WorkerSettings, run_worker};
+
+/// Beyond the grace period, a worker gets this long to end before the process does.
+const WORKER_END: Duration = Duration::from_secs(5);
+
+/// Runs the gateway until it is told to stop. `file`: what SIGHUP reads again.
+///
+/// Exit status: 0 after a drain in which nothing was cut, 1 when it cannot start or a worker
+/// failed, 3 when connections were still open at the end of the grace period.
+pub fn run(settings: Settings, file: Option<PathBuf>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("no runtime: {error}")),
+    };
+    runtime.block_on(async {
+        match Supervisor::start(settings, file).await {
+            Ok(supervisor) => supervisor.supervise().await,
+            Err(error) => fail(&error),
+        }
+    })
+}
+
+fn fail(error: &str) -> ExitCode {
+    tracing::error!("cannot start: {error}");
+    ExitCode::FAILURE
+}
+
+struct Supervisor {
+    settings: Arc<Settings>,
+    file: Option<PathBuf>,
+    secrets: Arc<EpochSecrets>,
+    workers: Vec<Arc<WorkerHandle>>,
+    threads: Vec<JoinHandle<Result<usize, WorkerError>>>,
+    /// A worker's thread ended, by its index.
+    ended: mpsc::UnboundedReceiver<usize>,
+    admin: Arc<Admin>,
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Supervisor {
+    async fn start(settings: Settings, file: Option<PathBuf>) -> Result<Supervisor, String> {
+        let settings = Arc::new(settings);
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
+        sealgate_tls::warm_up().map_err(|error| error.to_string())?;
+        let secrets = Arc::new(EpochSecrets::generate().map_err(|error| error.to_string())?);
+        // Before any thread: a bad configuration is one error, not one per worker.
+        Snapshot::build(Arc::clone(&settings), &secrets).map_err(|error| error.to_string())?;
+        for listener in &settings.listeners {
+            for address in &listener.addresses {
+                probe(*address).map_err(|error| bind_error(&listener.name, *address, &error))?;
+            }
+        }
+        // Signals are ours before a worker serves, so that none is lost.
+        let catch = |kind| signal(kind).map_err(|error| format!("signals: {error}"));
+        let hangup = catch(SignalKind::hangup())?;
+        let terminate = catch(SignalKind::terminate())?;
+        let interrupt = catch(SignalKind::interrupt())?;
+        let cores = core_affinity::get_core_ids().unwrap_or_default();
+        let count = settings.workers.unwrap_or(cores.len()).max(1);
+        let descriptors = process::raise_descriptor_limit();
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            workers = count,
+            descriptors = descriptors.unwrap_or(u64::MAX),
+            memory = %MemoryBudget::new(&settings, count),
+            "starting"
+        );
+        let (workers, threads, ended) = start_workers(&settings, &secrets, &cores, count).await?;
+        let counters = CounterSum(workers.iter().map(|w| Arc::clone(&w.counters)).collect());
+        let admin = Arc::new(Admin {
+            settings: ArcSwap::new(Arc::clone(&settings)),
+            counters,
+            draining: AtomicBool::new(false),
+            workers: count,
+            started: Instant::now(),
+            reloads: AtomicU64::new(0),
+        });
+        if let Some(address) = settings.admin {
+            let serving = Arc::clone(&admin).serve(address).await;
+            serving.map_err(|error| bind_error("admin", address, &error))?;
+        }
+        for listener in &settings.listeners {
+            for address in &listener.addresses {
+                tracing::info!(listener = listener.name, %address, "listening");
+            }
+        }
+        Ok(Supervisor {
+            settings,
+            file,
+            secrets,
+            workers,
+            threads,
+            ended,
+            admin,
+            hangup,
+            terminate,
+            interrupt,
+        })
+    }
+
+    async fn supervise(mut self) -> ExitCode {
+        let mut epoch = tokio::time::interval(EpochSecrets::EPOCH);
+        epoch.tick().await;
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => self.reload(),
+                _ = self.terminate.recv() => return self.drain("SIGTERM").await,
+                _ = self.interrupt.recv() => return self.drain("SIGINT").await,
+                _ = epoch.tick() => self.secrets.advance(),
+                Some(index) = self.ended.recv() => return self.worker_failed(index),
+            }
+        }
+    }
+
+    /// Builds the whole new set; swaps it only if all of it is good.
+    fn reload(&mut self) {
+        let Some(file) = &self.file else {
+            tracing::warn!("SIGHUP: there is no configuration file to read again");
+            return;
+        };
+        let settings = match config::reload(file, &self.settings) {
+            Ok(settings) => Arc::new(settings),
+            Err(errors) => {
+                tracing::error!("reload refused, the running configuration stays:\n{errors}");
+                return;
+            }
+        };
+        if let Err(what) = fixed_at_start(&self.settings, &settings) {
+            tracing::error!(
+                "reload refused, the running configuration stays: {what} cannot change while the \
+                 gateway runs; restart it"
+            );
+            return;
+        }
+        if let Err(error) = Snapshot::build(Arc::clone(&settings), &self.secrets) {
+            tracing::error!("reload refused, the running configuration stays: {error}");
+            return;
+        }
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
+        for (index, worker) in self.workers.iter().enumerate() {
+            if worker.messages.push(Message::Reload(Arc::clone(&settings))).is_err() {
+                tracing::error!(worker = index, "a worker does not take the new configuration");
+            }
+            worker.signal.signal();
+        }
+        self.settings = Arc::clone(&settings);
+        self.admin.settings.store(settings);
+        self.admin.reloads.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(file = %file.display(), "reloaded");
+    }
+
+    async fn drain(mut self, why: &str) -> ExitCode {
+        let grace = self.settings.timeouts.drain;
+        tracing::info!(signal = why, grace_ms = grace.as_millis() as u64, "draining");
+        self.admin.draining.store(true, Ordering::Relaxed);
+        for worker in &self.workers {
+            // A full queue: the worker is stuck, and the time limit below deals with it.
+            let _ = worker.messages.push(Message::Drain);
+            worker.signal.signal();
+        }
+        let all = async {
+            for _ in 0..self.workers.len() {
+                self.ended.recv().await;
+            }
+        };
+        let in_time = tokio::select! {
+            result = tokio::time::timeout(grace + WORKER_END, all) => result.is_ok(),
+            // Told twice: at once.
+            _ = self.terminate.recv() => false,
+            _ = self.interrupt.recv() => false,
+        };
+        if !in_time {
+            tracing::warn!("ending with workers still busy");
+            return ExitCode::from(3);
+        }
+        let mut cut = 0;
+        for thread in self.threads {
+            match thread.join() {
+                Ok(Ok(left)) => cut += left,
+                Ok(Err(error)) => tracing::error!("a worker failed: {error}"),
+                Err(_) => tracing::error!("a worker panicked"),
+            }
+        }
+        tracing::info!(connections_cut = cut, "ended");
+        if cut == 0 { ExitCode::SUCCESS } else { ExitCode::from(3) }
+    }
+
+    /// A worker that ends by itself takes its share of connections with it: better to end, and be
+    /// started again, than to serve on half a leg.
+    fn worker_failed(mut self, index: usize) -> ExitCode {
+        match self.threads.swap_remove(index).join() {
+            Ok(Ok(_)) => tracing::error!(worker = index, "a worker ended"),
+            Ok(Err(error)) => tracing::error!(worker = index, "a worker failed: {error}"),
+            Err(_) => tracing::error!(worker = index, "a worker panicked"),
+        }
+        ExitCode::FAILURE
+    }
+}
+
+type Started = (
+    Vec<Arc<WorkerHandle>>,
+    Vec<JoinHandle<Result<usize, WorkerError>>>,
+    mpsc::UnboundedReceiver<usize>,
+);
+
+/// Starts all workers and waits until each listens.
+async fn start_workers(
+    settings: &Arc<Settings>,
+    secrets: &Arc<EpochSecrets>,
+    cores: &[CoreId],
+    count: usize,
+) -> Result<Started, String> {
+    let (mut workers, mut threads) = (Vec::new(), Vec::new());
+    // One message per worker, and one more when it ends.
+    let (ready, mut readiness) = mpsc::unbounded_channel();
+    let (end, ended) = mpsc::unbounded_channel();
+    for index in 0..count {
+        let handle = Arc::new(WorkerHandle {
+            messages: Arc::new(ArrayQueue::new(CONTROL_QUEUE)),
+            signal: EventFdSignal::new().map_err(|error| format!("eventfd: {error}"))?,
+            counters: Arc::new(Counters::default()),
+        });
+        let setup = WorkerSettings {
+            core: (!cores.is_empty()).then(|| cores[index % cores.len()]),
+            settings: Arc::clone(settings),
+            max_connections: settings.limits.max_connections.div_ceil(count),
+            secrets: Arc::clone(secrets),
+        };
+        let (ready, end, own) = (ready.clone(), end.clone(), Arc::clone(&handle));
+        let body = move || {
+            let _end = EndMark { index, end };
+            // The receiver is there for as long as anybody waits.
+            let result = run_worker(setup, &own, || {
+                let _ = ready.send(Ok(()));
+            });
+            result.inspect_err(|error| {
+                let _ = ready.send(Err(error.to_string()));
+            })
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(body)
+            .map_err(|error| format!("worker thread: {error}"))?;
+        workers.push(handle);
+        threads.push(thread);
+    }
+    for _ in 0..count {
+        readiness.recv().await.unwrap_or_else(|| Err("a worker panicked".to_owned()))?;
+    }
+    Ok((workers, threads, ended))
+}
+
+/// Tells that a worker's thread is over, also when it panics.
+struct EndMark {
+    index: usize,
+    end: mpsc::UnboundedSender<usize>,
+}
+
+impl Drop for EndMark {
+    fn drop(&mut self) {
+        // Nobody listens any more when the process ends.
+        let _ = self.end.send(self.index);
+    }
+}
+
+fn bind_error(name: &str, address: std::net::SocketAddr, error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => "another process listens there; end it or choose another port",
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need CAP_NET_BIND_SERVICE, or a higher port"
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        _ => "choose another address",
+    };
+    format!("listener {name} cannot bind {address}: {error}; {remedy}")
+}
+
+/// What a reload cannot change.
+fn fixed_at_start(running: &Settings, new: &Settings) -> Result<(), &'static str> {
+    let same_listeners = running.listeners.len() == new.listeners.len()
+        && running
+            .listeners
+            .iter()
+            .zip(&new.listeners)
+            .all(|(a, b)| a.name == b.name && a.addresses == b.addresses);
+    if !same_listeners {
+        return Err("listeners");
+    }
+    if running.admin != new.admin {
+        return Err("admin.listen");
+    }
+    if running.workers != new.workers {
+        return Err("workers");
+    }
+    if running.log != new.log {
+        return Err("log");
+    }
+    if running.limits.max_connections != new.limits.max_connections {
+        return Err("limits.max_connections");
+    }
+    Ok(())
+}

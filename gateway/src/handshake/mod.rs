@@ -1,0 +1,164 @@
+//! From an accepted socket to a TLS stream that is bound to a tenant.
+//!
+//! ```text
+//! ClientHello -> name -> tenant -> certificate, client roots, ticket keys -> handshake
+//! ```
+
+use std::rc::Rc;
+
+use rustls::{AlertDescription, CertificateError};
+use sealgate_stream::{HandshakeError, Stream, accept_hello, close_gently};
+use sealgate_tls::{ClientHello, ClientHelloError, TlsError, UNRECOGNIZED_NAME_ALERT};
+use sealgate_uring::{Pool, SizeClass, Socket};
+
+use crate::error::Cause;
+use crate::snapshot::{Binding, ListenerTable, Plan};
+use crate::tenant::NoTenant;
+
+/// What a finished handshake gives: evidence that the connection belongs to a tenant.
+pub enum Bound {
+    /// A TLS stream that was opened under this tenant's certificate and policy.
+    Terminated(Rc<Binding>, Stream),
+    /// A connection that goes on unopened; the hello's bytes have to go first.
+    Passthrough(Rc<Binding>, Socket, ClientHello),
+}
+
+/// Why a connection was not bound.
+#[derive(Debug)]
+pub struct NotBound {
+    /// What it comes down to.
+    pub cause: Cause,
+    /// For our log.
+    pub detail: String,
+}
+
+/// What a handshake found out before it failed or succeeded, for the log.
+#[derive(Default)]
+pub struct Seen {
+    /// The server name asked for.
+    pub sni: Option<String>,
+    /// Groups offered, in the client's order.
+    pub groups: Vec<String>,
+    /// The tenant it was bound to.
+    pub tenant: Option<Rc<str>>,
+}
+
+/// The HTTP answer on a TLS port.
+const PLAIN_HTTP_ANSWER: &str = "HTTP/1.1 400 Bad Request\r\n\
+    content-type: application/problem+json\r\ncontent-length: 118\r\nconnection: close\r\n\r\n";
+const PLAIN_HTTP_BODY: &str = "{\"type\":\"urn:sealgate:error:plain_http\",\"title\":\"This port speaks TLS: \
+    use https://\",\"status\":400,\"request_id\":\"none\"}\n";
+
+/// Reads the ClientHello, finds the tenant, does the handshake under its policy. Who fails is told
+/// by an alert, or in HTTP if that is what it speaks; the socket is then closed.
+///
+/// # Errors
+/// [`NotBound`]
+pub async fn bind(
+    socket: Socket,
+    pool: &Pool,
+    table: &ListenerTable,
+    seen: &mut Seen,
+) -> Result<Bound, NotBound> {
+    let hello = match accept_hello(&socket, pool).await {
+        Ok(hello) => hello,
+        Err(error) => {
+            if matches!(error, HandshakeError::PlainHttp) {
+                answer_plain_http(&socket, pool).await;
+            }
+            close_gently(&socket, pool).await;
+            return Err(not_bound(&error));
+        }
+    };
+    seen.sni.clone_from(&hello.server_name);
+    seen.groups = hello.groups.iter().map(|group| format!("{group:?}")).collect();
+    let binding = match table.resolve(hello.server_name.as_deref()) {
+        Ok(binding) => Rc::clone(binding),
+        Err(no_tenant) => {
+            let mut alert = pool.take(SizeClass::Small);
+            alert.extend(&UNRECOGNIZED_NAME_ALERT);
+            // The client learns why, if it still listens.
+            let _ = socket.send_all(alert).await;
+            close_gently(&socket, pool).await;
+            let (cause, detail) = match no_tenant {
+                NoTenant::NoSni => {
+                    (Cause::NoSni, "no server name, and there is no default tenant")
+                }
+                NoTenant::UnknownName => {
+                    (Cause::UnknownName, "no tenant has this name, and there is no default tenant")
+                }
+            };
+            return Err(NotBound { cause, detail: detail.to_owned() });
+        }
+    };
+    seen.tenant = Some(Rc::clone(&binding.tenant));
+    let configs = match &binding.plan {
+        Plan::Passthrough(_) => return Ok(Bound::Passthrough(binding, socket, hello)),
+        Plan::Tcp(configs, _) | Plan::Http(configs, _) => configs,
+    };
+    let config = configs.choose(hello.offers_tls13);
+    match Stream::accept_with(socket.clone(), pool.clone(), config, &hello).await {
+        Ok(stream) => Ok(Bound::Terminated(binding, stream)),
+        Err(error) => {
+            close_gently(&socket, pool).await;
+            Err(not_bound(&error))
+        }
+    }
+}
+
+async fn answer_plain_http(socket: &Socket, pool: &Pool) {
+    let mut answer = pool.take(SizeClass::Small);
+    answer.extend(PLAIN_HTTP_ANSWER.as_bytes());
+    answer.extend(PLAIN_HTTP_BODY.as_bytes());
+    // Whoever does not wait for the answer does not get it.
+    let _ = socket.send_all(answer).await;
+}
+
+fn not_bound(error: &HandshakeError) -> NotBound {
+    let cause = match error {
+        HandshakeError::Closed | HandshakeError::Io(_) => Cause::HandshakeClosed,
+        HandshakeError::Hello(ClientHelloError::TooLong) | HandshakeError::TooLong => {
+            Cause::ClientHelloTooLong
+        }
+        HandshakeError::Hello(ClientHelloError::Invalid { .. }) => Cause::ClientHelloInvalid,
+        HandshakeError::PlainHttp => Cause::PlainHttp,
+        HandshakeError::Tls(TlsError::Protocol(error)) => match error {
+            rustls::Error::NoCertificatesPresented => Cause::ClientCertificateMissing,
+            rustls::Error::InvalidCertificate(_) => Cause::ClientCertificateRejected,
+            _ => Cause::HandshakeFailed,
+        },
+        HandshakeError::Tls(TlsError::KeyExhausted | TlsError::NotEstablished) => {
+            Cause::HandshakeFailed
+        }
+    };
+    NotBound { cause, detail: explain(error) }
+}
+
+/// What rustls says, with what an operator would want to know beside it.
+fn explain(error: &HandshakeError) -> String {
+    let HandshakeError::Tls(TlsError::Protocol(tls)) = error else {
+        return error.to_string();
+    };
+    let hint = match tls {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            " (the client's certificate is not from this tenant's client_ca)"
+        }
+        rustls::Error::NoCertificatesPresented => " (this tenant demands a client certificate)",
+        rustls::Error::AlertReceived(
+            AlertDescription::UnknownCA | AlertDescription::BadCertificate,
+        ) => " (the client does not trust our certificate)",
+        _ => "",
+    };
+    format!("{tls}{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_plain_http_announces_its_length() {
+        let announced = format!("content-length: {}\r\n", PLAIN_HTTP_BODY.len());
+        assert!(PLAIN_HTTP_ANSWER.contains(&announced), "{announced}");
+    }
+}

@@ -1,0 +1,78 @@
+//! Routes of one tenant on one listener, as a worker runs them.
+
+use std::rc::Rc;
+
+use sealgate_keys::Keyring;
+
+use super::{HttpClass, HttpRouteSettings, SealedSettings};
+use crate::metrics::Class;
+use crate::settings::Settings;
+use crate::tenant::TenantSettings;
+use crate::upstream::{HttpPool, Upstream};
+
+/// A layer 7 route.
+pub struct HttpRoute {
+    /// Its name.
+    pub name: Rc<str>,
+    /// Requests whose path starts with this.
+    pub path_prefix: String,
+    /// What is done to bodies.
+    pub handling: Handling,
+    /// Connections to the service. Of this tenant's alone.
+    pub pool: Rc<HttpPool>,
+}
+
+/// What a route does to bodies.
+pub enum Handling {
+    /// Forward them.
+    Forward,
+    /// Seal those of requests, open those of responses.
+    Seal(SealedRoute),
+}
+
+/// What a sealed route needs.
+pub struct SealedRoute {
+    /// The tenant's keyring.
+    pub keyring: Keyring,
+    /// How it seals, and for whom it opens.
+    pub settings: SealedSettings,
+}
+
+impl HttpRoute {
+    /// Makes it from its settings.
+    ///
+    /// # Errors
+    /// [`rustls::Error`] when the upstream's TLS settings are unusable, or a sealed route's tenant
+    /// has no keyring.
+    pub fn build(
+        name: &str,
+        route: &HttpRouteSettings,
+        tenant: &TenantSettings,
+        settings: &Settings,
+    ) -> Result<HttpRoute, rustls::Error> {
+        let handling = match &route.class {
+            HttpClass::Terminated => Handling::Forward,
+            HttpClass::Sealed(sealed) => {
+                let no_keyring = || rustls::Error::General("it has no keyring".to_owned());
+                let keyring = tenant.keyring.clone().ok_or_else(no_keyring)?;
+                Handling::Seal(SealedRoute { keyring, settings: sealed.clone() })
+            }
+        };
+        let upstream = Upstream::build(&route.upstream, &[b"http/1.1"])?;
+        let pool = HttpPool::new(upstream, settings.limits.max_idle_upstream);
+        Ok(HttpRoute {
+            name: name.into(),
+            path_prefix: route.path_prefix.clone(),
+            handling,
+            pool: Rc::new(pool),
+        })
+    }
+
+    /// Its exposure class.
+    pub fn class(&self) -> Class {
+        match self.handling {
+            Handling::Forward => Class::Terminated,
+            Handling::Seal(_) => Class::Sealed,
+        }
+    }
+}

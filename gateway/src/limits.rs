@@ -1,0 +1,73 @@
+//! Every bound of the gateway, and the memory budget as a sum with named terms.
+//!
+//! Bounds that an operator may set are in `settings::LimitSettings`; those of a crate of its own
+//! (ClientHello, records, envelope header) stand there.
+
+use std::fmt;
+use std::time::Duration;
+
+use sealgate_uring::{LARGE_BUF_LEN, SMALL_BUF_LEN};
+
+use crate::settings::Settings;
+
+/// Connections that the kernel holds for us until they are accepted, per listener and worker.
+pub const LISTEN_BACKLOG: i32 = 4096;
+/// Large buffers that one worker hands out at once; beyond, connections make do with small ones.
+pub const LARGE_BUFFERS_PER_WORKER: usize = 128;
+/// Control messages on their way to one worker.
+pub const CONTROL_QUEUE: usize = 16;
+/// Log lines on their way to the writer; more are dropped and counted.
+pub const LOG_LINES: usize = 16_384;
+/// Small buffers that one connection holds at most: two directions, each with one before and one
+/// behind the cipher, and one for control bytes.
+const SMALL_BUFFERS_PER_CONNECTION: usize = 5;
+/// How long an upstream address that failed is tried last.
+pub const UPSTREAM_COOL_DOWN: Duration = Duration::from_secs(10);
+/// Idle upstream connections older than this are not used again.
+pub const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
+/// Concurrent requests that wait for, or use, connections of one route, per worker.
+pub const UPSTREAM_REQUESTS: usize = 16_384;
+/// Bytes of a backend's body that are read in order to drop it; beyond, its connection is closed.
+pub const DROPPED_BODY_BYTES: usize = 64 * 1024;
+/// After a failed accept for want of descriptors, the listener rests this long.
+pub const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// hyper's buffer per direction of an HTTP connection, at most: it holds body bytes in transit.
+pub const HTTP_BUFFER_BYTES: usize = 256 * 1024;
+
+/// The most user memory that buffers can take, as a sum.
+pub struct MemoryBudget {
+    workers: usize,
+    connections: usize,
+}
+
+impl MemoryBudget {
+    /// The budget of `settings` on `workers` threads.
+    pub fn new(settings: &Settings, workers: usize) -> MemoryBudget {
+        MemoryBudget { workers, connections: settings.limits.max_connections }
+    }
+
+    fn large(&self) -> usize {
+        self.workers * LARGE_BUFFERS_PER_WORKER * LARGE_BUF_LEN
+    }
+
+    fn small(&self) -> usize {
+        self.connections * SMALL_BUFFERS_PER_CONNECTION * SMALL_BUF_LEN
+    }
+}
+
+impl fmt::Display for MemoryBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MIB: usize = 1024 * 1024;
+        write!(
+            f,
+            "large buffers {} MiB ({} workers x {LARGE_BUFFERS_PER_WORKER} x {} KiB) + small buffers at \
+             most {} MiB ({} connections, all busy at once, x {SMALL_BUFFERS_PER_CONNECTION} x {} KiB)",
+            self.large() / MIB,
+            self.workers,
+            LARGE_BUF_LEN / 1024,
+            self.small() / MIB,
+            self.connections,
+            SMALL_BUF_LEN / 1024,
+        )
+    }
+}
