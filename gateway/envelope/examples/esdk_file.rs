@@ -142,7 +142,7 @@ fn open_message(
     for chunk in message[len_bytes..].chunks(chunk_len) {
         opener.write(chunk, &mut plaintext)?;
     }
-    let _whole = opener.finish()?;
+    opener.finish()?;
     Ok(plaintext)
 }
 

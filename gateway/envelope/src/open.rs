@@ -38,7 +38,6 @@ pub struct Opener {
 /// Evidence that a message was opened to its end: every frame in order, the final one included, the signature where the suite has one,
 /// and nothing after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
 pub struct WholeMessage {
     plaintext_len_bytes: u64,
 }

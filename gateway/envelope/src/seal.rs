@@ -182,18 +182,19 @@ impl Sealer {
         let frames = (self.held.len() + rest.len()).saturating_sub(1) / self.frame_len;
         out.reserve(frames * (self.frame_len + REGULAR_OVERHEAD_BYTES));
         for _ in 0..frames {
+            let number = self.next_regular_number()?;
+            let start = out.len();
+            out.extend_from_slice(&number.to_be_bytes());
+            out.extend_from_slice(&frame::iv(number));
             if self.held.is_empty() {
                 let (whole, after) = rest.split_at(self.frame_len);
-                self.seal_regular(whole, out)?;
+                self.seal_regular(number, whole, out, start)?;
                 rest = after;
             } else {
                 rest = self.hold(rest);
-                let mut held = std::mem::take(&mut self.held);
-                let sealed = self.seal_regular(&held, out);
-                held.clear();
-                self.held = held;
-                sealed?;
+                self.seal_held(FrameKind::Regular, number, out, start)?;
             }
+            self.sealed_frames = number;
         }
         self.hold(rest);
         Ok(())
@@ -203,20 +204,19 @@ impl Sealer {
     ///
     /// # Errors
     /// [`SealError::TooManyFrames`] or [`SealError::CipherFailed`]; `out` is as it was.
-    pub fn finish(self, out: &mut Vec<u8>) -> Result<(), SealError> {
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), SealError> {
         let number = self
             .sealed_frames
             .checked_add(1)
             .ok_or(SealError::TooManyFrames { most: FRAMES_MOST })?;
-        let plaintext = self.held.as_slice();
-        let len = u32::try_from(plaintext.len()).expect("at most one frame is held");
-        out.reserve(plaintext.len() + FINAL_OVERHEAD_BYTES);
+        let len = u32::try_from(self.held.len()).expect("at most one frame is held");
+        out.reserve(self.held.len() + FINAL_OVERHEAD_BYTES);
         let start = out.len();
         out.extend_from_slice(&FINAL_MARK);
         out.extend_from_slice(&number.to_be_bytes());
         out.extend_from_slice(&frame::iv(number));
         out.extend_from_slice(&len.to_be_bytes());
-        self.seal_frame(FrameKind::Final, number, plaintext, out, start)
+        self.seal_held(FrameKind::Final, number, out, start)
     }
 
     /// Most bytes that the next [`Sealer::write`] of `plaintext_len` bytes, or [`Sealer::finish`] after it, appends in total.
@@ -240,56 +240,74 @@ impl Sealer {
         rest
     }
 
-    fn seal_regular(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
+    fn next_regular_number(&self) -> Result<u32, SealError> {
         // The highest number is left to the final frame: as a regular frame's it would read as the final mark.
-        let number = self.sealed_frames + 1;
-        if number == FRAMES_MOST {
-            return Err(SealError::TooManyFrames { most: FRAMES_MOST });
+        match self.sealed_frames + 1 {
+            FRAMES_MOST => Err(SealError::TooManyFrames { most: FRAMES_MOST }),
+            number => Ok(number),
         }
-        let start = out.len();
-        out.extend_from_slice(&number.to_be_bytes());
-        out.extend_from_slice(&frame::iv(number));
-        self.seal_frame(FrameKind::Regular, number, plaintext, out, start)?;
-        self.sealed_frames = number;
-        Ok(())
     }
 
-    /// Appends ciphertext and tag after a frame's head, which begins at `start`; takes the head back on failure.
-    fn seal_frame(
+    /// Appends ciphertext and tag of `plaintext` after a frame's head, which begins at `start`; takes the head back on failure.
+    fn seal_regular(
         &self,
-        kind: FrameKind,
         number: u32,
         plaintext: &[u8],
         out: &mut Vec<u8>,
         start: usize,
     ) -> Result<(), SealError> {
-        let aad = FrameAad::new(&self.message_id, kind, number, plaintext.len());
         let ciphertext_at = out.len();
         out.resize(ciphertext_at + plaintext.len() + TAG_LEN_BYTES, 0);
         let (ciphertext, tag) = out[ciphertext_at..].split_at_mut(plaintext.len());
-        let sealed = self.key.seal_out_of_place_scatter(
-            frame::nonce(number),
-            Aad::from(aad),
-            plaintext,
-            ciphertext,
-            &[],
-            tag,
+        let aad = FrameAad::new(
+            &self.message_id,
+            FrameKind::Regular,
+            number,
+            plaintext.len(),
         );
+        let (nonce, aad) = (frame::nonce(number), Aad::from(aad));
+        let sealed =
+            self.key
+                .seal_out_of_place_scatter(nonce, aad, plaintext, ciphertext, &[], tag);
         sealed.map_err(|_| {
             out.truncate(start);
             SealError::CipherFailed
         })
     }
+
+    /// As [`Sealer::seal_regular`] with the held plaintext. It is sealed where it is and then copied, so that sealing wipes it: wiping it
+    /// afterwards would cost more than sealing.
+    fn seal_held(
+        &mut self,
+        kind: FrameKind,
+        number: u32,
+        out: &mut Vec<u8>,
+        start: usize,
+    ) -> Result<(), SealError> {
+        let aad = FrameAad::new(&self.message_id, kind, number, self.held.len());
+        let (nonce, aad) = (frame::nonce(number), Aad::from(aad));
+        match self
+            .key
+            .seal_in_place_separate_tag(nonce, aad, &mut self.held)
+        {
+            Ok(tag) => {
+                out.extend_from_slice(&self.held);
+                out.extend_from_slice(tag.as_ref());
+                self.held.clear();
+                Ok(())
+            }
+            Err(_) => {
+                out.truncate(start);
+                Err(SealError::CipherFailed)
+            }
+        }
+    }
 }
 
 impl Drop for Sealer {
     fn drop(&mut self) {
-        // Wiping costs as much as sealing, so a message of one frame wipes what it held, not the whole reserve.
-        if self.sealed_frames == 0 {
-            self.held.as_mut_slice().zeroize();
-        } else {
-            self.held.zeroize();
-        }
+        // What lies behind the length is ciphertext: nothing leaves the held frame but by sealing in place.
+        self.held.as_mut_slice().zeroize();
     }
 }
 
