@@ -9,16 +9,16 @@
 //! the way stops at the first error. Building reads the files that a configuration names and resolves
 //! its names, but binds and connects to nothing.
 
-mod build;
-mod check;
-mod draft;
-mod errors;
 mod file;
-pub mod from_flags;
-mod nearest;
-mod pem;
-mod problem;
 mod section;
+pub mod from_flags;
+mod draft;
+mod build;
+mod pem;
+mod nearest;
+mod problem;
+mod errors;
+mod check;
 
 use std::path::Path;
 use std::time::SystemTime;

@@ -3,13 +3,13 @@
 //! Each part is built as far as it goes and says what is wrong with it; the whole is put together only
 //! when nothing was. Time is an argument; files and the resolver are read here and in `pem`.
 
-mod listener;
-mod placement;
-mod route;
-mod target;
-mod tenant;
-mod upstream;
 mod values;
+mod listener;
+mod tenant;
+mod route;
+mod upstream;
+mod target;
+mod placement;
 
 use std::net::SocketAddr;
 
