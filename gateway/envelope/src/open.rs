@@ -94,10 +94,11 @@ impl Opener {
     /// [`RefusalReason::CommitmentMismatch`]: another data key. [`RefusalReason::HeaderTagMismatch`]: a changed header. For suite `0x0578` also
     /// the refusals of the signer's public key.
     pub fn begin(header: &Header, data_key: &DataKey) -> Result<Self, Refusal> {
-        let derivation = Derivation::new(header.suite(), data_key, header.message_id());
         // A failure of the library itself ends in the same refusal: without a commitment nothing may be opened.
         let commitment_mismatch =
             Refusal::at(header.commitment_at(), RefusalReason::CommitmentMismatch);
+        let derivation = Derivation::new(header.suite(), data_key, header.message_id())
+            .map_err(|_| commitment_mismatch)?;
         let commitment = derivation.commitment().map_err(|_| commitment_mismatch)?;
         verify_slices_are_equal(&commitment, header.commitment())
             .map_err(|_| commitment_mismatch)?;

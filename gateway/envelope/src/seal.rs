@@ -140,7 +140,8 @@ impl Sealer {
 
         let mut message_id = [0; MESSAGE_ID_LEN_BYTES];
         rand::fill(&mut message_id).map_err(|_| RandomUnavailable)?;
-        let derivation = Derivation::new(Suite::Committed, data_key, &message_id);
+        let derivation = Derivation::new(Suite::Committed, data_key, &message_id)
+            .map_err(|_| SealError::CipherFailed)?;
         let commitment = derivation
             .commitment()
             .map_err(|_| SealError::CipherFailed)?;

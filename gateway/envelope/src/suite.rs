@@ -2,12 +2,15 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use aws_lc_rs::error::Unspecified;
-use aws_lc_rs::hkdf::{HKDF_SHA512, KeyType, Prk, Salt};
+use aws_lc_rs::hkdf::{HKDF_SHA512, KeyType, Prk};
+use aws_lc_rs::hmac::{self, HMAC_SHA512};
+use zeroize::Zeroizing;
 
 use crate::data_key::DataKey;
 
 /// Length of a message id, which salts the derivation.
 pub(crate) const MESSAGE_ID_LEN_BYTES: usize = 32;
+const SHA512_LEN_BYTES: usize = 64;
 /// Length of the commitment key in the header.
 pub(crate) const COMMITMENT_LEN_BYTES: usize = 32;
 
@@ -60,11 +63,16 @@ impl Derivation {
         suite: Suite,
         data_key: &DataKey,
         message_id: &[u8; MESSAGE_ID_LEN_BYTES],
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Unspecified> {
+        // HKDF-Extract is HMAC with the salt as key (RFC 5869 §2.2). Done by hand because the library's `Salt::extract` puts it off and
+        // then repeats it in every expansion; there are two.
+        let salt = hmac::Key::new(HMAC_SHA512, message_id);
+        let mut prk = Zeroizing::new([0; SHA512_LEN_BYTES]);
+        hmac::sign_to_buffer(&salt, data_key.as_bytes(), prk.as_mut_slice())?;
+        Ok(Self {
             suite,
-            prk: Salt::new(HKDF_SHA512, message_id).extract(data_key.as_bytes()),
-        }
+            prk: Prk::new_less_safe(HKDF_SHA512, prk.as_slice()),
+        })
     }
 
     /// The public commitment to the data key.

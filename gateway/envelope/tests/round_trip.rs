@@ -1,6 +1,9 @@
 //! What was sealed opens again, whatever the chunks, and is as long as the sizes say.
 
-#![allow(clippy::unwrap_used, reason = "helpers of a test: a panic is its report")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of a test: a panic is its report"
+)]
 
 mod support;
 
