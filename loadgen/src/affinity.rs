@@ -9,7 +9,9 @@ pub fn cores() -> usize {
 ///
 /// A refusal is ignored: an unpinned thread is slower, not wrong.
 pub fn pin(index: usize) {
-    let Some(cores) = core_affinity::get_core_ids() else { return };
+    let Some(cores) = core_affinity::get_core_ids() else {
+        return;
+    };
     if let Some(core) = cores.get(index % cores.len().max(1)) {
         core_affinity::set_for_current(*core);
     }

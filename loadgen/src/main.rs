@@ -3,11 +3,7 @@
 use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
-use loadgen::{
-    cli::{Cli, Command},
-    command,
-    exit::Exit,
-};
+use loadgen::{cli::Cli, command, exit::Exit};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,18 +13,20 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no mistakes.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            };
             // A closed pipe leaves nobody to tell.
             let _ = error.print();
             return exit.into();
         }
     };
-    let result = match cli.command {
-        Command::Origin(args) => command::origin(&args),
-    };
-    match result {
+    match command::execute(&cli.command) {
         Ok(exit) => exit.into(),
         Err(error) => {
+            // A closed pipe leaves nobody to tell.
             let _ = writeln!(std::io::stderr(), "loadgen: {error}");
             error.exit().into()
         }

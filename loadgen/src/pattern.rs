@@ -15,12 +15,20 @@ impl Pattern {
     /// The chunk; the first call of the process makes it.
     pub fn new() -> Self {
         static CHUNK: OnceLock<Bytes> = OnceLock::new();
-        Self(CHUNK.get_or_init(|| xorshift(PATTERN_LEN_BYTES).into()).clone())
+        Self(
+            CHUNK
+                .get_or_init(|| xorshift(PATTERN_LEN_BYTES).into())
+                .clone(),
+        )
     }
 
     /// The next chunk of a body of which `left` bytes are still to send.
     pub fn chunk(&self, left: u64) -> Bytes {
-        self.0.slice(..usize::try_from(left).unwrap_or(usize::MAX).min(self.0.len()))
+        self.0.slice(
+            ..usize::try_from(left)
+                .unwrap_or(usize::MAX)
+                .min(self.0.len()),
+        )
     }
 }
 

@@ -41,13 +41,18 @@ pub enum PemError {
 ///
 /// When the file cannot be read or holds none.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
-    let unreadable = |error| PemError::Unreadable { path: path.to_owned(), error };
+    let unreadable = |error| PemError::Unreadable {
+        path: path.to_owned(),
+        error,
+    };
     let all = CertificateDer::pem_file_iter(path)
         .map_err(unreadable)?
         .collect::<Result<Vec<_>, _>>()
         .map_err(unreadable)?;
     if all.is_empty() {
-        return Err(PemError::Empty { path: path.to_owned() });
+        return Err(PemError::Empty {
+            path: path.to_owned(),
+        });
     }
     Ok(all)
 }
@@ -58,6 +63,8 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemErro
 ///
 /// When the file cannot be read or holds none.
 pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
-    PrivateKeyDer::from_pem_file(path)
-        .map_err(|error| PemError::Unreadable { path: path.to_owned(), error })
+    PrivateKeyDer::from_pem_file(path).map_err(|error| PemError::Unreadable {
+        path: path.to_owned(),
+        error,
+    })
 }

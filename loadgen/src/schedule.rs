@@ -23,8 +23,9 @@ pub struct Extent {
 impl Extent {
     /// The part of worker `index` of `workers`: all of the time, a share of the operations.
     pub fn share(self, index: u64, workers: u64) -> Self {
-        let operations =
-            self.operations.map(|all| all / workers + u64::from(index < all % workers));
+        let operations = self
+            .operations
+            .map(|all| all / workers + u64::from(index < all % workers));
         Self { operations, ..self }
     }
 }
@@ -64,13 +65,21 @@ impl ClosedLoop {
     pub fn next(&self, now: Instant) -> Option<Arrival> {
         let number = self.started.get();
         if now < self.measure_from {
-            return Some(Arrival { planned: now, measured: false, number });
+            return Some(Arrival {
+                planned: now,
+                measured: false,
+                number,
+            });
         }
         if self.end.is_some_and(|end| now >= end) || self.operations.is_some_and(|n| number >= n) {
             return None;
         }
         self.started.set(number + 1);
-        Some(Arrival { planned: now, measured: true, number })
+        Some(Arrival {
+            planned: now,
+            measured: true,
+            number,
+        })
     }
 }
 
@@ -92,15 +101,27 @@ mod tests {
         assert_eq!(run.next(at(5)).unwrap().number, 0);
         assert_eq!(run.next(at(6)).unwrap().number, 1);
         assert_eq!(run.next(at(7)), None, "two were started");
-        let run = ClosedLoop::new(Extent { operations: None, ..extent }, at(5));
+        let run = ClosedLoop::new(
+            Extent {
+                operations: None,
+                ..extent
+            },
+            at(5),
+        );
         assert!(run.next(at(14)).unwrap().measured);
         assert_eq!(run.next(at(15)), None, "the time is up");
     }
 
     #[test]
     fn shares_add_up() {
-        let extent = Extent { duration: None, operations: Some(10), warmup: Duration::ZERO };
-        let shares: Vec<_> = (0..4).map(|i| extent.share(i, 4).operations.unwrap()).collect();
+        let extent = Extent {
+            duration: None,
+            operations: Some(10),
+            warmup: Duration::ZERO,
+        };
+        let shares: Vec<_> = (0..4)
+            .map(|i| extent.share(i, 4).operations.unwrap())
+            .collect();
         assert_eq!(shares, [3, 3, 2, 2]);
     }
 }

@@ -86,7 +86,9 @@ pub fn percent(text: &str) -> Result<f64, UnitError> {
 }
 
 fn split(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -96,12 +98,26 @@ mod tests {
 
     #[test]
     fn quantities_take_their_units_and_nothing_else() {
-        for (text, bytes) in
-            [("0", 0), ("100", 100), ("8k", 8000), ("1.5KiB", 1536), ("100MB", 100_000_000)]
-        {
+        for (text, bytes) in [
+            ("0", 0),
+            ("100", 100),
+            ("8k", 8000),
+            ("1.5KiB", 1536),
+            ("100MB", 100_000_000),
+        ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        for text in ["", "k", "-1", "1.5B", "1e3", "10 MB", "99999999999GB", "inf", "1mb"] {
+        for text in [
+            "",
+            "k",
+            "-1",
+            "1.5B",
+            "1e3",
+            "10 MB",
+            "99999999999GB",
+            "inf",
+            "1mb",
+        ] {
             assert_eq!(size(text), Err(UnitError::Size), "{text}");
         }
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));

@@ -57,7 +57,10 @@ impl Sample {
         let mut threads = BTreeMap::new();
         for entry in fs::read_dir(process.tasks())? {
             let entry = entry?;
-            let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            let id = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok());
             // A thread may end between listing and reading.
             let text = match fs::read_to_string(entry.path().join("schedstat")) {
                 Ok(text) => text,
@@ -80,7 +83,11 @@ impl Sample {
     /// What the threads did from `earlier` to this sample.
     pub fn since(&self, earlier: &Sample) -> Spent {
         let mut spent = Spent {
-            ended: earlier.0.keys().filter(|id| !self.0.contains_key(id)).count(),
+            ended: earlier
+                .0
+                .keys()
+                .filter(|id| !self.0.contains_key(id))
+                .count(),
             ..Spent::default()
         };
         for (id, now) in &self.0 {
@@ -111,14 +118,23 @@ pub struct HostTicks {
 impl HostTicks {
     /// Reads `/proc/stat`; all zero when that fails.
     pub fn take() -> Self {
-        fs::read_to_string("/proc/stat").map(|text| Self::parse(&text)).unwrap_or_default()
+        fs::read_to_string("/proc/stat")
+            .map(|text| Self::parse(&text))
+            .unwrap_or_default()
     }
 
     fn parse(stat: &str) -> Self {
         let line = stat.lines().next().unwrap_or_default();
-        let ticks: Vec<u64> =
-            line.split_ascii_whitespace().skip(1).flat_map(str::parse).take(8).collect();
-        Self { all: ticks.iter().sum(), stolen: ticks.get(7).copied().unwrap_or(0) }
+        let ticks: Vec<u64> = line
+            .split_ascii_whitespace()
+            .skip(1)
+            .flat_map(str::parse)
+            .take(8)
+            .collect();
+        Self {
+            all: ticks.iter().sum(),
+            stolen: ticks.get(7).copied().unwrap_or(0),
+        }
     }
 
     /// The share of time since `earlier` in which the hypervisor ran somebody else.
@@ -141,7 +157,9 @@ mod tests {
         while started.elapsed() < Duration::from_millis(50) {
             std::hint::spin_loop();
         }
-        let spent = Sample::take(Process::Other(std::process::id())).unwrap().since(&before);
+        let spent = Sample::take(Process::Other(std::process::id()))
+            .unwrap()
+            .since(&before);
         assert!(spent.ran >= Duration::from_millis(5), "{spent:?}");
         assert!(spent.busiest <= spent.ran);
         let gone = Sample::default().since(&before);

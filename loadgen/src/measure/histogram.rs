@@ -45,12 +45,15 @@ impl Times {
 
     /// Records one time; no allocation.
     pub fn record(&mut self, time: Duration) {
-        self.0.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1));
+        self.0
+            .saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1));
     }
 
     /// Adds the times of another thread.
     pub fn merge(&mut self, other: &Times) {
-        self.0.add(&other.0).expect("all histograms have the same bounds");
+        self.0
+            .add(&other.0)
+            .expect("all histograms have the same bounds");
     }
 
     /// How many times were recorded.
@@ -82,14 +85,21 @@ impl Times {
         let us = |nanos: f64| nanos / 1e3;
         TimesJson {
             count: self.count(),
-            min_us: us(if self.count() == 0 { 0.0 } else { self.0.min() as f64 }),
+            min_us: us(if self.count() == 0 {
+                0.0
+            } else {
+                self.0.min() as f64
+            }),
             mean_us: us(self.0.mean()),
             stdev_us: us(self.0.stdev()),
             max_us: us(self.0.max() as f64),
             percentiles_us: PERCENTILES
                 .iter()
                 .map(|(name, percent)| {
-                    ((*name).to_owned(), us(self.0.value_at_percentile(*percent) as f64))
+                    (
+                        (*name).to_owned(),
+                        us(self.0.value_at_percentile(*percent) as f64).into(),
+                    )
                 })
                 .collect(),
             hdr_unit: "ns",

@@ -56,6 +56,8 @@ pub struct Counts {
     pub wrong_kind: u64,
     /// Answers that were not what was sent or asked for, among the failed.
     pub corrupt: u64,
+    /// Connections whose task panicked: what they were doing is in no other count.
+    pub died: u64,
     /// Connections established.
     pub connections: u64,
     /// Payload sent by measured operations that succeeded.
@@ -93,7 +95,13 @@ pub struct Negotiated {
 
 impl Negotiated {
     fn all(&mut self) -> [&mut Names; 5] {
-        [&mut self.version, &mut self.suite, &mut self.group, &mut self.kind, &mut self.alpn]
+        [
+            &mut self.version,
+            &mut self.suite,
+            &mut self.group,
+            &mut self.kind,
+            &mut self.alpn,
+        ]
     }
 }
 
@@ -125,9 +133,15 @@ impl Tally {
         self.counts.sent_bytes += done.sent_bytes;
         self.counts.received_bytes += done.received_bytes;
         let planned = done.arrival.planned;
-        self.latency.response.record(done.done.saturating_duration_since(planned));
-        self.latency.service.record(done.done.saturating_duration_since(done.sent));
-        self.latency.lag.record(done.sent.saturating_duration_since(planned));
+        self.latency
+            .response
+            .record(done.done.saturating_duration_since(planned));
+        self.latency
+            .service
+            .record(done.done.saturating_duration_since(done.sent));
+        self.latency
+            .lag
+            .record(done.sent.saturating_duration_since(planned));
         self.last_done = self.last_done.max(Some(done.done));
     }
 
@@ -151,7 +165,10 @@ impl Tally {
     pub fn note_failure(&mut self, failure: &Failure) {
         self.failures
             .entry((failure.phase, failure.class()))
-            .or_insert_with(|| FailureCount { count: 0, example: failure.to_string() })
+            .or_insert_with(|| FailureCount {
+                count: 0,
+                example: failure.to_string(),
+            })
             .count += 1;
     }
 
@@ -173,6 +190,7 @@ impl Tally {
         sum.priming += add.priming;
         sum.wrong_kind += add.wrong_kind;
         sum.corrupt += add.corrupt;
+        sum.died += add.died;
         sum.connections += add.connections;
         sum.sent_bytes += add.sent_bytes;
         sum.received_bytes += add.received_bytes;
@@ -184,10 +202,18 @@ impl Tally {
         for (key, more) in other.failures {
             self.failures
                 .entry(key)
-                .or_insert(FailureCount { count: 0, example: more.example })
+                .or_insert(FailureCount {
+                    count: 0,
+                    example: more.example,
+                })
                 .count += more.count;
         }
-        for (names, more) in self.negotiated.all().into_iter().zip(other.negotiated.all()) {
+        for (names, more) in self
+            .negotiated
+            .all()
+            .into_iter()
+            .zip(other.negotiated.all())
+        {
             for (name, count) in std::mem::take(more) {
                 *names.entry(name).or_default() += count;
             }

@@ -68,7 +68,10 @@ impl Chunks {
     /// The body made of `chunks` in their order.
     pub fn new(chunks: Vec<Bytes>) -> Self {
         let left = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        Self { chunks: chunks.into_iter(), left }
+        Self {
+            chunks: chunks.into_iter(),
+            left,
+        }
     }
 
     /// The body with no bytes.
@@ -128,7 +131,12 @@ async fn answer(site: &Site, request: Request<Incoming>) -> Result<Response<Chun
     let at = site.shared.started.elapsed();
     let (mut parts, body) = request.into_parts();
     if let Some(hook) = parts.uri.path().strip_prefix(hooks::PREFIX) {
-        return Ok(hooks::answer(&site.shared, &parts.method, hook, parts.uri.query()));
+        return Ok(hooks::answer(
+            &site.shared,
+            &parts.method,
+            hook,
+            parts.uri.query(),
+        ));
     }
     let mut body_len = 0;
     let response = match parts.method {
@@ -189,7 +197,11 @@ pub fn whole_or_part(object: &Object, wanted: Range, etag: &str) -> Response<Chu
         Range::Part { start, end } => (StatusCode::PARTIAL_CONTENT, start, end),
         Range::Unsatisfiable => {
             let mut response = self::status(StatusCode::RANGE_NOT_SATISFIABLE);
-            set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{len}"));
+            set(
+                response.headers_mut(),
+                header::CONTENT_RANGE,
+                &format!("bytes */{len}"),
+            );
             return response;
         }
     };
@@ -200,7 +212,11 @@ pub fn whole_or_part(object: &Object, wanted: Range, etag: &str) -> Response<Chu
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if status == StatusCode::PARTIAL_CONTENT {
         let last = end - 1;
-        set(headers, header::CONTENT_RANGE, &format!("bytes {start}-{last}/{len}"));
+        set(
+            headers,
+            header::CONTENT_RANGE,
+            &format!("bytes {start}-{last}/{len}"),
+        );
     }
     with_etag(response, etag)
 }
@@ -217,7 +233,9 @@ async fn put(
     let mut body = pin!(body);
     while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         // Trailers are read and dropped.
-        let Ok(data) = frame?.into_data() else { continue };
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
         *body_len += data.len() as u64;
         if let Err(Full { .. }) = upload.push(&data) {
             return Ok(status(StatusCode::INSUFFICIENT_STORAGE));

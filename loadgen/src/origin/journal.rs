@@ -129,7 +129,9 @@ impl Journal {
     }
 
     fn entries(&self) -> MutexGuard<'_, VecDeque<Entry>> {
-        self.entries.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.entries
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -137,7 +139,12 @@ impl Journal {
 pub fn lines(journals: &[Journal]) -> String {
     let mut all: Vec<(Duration, String)> = Vec::new();
     for journal in journals {
-        all.extend(journal.entries().iter().map(|entry| (entry.at, entry.to_json().to_string())));
+        all.extend(
+            journal
+                .entries()
+                .iter()
+                .map(|entry| (entry.at, entry.to_json().to_string())),
+        );
     }
     all.sort_by_key(|(at, _)| *at);
     let skipped = all.len().saturating_sub(ENTRIES);
@@ -188,8 +195,10 @@ mod tests {
         for at in 0..ENTRIES as u64 + 10 {
             journals[(at % 2) as usize].record(entry(at));
         }
-        let lines: Vec<Value> =
-            lines(&journals).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<Value> = lines(&journals)
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         assert_eq!(lines.len(), ENTRIES);
         assert_eq!(lines[0]["at_us"], 10);
         assert_eq!(lines[ENTRIES - 1]["at_us"], ENTRIES as u64 + 9);

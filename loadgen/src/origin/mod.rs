@@ -128,14 +128,21 @@ pub fn start(settings: Settings) -> Result<Vec<SocketAddr>, OriginError> {
     });
     let mut endpoints = settings.endpoints;
     for thread in 0..threads {
-        let site = Site { shared: Arc::clone(&shared), thread, server_name: None };
+        let site = Site {
+            shared: Arc::clone(&shared),
+            thread,
+            server_name: None,
+        };
         let addresses = start_thread(site, endpoints.clone())?;
         // The first thread picks the ports; the others share them.
         for (endpoint, address) in endpoints.iter_mut().zip(addresses) {
             endpoint.address = address;
         }
     }
-    Ok(endpoints.into_iter().map(|endpoint| endpoint.address).collect())
+    Ok(endpoints
+        .into_iter()
+        .map(|endpoint| endpoint.address)
+        .collect())
 }
 
 fn start_thread(site: Site, endpoints: Vec<Endpoint>) -> Result<Vec<SocketAddr>, OriginError> {
@@ -151,7 +158,9 @@ fn start_thread(site: Site, endpoints: Vec<Endpoint>) -> Result<Vec<SocketAddr>,
             }
         })
         .map_err(OriginError::Thread)?;
-    started.recv().expect("the thread reports before it drops the channel")
+    started
+        .recv()
+        .expect("the thread reports before it drops the channel")
 }
 
 async fn serve(
@@ -161,14 +170,21 @@ async fn serve(
 ) {
     let pool = Pool::new(POOL_LIMIT);
     let mut listeners = Vec::new();
-    for Endpoint { service, address, .. } in &endpoints {
+    for Endpoint {
+        service, address, ..
+    } in &endpoints
+    {
         let bound = Listener::bind(*address, BACKLOG)
             .and_then(|listener| Ok((listener.local_addr()?, listener)));
         match bound {
             Ok(bound) => listeners.push(bound),
             Err(error) => {
                 let (service, address) = (*service, *address);
-                let _ = ready.send(Err(OriginError::Bind { service, address, error }));
+                let _ = ready.send(Err(OriginError::Bind {
+                    service,
+                    address,
+                    error,
+                }));
                 return;
             }
         }
@@ -212,7 +228,9 @@ async fn serve_connection(socket: Socket, endpoint: Rc<Endpoint>, mut site: Site
             let counters = &site.journal().counters;
             match accepted {
                 Ok(stream) => {
-                    let resumed = stream.facts().is_some_and(|facts| facts.kind_name() == "resumed");
+                    let resumed = stream
+                        .facts()
+                        .is_some_and(|facts| facts.kind_name() == "resumed");
                     match resumed {
                         true => counters.handshakes_resumed.add(1),
                         false => counters.handshakes_full.add(1),

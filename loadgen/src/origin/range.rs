@@ -20,21 +20,29 @@ pub enum Range {
 ///
 /// RFC 9110 lets a server ignore ranges it does not take; several ranges are ignored here.
 pub fn parse(field: &str, len: u64) -> Range {
-    let Some(spec) = field.trim().strip_prefix("bytes=") else { return Range::Whole };
-    let Some((first, last)) = spec.trim().split_once('-') else { return Range::Whole };
+    let Some(spec) = field.trim().strip_prefix("bytes=") else {
+        return Range::Whole;
+    };
+    let Some((first, last)) = spec.trim().split_once('-') else {
+        return Range::Whole;
+    };
     match (number(first), number(last)) {
         (Some(start), Some(last)) if start > last => Range::Whole,
         (Some(start), _) if start >= len => match last.is_empty() || number(last).is_some() {
             true => Range::Unsatisfiable,
             false => Range::Whole,
         },
-        (Some(start), Some(last)) => Range::Part { start, end: last.saturating_add(1).min(len) },
+        (Some(start), Some(last)) => Range::Part {
+            start,
+            end: last.saturating_add(1).min(len),
+        },
         (Some(start), None) if last.is_empty() => Range::Part { start, end: len },
         (None, Some(0)) if first.is_empty() => Range::Unsatisfiable,
         (None, Some(_)) if first.is_empty() && len == 0 => Range::Unsatisfiable,
-        (None, Some(suffix)) if first.is_empty() => {
-            Range::Part { start: len.saturating_sub(suffix), end: len }
-        }
+        (None, Some(suffix)) if first.is_empty() => Range::Part {
+            start: len.saturating_sub(suffix),
+            end: len,
+        },
         _ => Range::Whole,
     }
 }

@@ -46,7 +46,10 @@ impl Budget {
                 used.checked_add(len).filter(|sum| *sum <= self.limit)
             })
             .map(drop)
-            .map_err(|used| Full { used, limit: self.limit })
+            .map_err(|used| Full {
+                used,
+                limit: self.limit,
+            })
     }
 
     fn release(&self, len: usize) {
@@ -214,7 +217,10 @@ impl Store {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             hasher: RandomState::new(),
             generation: AtomicU64::new(1),
-            budget: Arc::new(Budget { used: AtomicUsize::new(0), limit: limit_bytes }),
+            budget: Arc::new(Budget {
+                used: AtomicUsize::new(0),
+                limit: limit_bytes,
+            }),
         }
     }
 
@@ -244,7 +250,10 @@ impl Store {
             filling: BytesMut::new(),
             len: 0,
             expected_len,
-            reservation: Reservation { budget: Arc::clone(&self.budget), len: 0 },
+            reservation: Reservation {
+                budget: Arc::clone(&self.budget),
+                len: 0,
+            },
         })
     }
 
@@ -271,7 +280,11 @@ impl Store {
         });
         // The old object is dropped after the lock: freeing a large body takes a while.
         let old = self.write(key).insert(key.into(), Arc::clone(&object));
-        let put = if old.is_some() { Put::Replaced } else { Put::Created };
+        let put = if old.is_some() {
+            Put::Replaced
+        } else {
+            Put::Created
+        };
         (object, put)
     }
 
@@ -287,10 +300,16 @@ impl Store {
     ///
     /// [`Full`] when the copy does not fit; `None` inside when `from` does not exist.
     pub fn copy(&self, from: &str, to: &str) -> Result<Option<Put>, Full> {
-        let Some(object) = self.find(from) else { return Ok(None) };
+        let Some(object) = self.find(from) else {
+            return Ok(None);
+        };
         let reservation = self.reserve(object.len)?;
-        let (_, put) =
-            self.insert(to, object.chunks.clone(), object.headers.clone(), reservation);
+        let (_, put) = self.insert(
+            to,
+            object.chunks.clone(),
+            object.headers.clone(),
+            reservation,
+        );
         Ok(Some(put))
     }
 
@@ -300,7 +319,9 @@ impl Store {
     ///
     /// [`Full`] when the changed object does not fit beside the old one.
     pub fn flip(&self, key: &str, offset: u64) -> Result<bool, Full> {
-        let Some(object) = self.find(key) else { return Ok(false) };
+        let Some(object) = self.find(key) else {
+            return Ok(false);
+        };
         if offset >= object.len {
             return Ok(false);
         }
@@ -322,7 +343,10 @@ impl Store {
     }
 
     fn reserve(&self, len: u64) -> Result<Reservation, Full> {
-        let mut reservation = Reservation { budget: Arc::clone(&self.budget), len: 0 };
+        let mut reservation = Reservation {
+            budget: Arc::clone(&self.budget),
+            len: 0,
+        };
         reservation.grow(usize::try_from(len).unwrap_or(usize::MAX))?;
         Ok(reservation)
     }
@@ -333,11 +357,15 @@ impl Store {
 
     // A poisoned lock holds a map that is still whole: inserts and removals are single calls.
     fn read(&self, key: &str) -> RwLockReadGuard<'_, HashMap<Box<str>, Arc<Object>>> {
-        self.shard(key).read().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.shard(key)
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn write(&self, key: &str) -> RwLockWriteGuard<'_, HashMap<Box<str>, Arc<Object>>> {
-        self.shard(key).write().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.shard(key)
+            .write()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -358,7 +386,9 @@ mod tests {
     #[test]
     fn slices_cross_chunks_exactly() {
         let store = Store::new(usize::MAX);
-        let data: Vec<u8> = (0..CHUNK_LEN_BYTES * 2 + 77).map(|i| (i % 251) as u8).collect();
+        let data: Vec<u8> = (0..CHUNK_LEN_BYTES * 2 + 77)
+            .map(|i| (i % 251) as u8)
+            .collect();
         assert_eq!(put(&store, "/a", &data), Put::Created);
         let object = store.find("/a").unwrap();
         assert_eq!(object.len(), data.len() as u64);
@@ -386,7 +416,11 @@ mod tests {
         let reading = store.find("/a").unwrap();
         assert!(store.delete("/a"));
         assert!(!store.delete("/a"));
-        assert_eq!(store.used_bytes(), 900, "a download in flight still holds the bytes");
+        assert_eq!(
+            store.used_bytes(),
+            900,
+            "a download in flight still holds the bytes"
+        );
         drop(reading);
         assert_eq!(store.used_bytes(), 0);
     }

@@ -70,7 +70,9 @@ pub async fn source(stream: Stream, counters: &Counters) -> Result<(), TcpError>
             None => return Err(TcpError::NoLength(length.len())),
         }
     }
-    let length = length.iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let length = length
+        .iter()
+        .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
     let pattern = Pattern::new();
     let mut left = length;
     while left > 0 {

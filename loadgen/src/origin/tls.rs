@@ -56,14 +56,17 @@ pub fn server_config(identity: &Identity<'_>, alpn: Alpn) -> Result<Arc<ServerCo
             for certificate in pem::certificates(path)? {
                 roots.add(certificate).map_err(rejected(path))?;
             }
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .build()
-                    .map_err(|_| PemError::Empty { path: path.to_owned() })?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|_| PemError::Empty {
+                    path: path.to_owned(),
+                })?;
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(rejected(identity.cert))?;
+    let mut config = builder
+        .with_single_cert(chain, key)
+        .map_err(rejected(identity.cert))?;
     config.ticketer = Ticketer::new().map_err(rejected(identity.key))?;
     config.send_tls13_tickets = 1;
     config.enable_secret_extraction = true;

@@ -67,7 +67,9 @@ impl Verification {
     pub fn describe(&self) -> String {
         match self {
             Verification::Nothing => "none (neither chain nor signature)".to_owned(),
-            Verification::Everything(roots) => format!("chain, name and signature ({})", roots.display()),
+            Verification::Everything(roots) => {
+                format!("chain, name and signature ({})", roots.display())
+            }
         }
     }
 }
@@ -115,17 +117,25 @@ impl Configs {
                 .with_custom_certificate_verifier(Arc::new(TrustAnyone { provider })),
         };
         let mut config = match (&args.cert, &args.key) {
-            (Some(cert), Some(key)) => builder
-                .with_client_auth_cert(pem::certificates(cert)?, pem::private_key(key)?)?,
+            (Some(cert), Some(key)) => {
+                builder.with_client_auth_cert(pem::certificates(cert)?, pem::private_key(key)?)?
+            }
             _ => builder.with_no_client_auth(),
         };
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         config.resumption = Resumption::disabled();
         config.enable_secret_extraction = true;
         let name = args.sni.as_deref().unwrap_or(host);
-        let server_name = ServerName::try_from(name.to_owned())
-            .map_err(|error| TlsError::ServerName { name: name.to_owned(), error })?;
-        Ok(Self { full: Arc::new(config), server_name, verification })
+        let server_name =
+            ServerName::try_from(name.to_owned()).map_err(|error| TlsError::ServerName {
+                name: name.to_owned(),
+                error,
+            })?;
+        Ok(Self {
+            full: Arc::new(config),
+            server_name,
+            verification,
+        })
     }
 
     /// A configuration that takes its sessions from `tickets` and puts new ones there.
@@ -140,7 +150,10 @@ fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(pem::certificates(path)?);
     match added {
-        0 => Err(PemError::Empty { path: path.to_owned() }.into()),
+        0 => Err(PemError::Empty {
+            path: path.to_owned(),
+        }
+        .into()),
         _ => Ok(roots),
     }
 }
@@ -148,8 +161,16 @@ fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
 /// Reads `X25519MLKEM768:X25519:P-256`. OpenSSL's names are understood as well.
 fn groups(names: &str) -> Result<Vec<&'static dyn SupportedKxGroup>, TlsError> {
     const KNOWN: [(&str, &str, &dyn SupportedKxGroup); 5] = [
-        ("X25519MLKEM768", "X25519MLKEM768", aws_lc_rs::kx_group::X25519MLKEM768),
-        ("SECP256R1MLKEM768", "SecP256r1MLKEM768", aws_lc_rs::kx_group::SECP256R1MLKEM768),
+        (
+            "X25519MLKEM768",
+            "X25519MLKEM768",
+            aws_lc_rs::kx_group::X25519MLKEM768,
+        ),
+        (
+            "SECP256R1MLKEM768",
+            "SecP256r1MLKEM768",
+            aws_lc_rs::kx_group::SECP256R1MLKEM768,
+        ),
         ("X25519", "X25519", aws_lc_rs::kx_group::X25519),
         ("P-256", "secp256r1", aws_lc_rs::kx_group::SECP256R1),
         ("P-384", "secp384r1", aws_lc_rs::kx_group::SECP384R1),
@@ -209,7 +230,9 @@ impl ServerCertVerifier for TrustAnyone {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -219,7 +242,13 @@ mod tests {
 
     #[test]
     fn groups_are_known_by_both_names() {
-        let names = |list| groups(list).unwrap().iter().map(|g| g.name()).collect::<Vec<_>>();
+        let names = |list| {
+            groups(list)
+                .unwrap()
+                .iter()
+                .map(|g| g.name())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(names("x25519:P-256"), names("X25519,secp256r1"));
         let error = groups("X448").unwrap_err().to_string();
         assert!(error.contains("X25519MLKEM768"), "{error}");

@@ -40,6 +40,14 @@ impl Scheme {
         matches!(self, Scheme::Https | Scheme::Http)
     }
 
+    fn default_port(self) -> Option<u16> {
+        match self {
+            Scheme::Https => Some(443),
+            Scheme::Http => Some(80),
+            Scheme::Tls | Scheme::Tcp => None,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Scheme::Https => "https",
@@ -102,18 +110,27 @@ impl FromStr for Target {
             Some(slash) => rest.split_at(slash),
             None => (rest, "/"),
         };
-        let default_port = match scheme {
-            Scheme::Https => Some(443),
-            Scheme::Http => Some(80),
-            Scheme::Tls | Scheme::Tcp => None,
-        };
-        let (host, port) = host_port(authority, default_port).ok_or_else(malformed)?;
-        Ok(Self { scheme, host: host.to_owned(), port, path: path.to_owned() })
+        let (host, port) = host_port(authority, scheme.default_port()).ok_or_else(malformed)?;
+        Ok(Self {
+            scheme,
+            host: host.to_owned(),
+            port,
+            path: path.to_owned(),
+        })
     }
 }
 
 impl Target {
-    /// `host:port`, as the `Host` field wants it.
+    /// What the `Host` field says: the port only where it is not the scheme's own (RFC 9110 §7.2).
+    pub fn host_field(&self) -> String {
+        let authority = self.authority();
+        match self.scheme.default_port() == Some(self.port) {
+            true => authority[..authority.len() - self.port.to_string().len() - 1].to_owned(),
+            false => authority,
+        }
+    }
+
+    /// `host:port`.
     pub fn authority(&self) -> String {
         let Self { host, port, .. } = self;
         match host.contains(':') {
@@ -134,7 +151,10 @@ impl Target {
                 .redirect(text)
                 .ok_or_else(|| TargetError::ConnectTo(text.to_owned()))?,
         };
-        let unresolved = |error| TargetError::Unresolved { host: host.to_owned(), error };
+        let unresolved = |error| TargetError::Unresolved {
+            host: host.to_owned(),
+            error,
+        };
         (host, port)
             .to_socket_addrs()
             .map_err(unresolved)?
@@ -155,14 +175,22 @@ impl Target {
         }
         let (host, port) = to.rsplit_once(':')?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let port = if port.is_empty() { own.1 } else { port.parse().ok()? };
+        let port = if port.is_empty() {
+            own.1
+        } else {
+            port.parse().ok()?
+        };
         Some((if host.is_empty() { own.0 } else { host }, port))
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = if self.scheme.is_http() { self.path.as_str() } else { "" };
+        let path = if self.scheme.is_http() {
+            self.path.as_str()
+        } else {
+            ""
+        };
         write!(f, "{}://{}{path}", self.scheme.name(), self.authority())
     }
 }
@@ -181,7 +209,14 @@ fn host_port(authority: &str, default_port: Option<u16>) -> Option<(&str, u16)> 
     let (host, port) = match authority.strip_prefix('[') {
         Some(inner) => {
             let (host, rest) = inner.split_once(']')?;
-            (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
+            (
+                host,
+                if rest.is_empty() {
+                    None
+                } else {
+                    Some(rest.strip_prefix(':')?)
+                },
+            )
         }
         None => match authority.split_once(':') {
             Some((host, port)) => (host, Some(port)),
@@ -213,8 +248,28 @@ mod tests {
         ] {
             assert_eq!(target(text).to_string(), written);
         }
-        for text in ["", "host", "host:", "host:99999", "ftp://a:1", "[::1", "::1:80", ":80"] {
+        for text in [
+            "",
+            "host",
+            "host:",
+            "host:99999",
+            "ftp://a:1",
+            "[::1",
+            "::1:80",
+            ":80",
+        ] {
             assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_host_field_leaves_out_the_usual_port() {
+        for (text, host) in [
+            ("https://a.example/", "a.example"),
+            ("https://a.example:80/", "a.example:80"),
+            ("http://[::1]:80", "[::1]"),
+        ] {
+            assert_eq!(target(text).host_field(), host);
         }
     }
 
@@ -227,7 +282,10 @@ mod tests {
         assert_eq!(address("::127.0.0.1:9"), "127.0.0.1:9");
         assert_eq!(address("a.example:443:127.0.0.1:"), "127.0.0.1:443");
         assert_eq!(address("a.example::[::1]:9"), "[::1]:9");
-        assert_eq!(target.redirect("b.example:443:127.0.0.1:9"), Some(("a.example", 443)));
+        assert_eq!(
+            target.redirect("b.example:443:127.0.0.1:9"),
+            Some(("a.example", 443))
+        );
         assert!(target.resolve(Some("nonsense")).is_err());
     }
 }

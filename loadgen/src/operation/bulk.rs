@@ -1,0 +1,153 @@
+//! Bulk transfers through the origin's source and sink: one connection, one transfer.
+//!
+//! The time of a transfer begins when it is asked for, with the connection established.
+
+use std::time::Instant;
+
+use sealgate_stream::{ReadHalf, WriteHalf};
+
+use super::failure::{Cause, Failure, Phase};
+use crate::{measure::tally::Done, pattern::Pattern, worker::slot::Slot};
+
+/// Where the bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the target to us.
+    Down,
+    /// From us to the target.
+    Up,
+}
+
+/// Settings of `loadgen bulk` without HTTP.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Source or sink.
+    pub direction: Direction,
+    /// Bytes in one transfer.
+    pub bytes: u64,
+}
+
+/// Transfers until the schedule ends.
+pub async fn drive(slot: &Slot, settings: &Settings) {
+    // The first connection is made before the start, as it is for the other operations.
+    let mut ready = slot.establish().await;
+    slot.start().await;
+    while let Some(arrival) = slot.next() {
+        let connection = match ready.take() {
+            Some(connection) => connection,
+            None => match slot.redial().await {
+                Ok(connection) => connection,
+                Err(failure) => {
+                    slot.fail(arrival, &failure).await;
+                    continue;
+                }
+            },
+        };
+        let socket = connection.socket.clone();
+        let (mut read, mut write) = connection.stream.split();
+        // Connecting is not the transfer's time; the connection's times are kept apart.
+        let sent = Instant::now();
+        let arrival = crate::schedule::Arrival {
+            planned: sent,
+            ..arrival
+        };
+        let moved = match settings.direction {
+            Direction::Down => down(slot, &mut read, &mut write, settings.bytes).await,
+            Direction::Up => up(slot, &mut read, &mut write, settings.bytes).await,
+        };
+        match moved {
+            Ok(()) => {
+                let (sent_bytes, received_bytes) = match settings.direction {
+                    Direction::Down => (0, settings.bytes),
+                    Direction::Up => (settings.bytes, 0),
+                };
+                let done = Instant::now();
+                slot.succeed(&Done {
+                    arrival,
+                    sent,
+                    done,
+                    sent_bytes,
+                    received_bytes,
+                });
+            }
+            Err(failure) => {
+                slot.fail(arrival, &failure).await;
+                socket.reset();
+            }
+        }
+    }
+    if let Some(unused) = ready {
+        unused.socket.reset();
+    }
+}
+
+async fn down(
+    slot: &Slot,
+    read: &mut ReadHalf,
+    write: &mut WriteHalf,
+    bytes: u64,
+) -> Result<(), Failure> {
+    let sending = |error| slot.blame(Phase::Send, Cause::Write(error));
+    write
+        .write_slice(&bytes.to_be_bytes())
+        .await
+        .map_err(sending)?;
+    let mut found = 0;
+    while let Some(chunk) = next_chunk(slot, read).await? {
+        found += chunk;
+    }
+    length(bytes, found)?;
+    // Only now: a relay may take an early end of ours for the end of everything.
+    write.finish().await.map_err(sending)
+}
+
+async fn up(
+    slot: &Slot,
+    read: &mut ReadHalf,
+    write: &mut WriteHalf,
+    bytes: u64,
+) -> Result<(), Failure> {
+    let sending = |error| slot.blame(Phase::Send, Cause::Write(error));
+    let pattern = Pattern::new();
+    let mut left = bytes;
+    while left > 0 {
+        let chunk = pattern.chunk(left);
+        write.write_slice(&chunk).await.map_err(sending)?;
+        slot.progress();
+        left -= chunk.len() as u64;
+    }
+    write.finish().await.map_err(sending)?;
+    let mut answer = Vec::with_capacity(8);
+    loop {
+        match read.read().await {
+            Ok(Some(chunk)) => answer.extend_from_slice(&chunk[..chunk.len().min(9)]),
+            Ok(None) => break,
+            Err(error) => return Err(slot.blame(Phase::Receive, Cause::Read(error))),
+        }
+    }
+    match <[u8; 8]>::try_from(answer) {
+        Ok(count) => length(bytes, u64::from_be_bytes(count)),
+        // No count: the target cannot have been a sink, or it died.
+        Err(_) => Err(Failure::new(Phase::Receive, Cause::Closed)),
+    }
+}
+
+async fn next_chunk(slot: &Slot, read: &mut ReadHalf) -> Result<Option<u64>, Failure> {
+    match read.read().await {
+        Ok(chunk) => {
+            slot.progress();
+            Ok(chunk.map(|chunk| chunk.len() as u64))
+        }
+        Err(error) => Err(slot.blame(Phase::Receive, Cause::Read(error))),
+    }
+}
+
+fn length(expected: u64, found: u64) -> Result<(), Failure> {
+    match expected == found {
+        true => Ok(()),
+        false => Err(Failure::new(
+            Phase::Check,
+            Cause::WrongLength { expected, found },
+        )),
+    }
+}

@@ -1,0 +1,159 @@
+//! Echo: a message there and back, compared byte for byte.
+
+use std::time::Instant;
+
+use futures_util::future::join;
+use sealgate_stream::{ReadHalf, WriteHalf};
+
+use super::failure::{Cause, Failure, Phase};
+use crate::{
+    measure::tally::Done,
+    pattern::Pattern,
+    worker::slot::{Connection, Slot},
+};
+
+/// Settings of `loadgen request --echo`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Bytes in a message, at least one.
+    pub size: usize,
+}
+
+/// Echoes until the schedule ends.
+pub async fn drive(slot: &Slot, settings: &Settings) {
+    let mut connection = slot.establish().await.map(split);
+    let mut message = Message::new(settings.size);
+    slot.start().await;
+    while let Some(arrival) = slot.next() {
+        let (read, write) = match &mut connection {
+            Some(halves) => halves,
+            None => match slot.redial().await {
+                Ok(fresh) => connection.insert(split(fresh)),
+                Err(failure) => {
+                    slot.fail(arrival, &failure).await;
+                    continue;
+                }
+            },
+        };
+        message.renumber();
+        let sent = Instant::now();
+        let send = async {
+            let result = write.write_slice(&message.bytes).await;
+            if result.is_err() {
+                // Else the receiving side would wait for what never left.
+                write.socket().reset();
+            }
+            result.map_err(|error| slot.blame(Phase::Send, Cause::Write(error)))
+        };
+        // Both at once: a message larger than all buffers between would stop both sides.
+        let (sending, receiving) = join(send, receive(slot, read, &message.bytes)).await;
+        match sending.and(receiving) {
+            Ok(()) => {
+                let len = settings.size as u64;
+                let done = Instant::now();
+                let done = Done {
+                    arrival,
+                    sent,
+                    done,
+                    sent_bytes: len,
+                    received_bytes: len,
+                };
+                slot.succeed(&done);
+            }
+            Err(failure) => {
+                slot.fail(arrival, &failure).await;
+                write.socket().reset();
+                connection = None;
+            }
+        }
+    }
+    if let Some((mut read, mut write)) = connection
+        && write.finish().await.is_ok()
+    {
+        // The target's own end, so that nothing is cut off.
+        while let Ok(Some(_)) = read.read().await {}
+    }
+}
+
+fn split(connection: Connection) -> (ReadHalf, WriteHalf) {
+    connection.stream.split()
+}
+
+async fn receive(slot: &Slot, read: &mut ReadHalf, expected: &[u8]) -> Result<(), Failure> {
+    let mut received = 0;
+    while received < expected.len() {
+        let chunk = match read.read().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return Err(Failure::new(Phase::Receive, Cause::Closed)),
+            Err(error) => return Err(slot.blame(Phase::Receive, Cause::Read(error))),
+        };
+        slot.progress();
+        let left = &expected[received..];
+        let len = chunk.len().min(left.len());
+        if let Some(at) = first_difference(&chunk[..len], &left[..len]) {
+            let offset = (received + at) as u64;
+            return Err(Failure::new(Phase::Check, Cause::Mismatch { offset }));
+        }
+        received += len;
+        if chunk.len() > len {
+            let found = (received + chunk.len() - len) as u64;
+            let expected = expected.len() as u64;
+            return Err(Failure::new(
+                Phase::Check,
+                Cause::WrongLength { expected, found },
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
+    // The comparison of slices is vectorised; the search runs only where they differ.
+    if a == b {
+        None
+    } else {
+        a.iter().zip(b).position(|(a, b)| a != b)
+    }
+}
+
+/// A message whose start differs every time, so that an old answer is no right one.
+#[derive(Debug)]
+struct Message {
+    bytes: Vec<u8>,
+    number: u64,
+}
+
+impl Message {
+    fn new(size: usize) -> Self {
+        let pattern = Pattern::new();
+        let mut bytes = Vec::with_capacity(size);
+        while bytes.len() < size {
+            bytes.extend_from_slice(&pattern.chunk((size - bytes.len()) as u64));
+        }
+        Self { bytes, number: 0 }
+    }
+
+    fn renumber(&mut self) {
+        self.number += 1;
+        let stamp = self.number.to_le_bytes();
+        let len = stamp.len().min(self.bytes.len());
+        self.bytes[..len].copy_from_slice(&stamp[..len]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_differ_and_keep_their_size() {
+        for size in [1, 7, 8, 100, 300_000] {
+            let mut message = Message::new(size);
+            message.renumber();
+            let first = message.bytes.clone();
+            message.renumber();
+            assert_eq!(message.bytes.len(), size);
+            assert_eq!(first_difference(&first, &message.bytes), Some(0));
+        }
+    }
+}

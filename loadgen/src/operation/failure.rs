@@ -1,0 +1,277 @@
+//! How an operation fails: in which phase, and as what.
+
+use std::{fmt, io};
+
+use sealgate_stream::{HandshakeError, ReadError, WriteError};
+use sealgate_tls::TlsError;
+use serde::Serialize;
+
+/// Where an operation was when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// TCP connect.
+    Connect,
+    /// TLS handshake.
+    Handshake,
+    /// Sending the request or the body.
+    Send,
+    /// Receiving the answer.
+    Receive,
+    /// Comparing the answer with what it should be.
+    Check,
+}
+
+/// What kind of failure it was: the label in the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Nobody listens.
+    Refused,
+    /// No way there.
+    Unreachable,
+    /// The target broke the connection off.
+    Reset,
+    /// The target closed where an answer was due.
+    Closed,
+    /// The stream ended without `close_notify`.
+    Truncated,
+    /// Nothing moved for the time of `--timeout`.
+    Timeout,
+    /// No free local port.
+    PortsExhausted,
+    /// No free file descriptor.
+    DescriptorsExhausted,
+    /// The target's certificate does not verify.
+    Certificate,
+    /// The target sent a TLS alert.
+    Alert,
+    /// Any other breach of TLS.
+    Tls,
+    /// Any other breach of HTTP.
+    Http,
+    /// An HTTP status of 400 or more.
+    Status,
+    /// A resumed handshake was wanted and a full one was made, or the other way round.
+    WrongKind,
+    /// The target gave no session to resume.
+    NoTicket,
+    /// Other bytes came back than were sent.
+    Mismatch,
+    /// More or fewer bytes came than there should be.
+    WrongLength,
+    /// Any other error of the system.
+    Io,
+}
+
+impl Class {
+    /// Whether data was damaged or lost without the target saying so.
+    pub fn is_corruption(self) -> bool {
+        matches!(self, Class::Mismatch | Class::WrongLength)
+    }
+}
+
+/// A handshake with what it negotiates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Certificates and key exchange.
+    Full,
+    /// From a ticket.
+    Resumed,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Full => "full",
+            Kind::Resumed => "resumed",
+        })
+    }
+}
+
+/// What went wrong.
+#[derive(Debug)]
+pub enum Cause {
+    /// The system said so.
+    Io(io::Error),
+    /// The TLS handshake failed.
+    Handshake(HandshakeError),
+    /// Reading failed.
+    Read(ReadError),
+    /// Writing failed.
+    Write(WriteError),
+    /// HTTP failed.
+    Http(hyper::Error),
+    /// The target closed before the answer was complete.
+    Closed,
+    /// Nothing moved for too long.
+    Timeout,
+    /// The answer's status.
+    Status(u16),
+    /// Another kind of handshake than was wanted.
+    WrongKind {
+        /// What was wanted.
+        wanted: Kind,
+    },
+    /// No ticket came.
+    NoTicket,
+    /// The bytes differ.
+    Mismatch {
+        /// Offset of the first that does, in its message.
+        offset: u64,
+    },
+    /// The number of bytes differs.
+    WrongLength {
+        /// What it should be.
+        expected: u64,
+        /// What it is.
+        found: u64,
+    },
+}
+
+/// One failure.
+#[derive(Debug)]
+pub struct Failure {
+    /// Where.
+    pub phase: Phase,
+    /// What.
+    pub cause: Cause,
+}
+
+impl Failure {
+    /// A failure in `phase`.
+    pub fn new(phase: Phase, cause: Cause) -> Self {
+        Self { phase, cause }
+    }
+
+    /// The label it is counted under.
+    pub fn class(&self) -> Class {
+        match &self.cause {
+            Cause::Io(error) => io_class(error),
+            Cause::Handshake(error) => handshake_class(error),
+            Cause::Read(error) => read_class(error),
+            Cause::Write(error) => write_class(error),
+            Cause::Http(error) => http_class(error),
+            Cause::Closed => Class::Closed,
+            Cause::Timeout => Class::Timeout,
+            Cause::Status(_) => Class::Status,
+            Cause::WrongKind { .. } => Class::WrongKind,
+            Cause::NoTicket => Class::NoTicket,
+            Cause::Mismatch { .. } => Class::Mismatch,
+            Cause::WrongLength { .. } => Class::WrongLength,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::Io(error) => error.fmt(f),
+            Cause::Handshake(error) => error.fmt(f),
+            Cause::Read(error) => error.fmt(f),
+            Cause::Write(error) => error.fmt(f),
+            Cause::Http(error) => {
+                error.fmt(f)?;
+                match std::error::Error::source(error) {
+                    Some(source) => write!(f, ": {source}"),
+                    None => Ok(()),
+                }
+            }
+            Cause::Closed => f.write_str("the target closed before its answer was complete"),
+            Cause::Timeout => f.write_str("nothing moved for the time of --timeout"),
+            Cause::Status(status) => write!(f, "the target answered with status {status}"),
+            Cause::WrongKind { wanted } => write!(f, "the handshake is not {wanted}"),
+            Cause::NoTicket => f.write_str("the target sent no session ticket"),
+            Cause::Mismatch { offset } => {
+                write!(f, "the answer differs from what was sent at byte {offset}")
+            }
+            Cause::WrongLength { expected, found } => {
+                write!(f, "{found} bytes where there should be {expected}")
+            }
+        }
+    }
+}
+
+fn io_class(error: &io::Error) -> Class {
+    use rustix::io::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    match (error.kind(), errno) {
+        (_, Some(Errno::ADDRNOTAVAIL)) => Class::PortsExhausted,
+        (_, Some(Errno::MFILE | Errno::NFILE)) => Class::DescriptorsExhausted,
+        (io::ErrorKind::ConnectionRefused, _) => Class::Refused,
+        (io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable, _) => {
+            Class::Unreachable
+        }
+        (
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected,
+            _,
+        ) => Class::Reset,
+        (io::ErrorKind::TimedOut, _) => Class::Timeout,
+        (io::ErrorKind::UnexpectedEof, _) => Class::Truncated,
+        _ => Class::Io,
+    }
+}
+
+fn tls_class(error: &TlsError) -> Class {
+    match error {
+        TlsError::Protocol(rustls::Error::AlertReceived(_)) => Class::Alert,
+        TlsError::Protocol(rustls::Error::InvalidCertificate(_)) => Class::Certificate,
+        _ => Class::Tls,
+    }
+}
+
+fn handshake_class(error: &HandshakeError) -> Class {
+    match error {
+        HandshakeError::Closed => Class::Closed,
+        HandshakeError::Io(error) => io_class(error),
+        HandshakeError::Tls(error) => tls_class(error),
+        _ => Class::Tls,
+    }
+}
+
+fn read_class(error: &ReadError) -> Class {
+    match error {
+        ReadError::Truncated => Class::Truncated,
+        ReadError::Io(error) => io_class(error),
+        ReadError::Tls(error) => tls_class(error),
+    }
+}
+
+fn write_class(error: &WriteError) -> Class {
+    match error {
+        WriteError::Io(error) => io_class(error),
+        WriteError::Tls(error) => tls_class(error),
+    }
+}
+
+/// hyper wraps what the stream said; the stream's own words are the better label.
+fn http_class(error: &hyper::Error) -> Class {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if let Some(error) = inner.downcast_ref::<ReadError>() {
+            return read_class(error);
+        }
+        if let Some(error) = inner.downcast_ref::<WriteError>() {
+            return write_class(error);
+        }
+        if let Some(error) = inner.downcast_ref::<io::Error>()
+            && error.get_ref().is_none()
+        {
+            return io_class(error);
+        }
+        source = match inner
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(wrapped) => Some(wrapped),
+            None => inner.source(),
+        };
+    }
+    match error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+        true => Class::Closed,
+        false => Class::Http,
+    }
+}

@@ -1,0 +1,5 @@
+//! Reaching the target: its name, its address, and TLS towards it.
+
+pub mod tickets;
+pub mod tls;
+pub mod url;

@@ -1,0 +1,199 @@
+//! The real program, started and asked.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_loadgen");
+
+/// A running origin; killed on drop.
+pub struct Origin {
+    child: Child,
+    listeners: HashMap<String, SocketAddr>,
+}
+
+impl Origin {
+    /// Starts an origin with all four services on free ports, and waits until it listens.
+    pub fn start(flags: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.arg("origin");
+        for service in ["--http", "--echo", "--sink", "--source"] {
+            command.args([service, "127.0.0.1:0"]);
+        }
+        let mut child = command.args(flags).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut listeners = HashMap::new();
+        while listeners.len() < 4 {
+            let line = lines
+                .next()
+                .expect("the origin ended before it listened")
+                .unwrap();
+            let mut words = line.split(' ').skip(1);
+            let name = words.next().unwrap().to_owned();
+            listeners.insert(name, words.next().unwrap().parse().unwrap());
+        }
+        Self { child, listeners }
+    }
+
+    /// Starts an origin that speaks TLS with the certificate of `files`.
+    pub fn start_tls(files: &TlsFiles, flags: &[&str]) -> Self {
+        let (cert, key) = (files.path("server.pem"), files.path("server.key"));
+        let mut all = vec!["--tls-cert", &cert, "--tls-key", &key];
+        all.extend(flags);
+        Self::start(&all)
+    }
+
+    pub fn address(&self, service: &str) -> SocketAddr {
+        self.listeners[service]
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address("http"))
+    }
+
+    pub fn tls_url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.address("http"))
+    }
+
+    pub fn tls(&self, service: &str) -> String {
+        format!("tls://{}", self.address(service))
+    }
+
+    pub fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    /// One of the origin's totals, by way of its TLS or plain listener.
+    pub fn totals(&self, base: &str) -> Value {
+        let (_, body) = curl(&["-k", &format!("{base}/.origin/counts")]);
+        let counts: Value = serde_json::from_slice(&body).unwrap();
+        counts["totals"].clone()
+    }
+
+    /// Sends SIGTERM and gives the exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        assert!(
+            Command::new("kill")
+                .arg(self.pid())
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the program did.
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs the program to its end.
+pub fn loadgen(args: &[&str]) -> Ran {
+    let output = Command::new(PROGRAM).args(args).output().unwrap();
+    Ran {
+        code: output.status.code().expect("not ended by a signal"),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Runs the program with `--json -` and gives its exit code and result.
+pub fn result(args: &[&str]) -> (i32, Value) {
+    let ran = loadgen(&[args, &["--json", "-"]].concat());
+    let json = serde_json::from_str(&ran.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}\n{}", ran.stdout, ran.stderr));
+    (ran.code, json)
+}
+
+/// Runs curl; gives the status and the body.
+pub fn curl(args: &[&str]) -> (u16, Vec<u8>) {
+    let (status, body, _) = curl_headers(args);
+    (status, body)
+}
+
+/// Runs curl; gives the status, the body, and the header block of the last answer.
+pub fn curl_headers(args: &[&str]) -> (u16, Vec<u8>, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let (body, head) = (dir.path().join("body"), dir.path().join("head"));
+    let output = Command::new("curl")
+        .args(["-s", "-w", "%{http_code}", "-o"])
+        .arg(&body)
+        .arg("-D")
+        .arg(&head)
+        .args(args)
+        .output()
+        .unwrap();
+    let status = String::from_utf8(output.stdout).unwrap().parse().unwrap();
+    let head = std::fs::read_to_string(head).unwrap_or_default();
+    let last = head
+        .trim_end()
+        .rsplit("\r\n\r\n")
+        .next()
+        .unwrap_or_default()
+        .to_lowercase();
+    (status, std::fs::read(body).unwrap_or_default(), last)
+}
+
+/// Certificates in a directory that goes away with this value: `ca.pem`, `server.pem`,
+/// `server.key`, `client.pem`, `client.key`.
+pub struct TlsFiles(TempDir);
+
+impl TlsFiles {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let ca_key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "test authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = params.self_signed(&ca_key).unwrap();
+        let issuer = Issuer::new(params, ca_key);
+        let files = Self(dir);
+        files.write("ca.pem", &ca.pem());
+        for (name, names) in [
+            ("server", vec!["localhost", "127.0.0.1"]),
+            ("client", vec!["me"]),
+        ] {
+            let key = KeyPair::generate().unwrap();
+            let names = names.into_iter().map(String::from).collect::<Vec<_>>();
+            let mut params = CertificateParams::new(names).unwrap();
+            // OpenSSL takes a leaf with its issuer's name for self-signed.
+            params.distinguished_name.push(DnType::CommonName, name);
+            let certificate = params.signed_by(&key, &issuer).unwrap();
+            files.write(&format!("{name}.pem"), &certificate.pem());
+            files.write(&format!("{name}.key"), &key.serialize_pem());
+        }
+        files
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = Path::new(&self.path(name)).to_owned();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
