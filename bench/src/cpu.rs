@@ -1,0 +1,95 @@
+//! The CPU time a process has used, read from outside.
+//!
+//! What the kernel does for the process in ksoftirqd, or in softirqs on another process's time, is
+//! not in it.
+
+use std::fs;
+use std::time::Duration;
+
+/// A tick of `/proc/PID/stat`: USER_HZ is 100 on every Linux that Sealgate runs on.
+const TICK: Duration = Duration::from_millis(10);
+
+/// CPU time of a process since its start, all its threads, those that have ended too.
+///
+/// `schedstat` is exact, but a thread takes its share along when it ends; `stat` keeps everything
+/// and counts in whole ticks. Both are lower bounds, so the greater one is the better one: exact
+/// for programs whose threads stay, within one tick for a thread per connection (stunnel).
+///
+/// `None` when the process is gone.
+pub fn used_by(pid: u32) -> Option<Duration> {
+    let living = fs::read_dir(format!("/proc/{pid}/task"))
+        .ok()?
+        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
+        .filter_map(|schedstat| on_cpu(&schedstat))
+        .sum::<Duration>();
+    let all = ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    Some(living.max(TICK * all))
+}
+
+/// The first number of `schedstat`: nanoseconds on a CPU.
+fn on_cpu(schedstat: &str) -> Option<Duration> {
+    schedstat
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
+        .map(Duration::from_nanos)
+}
+
+/// utime + stime of `stat`, fields 14 and 15. The second field, the program's name, may hold
+/// anything but ends at the last parenthesis.
+fn ticks(stat: &str) -> Option<u32> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let user: u32 = fields.next()?.parse().ok()?;
+    let system: u32 = fields.next()?.parse().ok()?;
+    user.checked_add(system)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_found_behind_any_program_name() {
+        let stat = "7 (a b) c) S 1 7 7 0 -1 4194560 9 0 0 0 123 45 6 7 20 0 1 0 5 6 7";
+        assert_eq!(ticks(stat), Some(168));
+        assert_eq!(ticks("7 (cut off"), None);
+        assert_eq!(
+            on_cpu("85467 3003206 2\n"),
+            Some(Duration::from_nanos(85467))
+        );
+        assert_eq!(on_cpu(""), None);
+    }
+
+    #[test]
+    fn work_done_here_is_seen() {
+        let pid = std::process::id();
+        let before = used_by(pid).expect("this process lives");
+        let mut seed = 1_u64;
+        while used_by(pid).expect("this process lives") < before + Duration::from_millis(20) {
+            seed = std::hint::black_box(seed.wrapping_mul(6_364_136_223_846_793_005));
+        }
+    }
+
+    #[test]
+    fn a_thread_that_ended_still_counts() {
+        let pid = std::process::id();
+        let before = used_by(pid).expect("this process lives");
+        let burn = || {
+            let start = std::time::Instant::now();
+            while start.elapsed() < Duration::from_millis(200) {
+                std::hint::spin_loop();
+            }
+        };
+        std::thread::spawn(burn)
+            .join()
+            .expect("the thread only spins");
+        // Spinning may lose the core to others for a part of the time.
+        assert!(used_by(pid).expect("this process lives") > before + Duration::from_millis(50));
+    }
+
+    #[test]
+    fn a_process_that_is_gone_has_no_time() {
+        assert_eq!(used_by(u32::MAX), None);
+    }
+}

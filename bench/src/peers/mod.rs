@@ -1,0 +1,211 @@
+//! Sealgate beside haproxy and stunnel: the same work through each, in the same run, in turn.
+//!
+//! ```text
+//! loadgen (core 2) --TLS 1.3--> proxy (core 1) --TCP--> loadgen origin (core 2)
+//! ```
+//!
+//! Compared is the CPU time of the proxy per unit of work, as the median over the rounds; the
+//! proxy is a fresh process every time. What ksoftirqd does is in nobody's numbers.
+
+mod load;
+mod proxy;
+mod report;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+
+use self::load::{Kind, Sample};
+use self::proxy::{Certificate, Proxy};
+use self::report::{Comparison, Series};
+use crate::error::BenchError;
+use crate::{host, process};
+
+/// Arguments of `bench peers`.
+#[derive(Debug, Args)]
+pub struct PeersArgs {
+    /// Rounds; every proxy does every kind of work once in each
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(3..=50))]
+    rounds: u32,
+    /// A part of the work and three rounds: to see that it runs, not for numbers
+    #[arg(long, conflicts_with = "rounds")]
+    quick: bool,
+    /// Write the result as JSON too; `-` is standard output, instead of the table
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Print the configuration of each proxy as well
+    #[arg(long)]
+    configs: bool,
+}
+
+impl PeersArgs {
+    fn rounds(&self) -> u32 {
+        if self.quick { 3 } else { self.rounds }
+    }
+}
+
+/// Measures, and prints what was found.
+pub fn run(args: &PeersArgs) -> Result<(), BenchError> {
+    let proxies = proxy::all()?;
+    let bench = Bench::set_up(args.quick)?;
+    if args.configs {
+        for proxy in &proxies {
+            let upstream = bench.backend.address(Kind::Download);
+            eprint!("{}", proxy.describe(&bench.certificate, upstream));
+        }
+    }
+
+    let mut series: Vec<Series> = Kind::ALL
+        .into_iter()
+        .flat_map(|kind| (0..proxies.len()).map(move |proxy| Series::new(kind, proxy)))
+        .collect();
+    for round in 0..args.rounds() as usize {
+        for turns in series.chunks_mut(proxies.len()) {
+            // Another one is the first in each round, so that none always follows the same one.
+            turns.rotate_left(1);
+            for series in turns {
+                let proxy = &proxies[series.proxy];
+                eprintln!(
+                    "round {}: {} through {}",
+                    round + 1,
+                    series.kind.name(),
+                    proxy.name
+                );
+                series.samples.push(bench.measure(proxy, series.kind)?);
+            }
+        }
+    }
+    print(
+        args,
+        &Comparison::new(proxies, series, args.rounds(), args.quick),
+    )
+}
+
+/// The table to standard output and the JSON to its file, or the JSON to standard output.
+fn print(args: &PeersArgs, comparison: &Comparison) -> Result<(), BenchError> {
+    match &args.json {
+        Some(path) if path == Path::new("-") => println!("{:#}", comparison.json()),
+        Some(path) => {
+            print!("{}", comparison.table());
+            fs::write(path, format!("{:#}\n", comparison.json())).map_err(|source| {
+                BenchError::File {
+                    path: path.clone(),
+                    source,
+                }
+            })?;
+        }
+        None => print!("{}", comparison.table()),
+    }
+    Ok(())
+}
+
+/// What all samples of a run share. The fields end in this order: processes before their files.
+struct Bench {
+    backend: load::Backend,
+    certificate: Certificate,
+    proxy_core: usize,
+    quick: bool,
+    place: Workplace,
+}
+
+impl Bench {
+    fn set_up(quick: bool) -> Result<Self, BenchError> {
+        let [proxy_core, load_core, ..] = host::cores()[..] else {
+            return Err(BenchError::OneCore);
+        };
+        let loadgen = process::find("loadgen", "build it: cargo build --release")?;
+        let place = Workplace::new()?;
+        let certificate = self_signed(place.path())?;
+        let backend = load::Backend::start(&loadgen, load_core, place.path())?;
+        Ok(Self {
+            backend,
+            certificate,
+            proxy_core,
+            quick,
+            place,
+        })
+    }
+
+    /// One load through one fresh process of `proxy`.
+    fn measure(&self, proxy: &Proxy, kind: Kind) -> Result<Sample, BenchError> {
+        let listen = process::free_address()?;
+        let upstream = self.backend.address(kind);
+        let place = self.place.path();
+        let command = proxy.command(listen, upstream, &self.certificate, place)?;
+        let mut server = process::Server::start(proxy.name, &command, self.proxy_core, place)?;
+        server.ready(&[listen])?;
+        self.backend
+            .load(proxy.name, kind, self.quick, listen, server.pid())
+    }
+}
+
+/// One self-signed ECDSA P-256 certificate for all proxies.
+fn self_signed(directory: &Path) -> Result<Certificate, BenchError> {
+    let certificate = Certificate {
+        chain: directory.join("proxy.pem"),
+        key: directory.join("proxy.key"),
+        both: directory.join("proxy-both.pem"),
+    };
+    let openssl = process::find("openssl", "install it: apt-get install openssl")?;
+    let output = Command::new(openssl)
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+        ])
+        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+        .arg("-out")
+        .arg(&certificate.chain)
+        .arg("-keyout")
+        .arg(&certificate.key)
+        .output()
+        .map_err(|source| BenchError::Start {
+            name: String::from("openssl"),
+            source,
+        })?;
+    let read = |path: &Path| {
+        fs::read(path).map_err(|source| {
+            eprint!("{}", String::from_utf8_lossy(&output.stderr));
+            BenchError::File {
+                path: path.to_owned(),
+                source,
+            }
+        })
+    };
+    let both = [read(&certificate.chain)?, read(&certificate.key)?].concat();
+    fs::write(&certificate.both, both).map_err(|source| BenchError::File {
+        path: certificate.both.clone(),
+        source,
+    })?;
+    Ok(certificate)
+}
+
+/// A directory of this run's files, gone when the run ends well.
+struct Workplace(PathBuf);
+
+impl Workplace {
+    fn new() -> Result<Self, BenchError> {
+        let path = std::env::temp_dir().join(format!("sealgate-bench-{}", std::process::id()));
+        match fs::create_dir(&path) {
+            Ok(()) => Ok(Self(path)),
+            Err(source) => Err(BenchError::File { path, source }),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        // A leftover in the temporary directory harms nobody.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

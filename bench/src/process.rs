@@ -1,0 +1,154 @@
+//! Programs that take part in a measurement: started on a core of their own, ended with the value.
+
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::BenchError;
+
+/// How long a program may take from its start to its first accepted connection.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+/// How often that is tried.
+const READY_POLL: Duration = Duration::from_millis(5);
+
+/// A server on one core. Dropping it kills the process and waits for its end.
+pub struct Server {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts `command` (program and arguments) on `core`, both its streams into a log file.
+    pub fn start(
+        name: &str,
+        command: &[String],
+        core: usize,
+        directory: &Path,
+    ) -> Result<Self, BenchError> {
+        let log = directory.join(format!("{}.log", name.replace(' ', "-")));
+        let file = |result: io::Result<File>| {
+            result.map_err(|source| BenchError::File {
+                path: log.clone(),
+                source,
+            })
+        };
+        let out = file(File::create(&log))?;
+        let err = file(out.try_clone())?;
+        let child = pinned(command, core)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .map_err(|source| BenchError::Start {
+                name: name.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log,
+        })
+    }
+
+    /// Waits until every address takes a connection.
+    pub fn ready(&mut self, addresses: &[SocketAddr]) -> Result<(), BenchError> {
+        let deadline = Instant::now() + READY_WITHIN;
+        for address in addresses {
+            while TcpStream::connect(address).is_err() {
+                let ended = !matches!(self.child.try_wait(), Ok(None));
+                if ended || Instant::now() > deadline {
+                    return Err(BenchError::NotReady {
+                        name: self.name.clone(),
+                        output: std::fs::read_to_string(&self.log).unwrap_or_default(),
+                    });
+                }
+                thread::sleep(READY_POLL);
+            }
+        }
+        Ok(())
+    }
+
+    /// The process to read CPU time from: `taskset` becomes the program it starts.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only when the process is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `command` on one core.
+pub fn pinned(command: &[String], core: usize) -> Command {
+    let mut pinned = Command::new("taskset");
+    pinned.arg("--cpu-list").arg(core.to_string()).args(command);
+    pinned
+}
+
+/// A loopback address that was free a moment ago.
+pub fn free_address() -> Result<SocketAddr, BenchError> {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map_err(|source| BenchError::Start {
+            name: String::from("a loopback listener"),
+            source,
+        })
+}
+
+/// Where a program is: beside this one, or on the path, or in `/usr/sbin`.
+pub fn find(name: &'static str, remedy: &'static str) -> Result<String, BenchError> {
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|this| Some(this.parent()?.to_owned()));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    beside
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .chain([PathBuf::from("/usr/sbin")])
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file())
+        .map(|program| program.display().to_string())
+        .ok_or(BenchError::NoProgram { name, remedy })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_program_that_ends_is_not_waited_for() {
+        let directory = std::env::temp_dir();
+        let name = format!("bench-process-test-{}", std::process::id());
+        let core = crate::host::cores()[0];
+        let mut server = Server::start(&name, &words("true"), core, &directory).expect("starts");
+        let refusal = server.ready(&[free_address().expect("loopback")]);
+        assert!(matches!(refusal, Err(BenchError::NotReady { .. })));
+        std::fs::remove_file(&server.log).expect("the log was made");
+    }
+
+    #[test]
+    fn a_server_ends_with_its_value() {
+        let directory = std::env::temp_dir();
+        let name = format!("bench-process-drop-{}", std::process::id());
+        let core = crate::host::cores()[0];
+        let server = Server::start(&name, &words("sleep 600"), core, &directory).expect("starts");
+        let (pid, log) = (server.pid(), server.log.clone());
+        assert!(Path::new(&format!("/proc/{pid}")).exists());
+        drop(server);
+        assert!(!Path::new(&format!("/proc/{pid}")).exists());
+        std::fs::remove_file(log).expect("the log was made");
+    }
+}
