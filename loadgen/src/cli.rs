@@ -168,7 +168,7 @@ pub struct RequestArgs {
 pub struct BulkArgs {
     /// `tls://host:port` of the origin's source or sink, or `https://host:port/path`.
     pub target: Target,
-    /// From the target to us: source, or GET [default].
+    /// From the target to us: source, or GET. The default.
     #[arg(long, conflicts_with = "up")]
     pub down: bool,
     /// From us to the target: sink, or PUT.

@@ -1,16 +1,35 @@
 //! A load generator for TLS services that says how far its numbers can be trusted.
-pub mod affinity;
+//!
+//! ```text
+//! cli -> command -> run -> worker (one per core) -> slot -> operation -> target
+//!                    |        schedule: when          |
+//!                    |                                v
+//!                    +-- measure: CPU, times <----- tally
+//!                    v
+//!                  report: verdict, JSON, summary -> exit
+//!
+//! cli -> command -> origin: the upstream that is not the bottleneck
+//! ```
+//!
+//! Every operation has a planned start, and three times are always recorded: response (done −
+//! planned), service (done − sent) and lag (sent − planned). What is measured is asserted: an
+//! operation that is not what was asked for does not count.
+//!
+//! For now there is one machine, one kind of operation in a run, and a closed loop.
+
 pub mod cli;
 pub mod command;
-pub mod exit;
-pub mod measure;
+pub mod run;
+pub mod worker;
+pub mod schedule;
 pub mod operation;
+pub mod target;
+pub mod measure;
+pub mod report;
+pub mod exit;
 pub mod origin;
+
+pub mod affinity;
 pub mod pattern;
 pub mod pem;
-pub mod report;
-pub mod run;
-pub mod schedule;
-pub mod target;
 pub mod units;
-pub mod worker;

@@ -93,6 +93,14 @@ fn nobody_there_is_said_with_what_to_do() {
 }
 
 #[test]
+fn two_origins_do_not_share_a_port() {
+    let origin = Origin::start(&[]);
+    let ran = loadgen(&["origin", "--http", &origin.address("http").to_string()]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("choose another"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_corrupt_echo_is_caught() {
     let address = service(|mut stream| {
         let mut message = [0; 100];
@@ -289,4 +297,10 @@ fn a_handshake_of_the_wrong_kind_does_not_count_and_fails_the_run() {
     let ran = loadgen(&["handshake", &ticketless, "--resume", "100", "-n", "1"]);
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("turn tickets on"), "{}", ran.stderr);
+    let (code, json) = result(&["handshake", &ticketless, "--resume", "50%", "-n", "1000"]);
+    assert_eq!(
+        (code, &json["operations"]["wrong_kind"]),
+        (2, &json!(3)),
+        "it gives up: {json:#}"
+    );
 }

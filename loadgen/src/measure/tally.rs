@@ -52,7 +52,7 @@ pub struct Counts {
     pub warmup: u64,
     /// Handshakes that only fetched a ticket.
     pub priming: u64,
-    /// Handshakes of another kind than was wanted, among the failed.
+    /// Handshakes of another kind than was wanted, or that had no ticket for it, among the failed.
     pub wrong_kind: u64,
     /// Answers that were not what was sent or asked for, among the failed.
     pub corrupt: u64,
@@ -153,7 +153,8 @@ impl Tally {
         }
         self.counts.failed += 1;
         match failure.class() {
-            Class::WrongKind => self.counts.wrong_kind += 1,
+            // Without a ticket, a resumed handshake would have been a full one.
+            Class::WrongKind | Class::NoTicket => self.counts.wrong_kind += 1,
             class if class.is_corruption() => self.counts.corrupt += 1,
             _ => {}
         }

@@ -16,6 +16,9 @@ use crate::{
 /// How long to wait for a ticket behind a handshake.
 const TICKET_WAIT: Duration = Duration::from_secs(1);
 
+/// Waits for a ticket in a row that may be in vain. More would only prolong a run that failed.
+const PATIENCE: u32 = 3;
+
 /// How a handshake's connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Close {
@@ -53,6 +56,7 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
         .map(|configs| configs.resuming(Arc::clone(&tickets)));
     slot.start().await;
     let mut number = slot.index as u64;
+    let mut ticketless = 0;
     while let Some(arrival) = slot.next() {
         // The share is kept per slot; the slot's index staggers them.
         let wanted = if resuming.is_some() {
@@ -69,8 +73,13 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
             slot.worker.tally.borrow_mut().counts.priming += 1;
             if let Err(failure) = primed {
                 slot.fail(arrival, &failure).await;
+                ticketless += u32::from(matches!(failure.cause, Cause::NoTicket));
+                if ticketless == PATIENCE {
+                    return;
+                }
                 continue;
             }
+            ticketless = 0;
         }
         let config = match wanted {
             Kind::Resumed => resuming.as_ref(),

@@ -127,6 +127,9 @@ pub fn start(settings: Settings) -> Result<Vec<SocketAddr>, OriginError> {
         started: Instant::now(),
     });
     let mut endpoints = settings.endpoints;
+    for endpoint in &endpoints {
+        refuse_to_share(endpoint)?;
+    }
     for thread in 0..threads {
         let site = Site {
             shared: Arc::clone(&shared),
@@ -143,6 +146,21 @@ pub fn start(settings: Settings) -> Result<Vec<SocketAddr>, OriginError> {
         .into_iter()
         .map(|endpoint| endpoint.address)
         .collect())
+}
+
+/// Our listeners share their port, so the kernel would let a second origin have a part of the
+/// first one's connections. A listener that does not share finds out.
+fn refuse_to_share(endpoint: &Endpoint) -> Result<(), OriginError> {
+    let Endpoint {
+        service, address, ..
+    } = *endpoint;
+    std::net::TcpListener::bind(address)
+        .map(drop)
+        .map_err(|error| OriginError::Bind {
+            address,
+            service,
+            error,
+        })
 }
 
 fn start_thread(site: Site, endpoints: Vec<Endpoint>) -> Result<Vec<SocketAddr>, OriginError> {

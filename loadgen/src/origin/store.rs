@@ -1,6 +1,6 @@
 //! The object store: bodies are kept as shared chunks, so that a GET copies nothing.
 //!
-//! Memory is bounded by a [`Budget`]. An [`Upload`] reserves a chunk before it fills it and gives
+//! Memory is bounded. An [`Upload`] reserves a chunk before it fills it and gives
 //! everything back when it is dropped before [`Store::put`], so an aborted upload leaves no trace.
 
 use std::{
