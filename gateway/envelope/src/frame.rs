@@ -1,16 +1,17 @@
-//! What sealing and opening a frame share: its layout, its IV, and what its tag authenticates.
+//! A frame as it stands in a message: its head, its IV, and what its tag authenticates.
 
 use aws_lc_rs::aead::{NONCE_LEN, Nonce};
 
 use crate::header::TAG_LEN_BYTES;
+use crate::refusal::RefusalReason;
 use crate::suite::MESSAGE_ID_LEN_BYTES;
 
 /// What announces a final frame, where a regular one carries its number.
-pub(crate) const FINAL_MARK: [u8; 4] = [0xFF; 4];
+const FINAL_MARK: [u8; 4] = [0xFF; 4];
 /// Before a regular frame's ciphertext: number and IV.
-pub(crate) const REGULAR_HEAD_LEN_BYTES: usize = 4 + NONCE_LEN;
+const REGULAR_HEAD_LEN_BYTES: usize = 4 + NONCE_LEN;
 /// Before a final frame's ciphertext: mark, number, IV, length.
-pub(crate) const FINAL_HEAD_LEN_BYTES: usize = 4 + 4 + NONCE_LEN + 4;
+const FINAL_HEAD_LEN_BYTES: usize = 4 + 4 + NONCE_LEN + 4;
 /// What a regular frame adds to its plaintext.
 pub(crate) const REGULAR_OVERHEAD_BYTES: usize = REGULAR_HEAD_LEN_BYTES + TAG_LEN_BYTES;
 /// What the final frame adds to its plaintext.
@@ -27,16 +28,112 @@ pub(crate) enum FrameKind {
     Final,
 }
 
-/// A frame's IV: its number, big endian.
-pub(crate) fn iv(number: u32) -> [u8; NONCE_LEN] {
-    let mut iv = [0; NONCE_LEN];
-    iv[NONCE_LEN - 4..].copy_from_slice(&number.to_be_bytes());
-    iv
+/// The first bytes of a frame, as far as they are there.
+pub(crate) enum FrameHead {
+    NeedMore { total_len: usize },
+    Whole(Frame),
+}
+
+/// A frame whose head was read: what and how long it is, before its tag was looked at.
+pub(crate) struct Frame {
+    pub(crate) kind: FrameKind,
+    pub(crate) number: u32,
+    pub(crate) head_len: usize,
+    pub(crate) plaintext_len: usize,
+}
+
+impl Frame {
+    pub(crate) fn total_len(&self) -> usize {
+        self.head_len + self.plaintext_len + TAG_LEN_BYTES
+    }
+}
+
+/// Appends the head of a regular frame.
+pub(crate) fn write_regular_head(out: &mut Vec<u8>, number: u32) {
+    out.extend_from_slice(&number.to_be_bytes());
+    out.extend_from_slice(&iv(number));
+}
+
+/// Appends the head of the final frame.
+pub(crate) fn write_final_head(out: &mut Vec<u8>, number: u32, plaintext_len: u32) {
+    out.extend_from_slice(&FINAL_MARK);
+    out.extend_from_slice(&number.to_be_bytes());
+    out.extend_from_slice(&iv(number));
+    out.extend_from_slice(&plaintext_len.to_be_bytes());
+}
+
+/// Reads as much of a frame's head as `bytes` hold, and refuses what can be refused without its tag. A refusal comes with its offset in
+/// the frame.
+pub(crate) fn read_head(
+    bytes: &[u8],
+    expected: u32,
+    frame_len: u32,
+) -> Result<FrameHead, (usize, RefusalReason)> {
+    let Some(mark) = bytes.first_chunk::<4>() else {
+        return Ok(FrameHead::NeedMore { total_len: 4 });
+    };
+    let (kind, number_at, head_len) = if *mark == FINAL_MARK {
+        (FrameKind::Final, 4, FINAL_HEAD_LEN_BYTES)
+    } else {
+        (FrameKind::Regular, 0, REGULAR_HEAD_LEN_BYTES)
+    };
+    let number = match be_u32(bytes, number_at) {
+        Some(found) if found != expected => {
+            return Err((
+                number_at,
+                RefusalReason::FrameOutOfOrder { expected, found },
+            ));
+        }
+        Some(number) => number,
+        None => {
+            return Ok(FrameHead::NeedMore {
+                total_len: head_len,
+            });
+        }
+    };
+    if bytes.len() < head_len {
+        return Ok(FrameHead::NeedMore {
+            total_len: head_len,
+        });
+    }
+    if !bytes[number_at + 4..].starts_with(&iv(number)) {
+        return Err((number_at + 4, RefusalReason::FrameNonce { frame: number }));
+    }
+    let len_bytes = match kind {
+        FrameKind::Regular => frame_len,
+        FrameKind::Final => {
+            be_u32(bytes, FINAL_HEAD_LEN_BYTES - 4).expect("the whole head is there")
+        }
+    };
+    if len_bytes > frame_len {
+        let reason = RefusalReason::FinalFrameTooLong {
+            len_bytes,
+            most: frame_len,
+        };
+        return Err((FINAL_HEAD_LEN_BYTES - 4, reason));
+    }
+    Ok(FrameHead::Whole(Frame {
+        kind,
+        number,
+        head_len,
+        plaintext_len: len_bytes as usize,
+    }))
 }
 
 /// The frame's IV as a nonce. A message key seals each number once.
 pub(crate) fn nonce(number: u32) -> Nonce {
     Nonce::assume_unique_for_key(iv(number))
+}
+
+/// A frame's IV: its number, big endian.
+fn iv(number: u32) -> [u8; NONCE_LEN] {
+    let mut iv = [0; NONCE_LEN];
+    iv[NONCE_LEN - 4..].copy_from_slice(&number.to_be_bytes());
+    iv
+}
+
+fn be_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 /// What a frame's tag authenticates besides its ciphertext. It lives on the stack.

@@ -4,6 +4,8 @@
 //! 02 | suite | message id | context | recipients | 02 | frame length | commitment | tag
 //! ```
 
+use std::fmt;
+
 use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
 
 use crate::context::Context;
@@ -42,7 +44,9 @@ impl Default for HeaderLimits {
 }
 
 /// A message's header, well formed but not yet authenticated: only [`crate::Opener::begin`] does that.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Debug` shows its shape only, for the same reason as that of [`Context`].
+#[derive(Clone, PartialEq, Eq)]
 pub struct Header {
     bytes: Vec<u8>,
     suite: Suite,
@@ -151,6 +155,18 @@ impl Header {
 
     pub(crate) fn tag(&self) -> &[u8] {
         &self.bytes[self.bytes.len() - TAG_LEN_BYTES..]
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header")
+            .field("suite", &self.suite)
+            .field("len_bytes", &self.bytes.len())
+            .field("context", &self.context)
+            .field("recipient_count", &self.recipient_count)
+            .field("frame_len_bytes", &self.frame_len_bytes)
+            .finish()
     }
 }
 

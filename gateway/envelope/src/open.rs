@@ -6,10 +6,9 @@ use zeroize::Zeroize;
 
 use crate::data_key::DataKey;
 use crate::frame::{
-    self, FINAL_HEAD_LEN_BYTES, FINAL_MARK, FINAL_OVERHEAD_BYTES, FrameAad, FrameKind,
+    self, FINAL_OVERHEAD_BYTES, Frame, FrameAad, FrameHead, FrameKind, REGULAR_OVERHEAD_BYTES,
 };
-use crate::frame::{REGULAR_HEAD_LEN_BYTES, REGULAR_OVERHEAD_BYTES};
-use crate::header::{self, CONTEXT_AT, Header, TAG_LEN_BYTES};
+use crate::header::{self, CONTEXT_AT, Header};
 use crate::limits::SIGNATURE_LEN_BYTES_MOST;
 use crate::refusal::{Refusal, RefusalReason};
 use crate::signature::{self, FooterVerifier};
@@ -25,7 +24,7 @@ use crate::suite::{Derivation, MESSAGE_ID_LEN_BYTES, Suite};
 pub struct Opener {
     key: LessSafeKey,
     message_id: [u8; MESSAGE_ID_LEN_BYTES],
-    frame_len: usize,
+    frame_len: u32,
     footer: Option<FooterVerifier>,
     state: State,
     next_frame: u32,
@@ -63,19 +62,6 @@ enum Unit {
     NeedMore { total_len: usize },
     Frame(Frame),
     Footer { total_len: usize },
-}
-
-struct Frame {
-    kind: FrameKind,
-    number: u32,
-    head_len: usize,
-    plaintext_len: usize,
-}
-
-impl Frame {
-    fn total_len(&self) -> usize {
-        self.head_len + self.plaintext_len + TAG_LEN_BYTES
-    }
 }
 
 impl Unit {
@@ -122,7 +108,7 @@ impl Opener {
         Ok(Self {
             key,
             message_id: *header.message_id(),
-            frame_len: header.frame_len_bytes() as usize,
+            frame_len: header.frame_len_bytes(),
             footer,
             state: State::ExpectFrame,
             next_frame: 1,
@@ -184,9 +170,9 @@ impl Opener {
     }
 
     fn advance(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let whole_frames =
-            (self.held.len() + ciphertext.len()) / (self.frame_len + REGULAR_OVERHEAD_BYTES);
-        out.reserve(whole_frames * self.frame_len);
+        let whole_frames = (self.held.len() + ciphertext.len())
+            / (self.frame_len as usize + REGULAR_OVERHEAD_BYTES);
+        out.reserve(whole_frames * self.frame_len as usize);
         let mut rest = ciphertext;
         while !rest.is_empty() {
             if self.held.is_empty() {
@@ -229,7 +215,7 @@ impl Opener {
         debug_assert!(bytes.len() < unit.total_len());
         if self.held.capacity() == 0 {
             self.held
-                .reserve_exact(self.frame_len + FINAL_OVERHEAD_BYTES);
+                .reserve_exact(self.frame_len as usize + FINAL_OVERHEAD_BYTES);
         }
         self.held.extend_from_slice(bytes);
         Ok(())
@@ -246,58 +232,11 @@ impl Opener {
     }
 
     fn inspect_frame(&self, bytes: &[u8]) -> Result<Unit, Refusal> {
-        let Some(mark) = bytes.first_chunk::<4>() else {
-            return Ok(Unit::NeedMore { total_len: 4 });
-        };
-        let (kind, number_at, head_len) = if *mark == FINAL_MARK {
-            (FrameKind::Final, 4, FINAL_HEAD_LEN_BYTES)
-        } else {
-            (FrameKind::Regular, 0, REGULAR_HEAD_LEN_BYTES)
-        };
-        let expected = self.next_frame;
-        let number = match be_u32(bytes, number_at) {
-            Some(found) if found != expected => {
-                return Err(self.refusal(
-                    number_at,
-                    RefusalReason::FrameOutOfOrder { expected, found },
-                ));
-            }
-            Some(number) => number,
-            None => {
-                return Ok(Unit::NeedMore {
-                    total_len: head_len,
-                });
-            }
-        };
-        if bytes.len() < head_len {
-            return Ok(Unit::NeedMore {
-                total_len: head_len,
-            });
+        match frame::read_head(bytes, self.next_frame, self.frame_len) {
+            Ok(FrameHead::NeedMore { total_len }) => Ok(Unit::NeedMore { total_len }),
+            Ok(FrameHead::Whole(frame)) => Ok(Unit::Frame(frame)),
+            Err((within_frame, reason)) => Err(self.refusal(within_frame, reason)),
         }
-        let iv = frame::iv(number);
-        if !bytes[number_at + 4..].starts_with(&iv) {
-            return Err(self.refusal(number_at + 4, RefusalReason::FrameNonce { frame: number }));
-        }
-        let plaintext_len = match kind {
-            FrameKind::Regular => self.frame_len,
-            FrameKind::Final => self.final_len(bytes)?,
-        };
-        Ok(Unit::Frame(Frame {
-            kind,
-            number,
-            head_len,
-            plaintext_len,
-        }))
-    }
-
-    fn final_len(&self, bytes: &[u8]) -> Result<usize, Refusal> {
-        let len_at = FINAL_HEAD_LEN_BYTES - 4;
-        let len_bytes = be_u32(bytes, len_at).expect("the caller has seen the whole head");
-        if len_bytes as usize > self.frame_len {
-            let most = u32::try_from(self.frame_len).expect("it came from a u32");
-            return Err(self.refusal(len_at, RefusalReason::FinalFrameTooLong { len_bytes, most }));
-        }
-        Ok(len_bytes as usize)
     }
 
     fn inspect_footer(&self, bytes: &[u8]) -> Result<Unit, Refusal> {
@@ -399,8 +338,4 @@ impl Opener {
             reason,
         }
     }
-}
-
-fn be_u32(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }

@@ -7,9 +7,7 @@ use zeroize::Zeroize;
 
 use crate::context::Context;
 use crate::data_key::{DataKey, RandomUnavailable};
-use crate::frame::{
-    self, FINAL_MARK, FINAL_OVERHEAD_BYTES, FrameAad, FrameKind, REGULAR_OVERHEAD_BYTES,
-};
+use crate::frame::{self, FINAL_OVERHEAD_BYTES, FrameAad, FrameKind, REGULAR_OVERHEAD_BYTES};
 use crate::header::{self, TAG_LEN_BYTES};
 use crate::limits::{
     FRAME_LEN_BYTES_DEFAULT, FRAME_LEN_BYTES_MOST, FRAMES_MOST, HEADER_LEN_BYTES_MOST,
@@ -108,6 +106,8 @@ pub struct Sealer {
     sealed_frames: u32,
     /// Plaintext that may yet turn out to be the final frame. Reserved whole before its first byte, so that it never moves.
     held: Vec<u8>,
+    /// Set once plaintext was taken but not sealed: the message must not be ended as if it were whole.
+    failed: Option<SealError>,
 }
 
 impl Sealer {
@@ -165,6 +165,7 @@ impl Sealer {
                 frame_len: frame_len_bytes as usize,
                 sealed_frames: 0,
                 held: Vec::new(),
+                failed: None,
             },
             header,
         ))
@@ -177,16 +178,50 @@ impl Sealer {
     ///
     /// # Errors
     /// [`SealError::TooManyFrames`] or [`SealError::CipherFailed`]. Frames before the failed one are in `out`; the message has to be
-    /// abandoned.
+    /// abandoned: every later call gives the same error.
     pub fn write(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => self
+                .seal_frames(plaintext, out)
+                .inspect_err(|error| self.failed = Some(*error)),
+        }
+    }
+
+    /// Ends the message: appends the final frame to `out`. An empty plaintext has an empty final frame.
+    ///
+    /// # Errors
+    /// [`SealError::TooManyFrames`] or [`SealError::CipherFailed`]; `out` is as it was.
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), SealError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let number = self
+            .sealed_frames
+            .checked_add(1)
+            .ok_or(SealError::TooManyFrames { most: FRAMES_MOST })?;
+        let len = u32::try_from(self.held.len()).expect("at most one frame is held");
+        out.reserve(self.held.len() + FINAL_OVERHEAD_BYTES);
+        let start = out.len();
+        frame::write_final_head(out, number, len);
+        self.seal_held(FrameKind::Final, number, out, start)
+    }
+
+    /// Most bytes that the next [`Sealer::write`] of `plaintext_len` bytes, or [`Sealer::finish`] after it, appends in total.
+    #[must_use]
+    pub fn output_len_most(&self, plaintext_len: usize) -> usize {
+        let len = self.held.len() + plaintext_len;
+        len + len / self.frame_len * REGULAR_OVERHEAD_BYTES + FINAL_OVERHEAD_BYTES
+    }
+
+    fn seal_frames(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
         let mut rest = plaintext;
         let frames = (self.held.len() + rest.len()).saturating_sub(1) / self.frame_len;
         out.reserve(frames * (self.frame_len + REGULAR_OVERHEAD_BYTES));
         for _ in 0..frames {
             let number = self.next_regular_number()?;
             let start = out.len();
-            out.extend_from_slice(&number.to_be_bytes());
-            out.extend_from_slice(&frame::iv(number));
+            frame::write_regular_head(out, number);
             if self.held.is_empty() {
                 let (whole, after) = rest.split_at(self.frame_len);
                 self.seal_regular(number, whole, out, start)?;
@@ -199,32 +234,6 @@ impl Sealer {
         }
         self.hold(rest);
         Ok(())
-    }
-
-    /// Ends the message: appends the final frame to `out`. An empty plaintext has an empty final frame.
-    ///
-    /// # Errors
-    /// [`SealError::TooManyFrames`] or [`SealError::CipherFailed`]; `out` is as it was.
-    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), SealError> {
-        let number = self
-            .sealed_frames
-            .checked_add(1)
-            .ok_or(SealError::TooManyFrames { most: FRAMES_MOST })?;
-        let len = u32::try_from(self.held.len()).expect("at most one frame is held");
-        out.reserve(self.held.len() + FINAL_OVERHEAD_BYTES);
-        let start = out.len();
-        out.extend_from_slice(&FINAL_MARK);
-        out.extend_from_slice(&number.to_be_bytes());
-        out.extend_from_slice(&frame::iv(number));
-        out.extend_from_slice(&len.to_be_bytes());
-        self.seal_held(FrameKind::Final, number, out, start)
-    }
-
-    /// Most bytes that the next [`Sealer::write`] of `plaintext_len` bytes, or [`Sealer::finish`] after it, appends in total.
-    #[must_use]
-    pub fn output_len_most(&self, plaintext_len: usize) -> usize {
-        let len = self.held.len() + plaintext_len;
-        len + len / self.frame_len * REGULAR_OVERHEAD_BYTES + FINAL_OVERHEAD_BYTES
     }
 
     /// Fills the held frame from `plaintext`; gives what did not fit.
@@ -384,6 +393,8 @@ mod tests {
         assert_eq!(sealer.write(b"ab", &mut out), Ok(()));
         assert_eq!(out.len(), 33);
         assert_eq!(sealer.write(b"c", &mut out), too_many);
+        assert_eq!(sealer.write(b"", &mut out), too_many);
+        assert_eq!(sealer.finish(&mut out), too_many);
         assert_eq!(out.len(), 33);
 
         let mut sealer = sealer_after(FRAMES_MOST - 1);
