@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use rustls::ProtocolVersion;
-use sealgate_stream::{Facts, Stream};
+use sealgate_stream::{Facts, Stream, close_gently};
 use sealgate_tls::ClientHello;
 use sealgate_uring::{SizeClass, Socket, deadline};
 use tokio::time::Instant;
@@ -57,6 +57,7 @@ pub async fn serve(
         Ok(Err(not_bound)) => {
             let listener = &snapshot.settings.listeners[listener].name;
             handshake_failed(&worker, listener, peer, &seen, not_bound.cause, &not_bound.detail);
+            close_gently(&socket, &worker.pool).await;
             return;
         }
         Err(_) => {

@@ -47,6 +47,8 @@ pub enum Cause {
     SealFailed,
     Draining,
     ClientHttp,
+    PathTooLong,
+    TooLarge,
 }
 
 /// Who has to do something about it.
@@ -86,7 +88,7 @@ pub struct Row {
 
 impl Cause {
     /// All causes, for the metrics.
-    pub const ALL: [Cause; 37] = [
+    pub const ALL: [Cause; 39] = [
         Cause::ConnectionLimit,
         Cause::ClientHelloInvalid,
         Cause::ClientHelloTooLong,
@@ -124,6 +126,8 @@ impl Cause {
         Cause::SealFailed,
         Cause::Draining,
         Cause::ClientHttp,
+        Cause::PathTooLong,
+        Cause::TooLarge,
     ];
 
     /// Its place in [`Cause::ALL`].
@@ -270,6 +274,18 @@ impl Cause {
                 ("draining", Limit, Level::INFO, told(503, "The gateway is shutting down"))
             }
             Cause::ClientHttp => ("client_http", Client, Level::INFO, None),
+            Cause::PathTooLong => (
+                "path_too_long",
+                Client,
+                Level::INFO,
+                told(414, "The path is too long for the envelopes of this route"),
+            ),
+            Cause::TooLarge => (
+                "too_large",
+                Client,
+                Level::INFO,
+                told(413, "The body is larger than an envelope can be"),
+            ),
         };
         Row { label, fault, level, problem }
     }

@@ -29,6 +29,8 @@ pub const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
 pub const UPSTREAM_REQUESTS: usize = 16_384;
 /// Bytes of a backend's body that are read in order to drop it; beyond, its connection is closed.
 pub const DROPPED_BODY_BYTES: usize = 64 * 1024;
+/// How long that may take.
+pub const DROPPED_BODY_TIME: Duration = Duration::from_secs(5);
 /// After a failed accept for want of descriptors, the listener rests this long.
 pub const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// hyper's buffer per direction of an HTTP connection, at most: it holds body bytes in transit.

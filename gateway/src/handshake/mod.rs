@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use rustls::{AlertDescription, CertificateError};
-use sealgate_stream::{HandshakeError, Stream, accept_hello, close_gently};
+use sealgate_stream::{HandshakeError, Stream, accept_hello};
 use sealgate_tls::{ClientHello, ClientHelloError, TlsError, UNRECOGNIZED_NAME_ALERT};
 use sealgate_uring::{Pool, SizeClass, Socket};
 
@@ -44,13 +44,13 @@ pub struct Seen {
 }
 
 /// The HTTP answer on a TLS port.
-const PLAIN_HTTP_ANSWER: &str = "HTTP/1.1 400 Bad Request\r\n\
-    content-type: application/problem+json\r\ncontent-length: 118\r\nconnection: close\r\n\r\n";
+const PLAIN_HTTP_HEAD: &str = "HTTP/1.1 400 Bad Request\r\n\
+    content-type: application/problem+json\r\nconnection: close\r\n";
 const PLAIN_HTTP_BODY: &str = "{\"type\":\"urn:sealgate:error:plain_http\",\"title\":\"This port speaks TLS: \
     use https://\",\"status\":400,\"request_id\":\"none\"}\n";
 
 /// Reads the ClientHello, finds the tenant, does the handshake under its policy. Who fails is told
-/// by an alert, or in HTTP if that is what it speaks; the socket is then closed.
+/// by an alert, or in HTTP if that is what it speaks; closing the socket is left to the caller.
 ///
 /// # Errors
 /// [`NotBound`]
@@ -66,7 +66,6 @@ pub async fn bind(
             if matches!(error, HandshakeError::PlainHttp) {
                 answer_plain_http(&socket, pool).await;
             }
-            close_gently(&socket, pool).await;
             return Err(not_bound(&error));
         }
     };
@@ -79,7 +78,6 @@ pub async fn bind(
             alert.extend(&UNRECOGNIZED_NAME_ALERT);
             // The client learns why, if it still listens.
             let _ = socket.send_all(alert).await;
-            close_gently(&socket, pool).await;
             let (cause, detail) = match no_tenant {
                 NoTenant::NoSni => {
                     (Cause::NoSni, "no server name, and there is no default tenant")
@@ -97,19 +95,18 @@ pub async fn bind(
         Plan::Tcp(configs, _) | Plan::Http(configs, _) => configs,
     };
     let config = configs.choose(hello.offers_tls13);
-    match Stream::accept_with(socket.clone(), pool.clone(), config, &hello).await {
+    match Stream::accept_with(socket, pool.clone(), config, &hello).await {
         Ok(stream) => Ok(Bound::Terminated(binding, stream)),
-        Err(error) => {
-            close_gently(&socket, pool).await;
-            Err(not_bound(&error))
-        }
+        Err(error) => Err(not_bound(&error)),
     }
 }
 
 async fn answer_plain_http(socket: &Socket, pool: &Pool) {
     let mut answer = pool.take(SizeClass::Small);
-    answer.extend(PLAIN_HTTP_ANSWER.as_bytes());
-    answer.extend(PLAIN_HTTP_BODY.as_bytes());
+    let len = PLAIN_HTTP_BODY.len();
+    answer.extend(
+        format!("{PLAIN_HTTP_HEAD}content-length: {len}\r\n\r\n{PLAIN_HTTP_BODY}").as_bytes(),
+    );
     // Whoever does not wait for the answer does not get it.
     let _ = socket.send_all(answer).await;
 }
@@ -150,15 +147,4 @@ fn explain(error: &HandshakeError) -> String {
         _ => "",
     };
     format!("{tls}{hint}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_answer_to_plain_http_announces_its_length() {
-        let announced = format!("content-length: {}\r\n", PLAIN_HTTP_BODY.len());
-        assert!(PLAIN_HTTP_ANSWER.contains(&announced), "{announced}");
-    }
 }

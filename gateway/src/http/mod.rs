@@ -1,18 +1,25 @@
 //! Layer 7: HTTP/1.1 in and out, bodies sealed and opened.
+//!
+//! ```text
+//! serve -> request (host, path, headers) -> route -> forward                       -> exchange
+//!                                                 -> sealed (seal request body) ... -> exchange
+//! client <- answer <- forward | sealed (open response body)                        <-'
+//! ```
 
+mod answer;
+mod exchange;
+mod forward;
+mod headers;
+mod open_body;
+mod request;
+mod request_body;
 mod route;
+mod sealed;
+mod serve;
 
-use std::rc::Rc;
-
+pub use request_body::RequestBody;
 pub use route::{Handling, HttpRoute, SealedRoute};
-use sealgate_stream::Stream;
-
-use crate::connection::ConnectionLog;
-use crate::snapshot::{Binding, Snapshot};
-use crate::worker::Worker;
-
-/// STUB
-pub async fn serve(_: &Rc<Worker>, _: &Rc<Snapshot>, _: usize, _: Rc<Binding>, _: Stream, _: ConnectionLog) {}
+pub use serve::serve;
 
 use crate::upstream::UpstreamSettings;
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use sealgate_keys::Keyring;
 
-use super::{HttpClass, HttpRouteSettings, SealedSettings};
+use super::{HttpClass, HttpRouteSettings, RequestBody, SealedSettings};
 use crate::metrics::Class;
 use crate::settings::Settings;
 use crate::tenant::TenantSettings;
@@ -19,7 +19,7 @@ pub struct HttpRoute {
     /// What is done to bodies.
     pub handling: Handling,
     /// Connections to the service. Of this tenant's alone.
-    pub pool: Rc<HttpPool>,
+    pub pool: Rc<HttpPool<RequestBody>>,
 }
 
 /// What a route does to bodies.

@@ -10,7 +10,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 
-pub use pool::HttpPool;
+pub use pool::{HttpPool, Lease, LeaseError, Reuse};
 pub use connect::{ConnectError, ConnectReason, Upstream};
 
 /// The services behind one route: interchangeable addresses, tried in order from a rotating start.

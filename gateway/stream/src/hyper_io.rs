@@ -3,7 +3,7 @@
 //! hyper polls and may stop polling; a ring operation that is dropped loses its bytes. So two tasks
 //! own the halves, and this adapter holds at most one buffer each way between them and hyper.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -28,7 +28,8 @@ pub struct HyperIo {
     shared: Rc<Shared>,
 }
 
-/// Turns the end of a connection into a reset, from wherever a body turned out to be bad.
+/// Turns the end of a connection into a reset, from wherever a body turned out to be bad; and tells
+/// what has moved on it.
 #[derive(Clone)]
 pub struct AbortHandle {
     shared: Rc<Shared>,
@@ -41,6 +42,9 @@ struct Shared {
     outbox: RefCell<Outbox>,
     /// The inbox has room, or nobody reads any more.
     wake_reader: Notify,
+    /// Plaintext bytes received and sent so far.
+    received_bytes: Cell<u64>,
+    sent_bytes: Cell<u64>,
     /// The outbox has bytes, or is to be finished, or nobody writes any more.
     wake_writer: Notify,
 }
@@ -91,6 +95,24 @@ impl AbortHandle {
     }
 }
 
+impl AbortHandle {
+    /// Plaintext bytes received so far.
+    pub fn received_bytes(&self) -> u64 {
+        self.shared.received_bytes.get()
+    }
+
+    /// Plaintext bytes received and sent so far.
+    pub fn moved_bytes(&self) -> u64 {
+        self.shared.received_bytes.get() + self.shared.sent_bytes.get()
+    }
+
+    /// Whether bytes that hyper wrote are still on their way to the kernel.
+    pub fn has_unsent(&self) -> bool {
+        let outbox = self.shared.outbox.borrow();
+        outbox.filling.is_some() || outbox.sending
+    }
+}
+
 impl HyperIo {
     pub(crate) fn new(stream: Stream) -> HyperIo {
         let shared = Rc::new(Shared {
@@ -99,6 +121,8 @@ impl HyperIo {
             inbox: RefCell::default(),
             outbox: RefCell::default(),
             wake_reader: Notify::new(),
+            received_bytes: Cell::new(0),
+            sent_bytes: Cell::new(0),
             wake_writer: Notify::new(),
         });
         let (read, write) = stream.split();
@@ -144,6 +168,7 @@ async fn reader(shared: Rc<Shared>, mut half: ReadHalf) {
     loop {
         let end = match half.read().await {
             Ok(Some(chunk)) => {
+                shared.received_bytes.set(shared.received_bytes.get() + chunk.len() as u64);
                 let mut inbox = shared.inbox.borrow_mut();
                 if !inbox.discard {
                     inbox.chunk = Some(chunk);
@@ -194,7 +219,12 @@ async fn writer(shared: Rc<Shared>, mut half: WriteHalf) {
             }
         };
         let result = match next {
-            Some(buf) => half.write(buf).await,
+            Some(buf) => {
+                let len = buf.len() as u64;
+                let result = half.write(buf).await;
+                shared.sent_bytes.set(shared.sent_bytes.get() + len);
+                result
+            }
             None if shared.outbox.borrow().finish == Finish::Asked => {
                 let result = half.finish().await;
                 let mut outbox = shared.outbox.borrow_mut();

@@ -87,10 +87,15 @@ impl Connection for UnbufferedClientConnection {
     }
 }
 
+/// Messages that rustls may have to send at once: a flight, at most.
+const CONTROL_MESSAGES: usize = 64;
+
 /// A rustls connection and the control bytes that wait to be sent.
 pub struct RustlsSession<C> {
     connection: C,
     control: Vec<u8>,
+    /// See [`RustlsSession::retain`].
+    retained: Vec<u8>,
     close: Close,
     peer_closed: bool,
 }
@@ -104,20 +109,46 @@ enum Close {
 
 impl<C: Connection> RustlsSession<C> {
     fn new(connection: C) -> Self {
-        RustlsSession { connection, control: Vec::new(), close: Close::Open, peer_closed: false }
+        RustlsSession {
+            connection,
+            control: Vec::new(),
+            retained: Vec::new(),
+            close: Close::Open,
+            peer_closed: false,
+        }
     }
 
-    /// After an error rustls may have an alert to send: fetch it.
-    fn gather_alert(&mut self) {
-        // Each call takes one message out, so this ends; the bound is for the day it does not.
-        for _ in 0..8 {
-            match self.connection.process(&mut []).state {
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    encode(&mut self.control, |out| data.encode(out));
-                }
-                Ok(ConnectionState::TransmitTlsData(state)) => state.done(),
-                _ => break,
+    /// Fetches what rustls has to send and is not application data. While it wants to write, it
+    /// hands that out before it looks at any input, so it needs none here.
+    fn gather_control(&mut self) {
+        // Each turn takes one message out, so this ends; the bound is for the day it does not.
+        for _ in 0..CONTROL_MESSAGES {
+            if !self.connection.common().wants_write() {
+                return;
             }
+            if let Ok(ConnectionState::EncodeTlsData(mut data)) =
+                self.connection.process(&mut []).state
+            {
+                encode(&mut self.control, |out| data.encode(out));
+            }
+        }
+    }
+
+    /// Remembers what rustls has looked into but not consumed.
+    ///
+    /// Between calls rustls keeps ranges of the last input for a handshake message of which only a
+    /// part has come, and panics when it is then called without that input. Sealing calls it
+    /// without input, so a peer could bring a worker down with half a message; hence the copy. A
+    /// part of a record leaves no ranges, and needs none.
+    fn retain(&mut self, unconsumed: &[u8]) {
+        let whole_record = unconsumed
+            .get(3..5)
+            .is_some_and(|len| unconsumed.len() >= 5 + usize::from(u16::from_be_bytes([len[0], len[1]])));
+        self.retained.clear();
+        if whole_record {
+            self.retained.extend_from_slice(unconsumed);
+        } else if self.retained.capacity() > 0 {
+            self.retained = Vec::new();
         }
     }
 }
@@ -174,12 +205,13 @@ impl<C: Connection> Session for RustlsSession<C> {
                     };
                 }
                 Err(error) => {
-                    self.gather_alert();
+                    self.gather_control();
                     return Err(TlsError::Protocol(error));
                 }
             }
             consumed += discard;
         };
+        self.retain(&incoming[consumed..]);
         Ok(Opened { consumed, produced, progress })
     }
 
@@ -204,7 +236,7 @@ impl<C: Connection> Session for RustlsSession<C> {
             if len == 0 {
                 break;
             }
-            match self.connection.process(&mut []).state {
+            match self.connection.process(&mut self.retained).state {
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                     match traffic.encrypt(&plaintext[consumed..consumed + len], &mut outgoing[produced..]) {
                         Ok(n) => {
@@ -228,7 +260,7 @@ impl<C: Connection> Session for RustlsSession<C> {
                 Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
                 Ok(_) => return Err(TlsError::NotEstablished),
                 Err(error) => {
-                    self.gather_alert();
+                    self.gather_control();
                     return Err(TlsError::Protocol(error));
                 }
             }
@@ -243,7 +275,7 @@ impl<C: Connection> Session for RustlsSession<C> {
         self.close = Close::Closed;
         // Bounded as in `gather_alert`: one message a turn.
         for _ in 0..8 {
-            match self.connection.process(&mut []).state {
+            match self.connection.process(&mut self.retained).state {
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                     let start = self.control.len();
                     let mut len = 0;

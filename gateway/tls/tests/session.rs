@@ -213,3 +213,85 @@ fn a_client_without_tls13_gets_tls12_and_no_ticket() {
         assert_eq!(send(&mut client, &mut server, b"hello"), b"hello");
     }
 }
+
+/// A record of TLS 1.3 under a client's own traffic secret: rustls itself would never send these.
+fn forged_record(secrets: rustls::ExtractedSecrets, content_type: u8, content: &[u8]) -> Vec<u8> {
+    use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+    let (sequence, rustls::ConnectionTrafficSecrets::Aes256Gcm { key, iv }) = secrets.tx else {
+        panic!("another suite")
+    };
+    let mut nonce = [0; 12];
+    nonce.copy_from_slice(iv.as_ref());
+    for (byte, sequence) in nonce[4..].iter_mut().zip(sequence.to_be_bytes()) {
+        *byte ^= sequence;
+    }
+    let mut body = content.to_vec();
+    body.push(content_type);
+    let mut record = vec![23, 3, 3];
+    record.extend(u16::try_from(body.len() + 16).unwrap().to_be_bytes());
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap());
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    key.seal_in_place_append_tag(nonce, Aad::from(record.clone()), &mut body).unwrap();
+    record.extend(body);
+    record
+}
+
+#[test]
+fn half_a_handshake_message_after_the_handshake_does_not_disturb_our_sending() {
+    use std::io::{Read, Write};
+    let (pki, secrets) = (pki(), Arc::new(EpochSecrets::generate().unwrap()));
+    let mut config = Arc::unwrap_or_clone(client(&pki));
+    config.enable_secret_extraction = true;
+    let name = ServerName::try_from("a.test").unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut server = server_session(server(&pki, &secrets).choose(true)).unwrap();
+    let mut control = vec![0; 64 * 1024];
+    let mut wire = Vec::new();
+    while client.is_handshaking() || client.wants_write() || server.wants_transmit() {
+        client.write_tls(&mut wire).unwrap();
+        let consumed = server.open(&mut wire, &mut []).unwrap().consumed;
+        wire.drain(..consumed);
+        let n = server.transmit(&mut control);
+        if n > 0 {
+            client.read_tls(&mut &control[..n]).unwrap();
+            client.process_new_packets().unwrap();
+        }
+    }
+    client.writer().write_all(b"x").unwrap();
+    client.write_tls(&mut wire).unwrap();
+    let mut room = vec![0; 20_000];
+    let consumed = server.open(&mut wire, &mut room).unwrap().consumed;
+    wire.drain(..consumed);
+    assert!(wire.is_empty());
+    assert!(client.reader().read(&mut [0]).is_err());
+    // A KeyUpdate of which the last byte is missing.
+    let mut half = forged_record(client.dangerous_extract_secrets().unwrap(), 22, &[24, 0, 0, 1]);
+    let opened = server.open(&mut half, &mut room).unwrap();
+    assert_eq!((opened.produced, opened.progress), (0, Progress::NeedInput));
+    let mut out = vec![0; 1000];
+    assert_eq!(server.seal(b"hello", &mut out).unwrap().consumed, 5);
+    server.close();
+    assert!(server.wants_transmit());
+}
+
+#[test]
+fn a_refused_client_certificate_leaves_an_alert_and_no_panic() {
+    let (pki, secrets) = (pki(), Arc::new(EpochSecrets::generate().unwrap()));
+    let scope = TicketScope { tenant: "a", listener: "l", policy: &[] };
+    let configs = server_configs(ServerSettings {
+        certificate: Arc::clone(&pki.certificate),
+        client_verification: ClientVerification::Required(Arc::clone(&pki.roots)),
+        alpn: vec![b"http/1.1".to_vec()],
+        tickets: Ticketer::new(secrets, &scope),
+    })
+    .unwrap();
+    let name = ServerName::try_from("a.test").unwrap();
+    let mut client = client_session(client(&pki), name).unwrap();
+    let mut server = server_session(configs.choose(true)).unwrap();
+    carry(&mut client, &[], &mut server);
+    carry(&mut server, &[], &mut client);
+    let mut wire = vec![0; 64 * 1024];
+    let n = client.transmit(&mut wire);
+    assert!(server.open(&mut wire[..n], &mut []).is_err());
+    assert!(server.wants_transmit(), "no alert");
+}

@@ -1,0 +1,40 @@
+//! Class `terminated`: requests and answers as they come, less what concerns one connection only.
+
+use hyper::Request;
+use hyper::body::{Body, Incoming};
+
+use super::answer::{self, Answer, Head};
+use super::exchange::exchange;
+use super::headers::strip_hop_by_hop;
+use super::request_body::RequestBody;
+use super::serve::Asked;
+
+/// Forwards one request.
+pub(crate) async fn forward(asked: Asked<'_>, request: Request<Incoming>) -> Answer {
+    let (parts, body) = request.into_parts();
+    let body = match body.is_end_stream() {
+        true => RequestBody::empty(),
+        false => {
+            let progress = asked.record.progress.clone();
+            RequestBody::forward(body, progress, asked.record.counters.clone())
+        }
+    };
+    let repeat = asked.repeat(&body);
+    let request = Request::from_parts(parts, body);
+    let answered = exchange(
+        &asked.route.pool,
+        request,
+        repeat,
+        &asked.record.progress,
+        asked.timeouts,
+        asked.buffers,
+    );
+    let (response, lease) = match answered.await {
+        Ok(answered) => answered,
+        Err(no_answer) => return asked.refuse(no_answer.cause, no_answer.detail),
+    };
+    let (mut parts, body) = response.into_parts();
+    strip_hop_by_hop(&mut parts.headers);
+    let head = Head { status: parts.status, headers: parts.headers };
+    answer::forward(head, body, asked.record, lease, asked.abort)
+}

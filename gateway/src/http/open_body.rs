@@ -1,0 +1,187 @@
+//! Bodies on their way from a service to a client, opened frame by frame.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use sealgate_envelope::{Header, Opener, ParsedHeader, Refusal, sizes};
+use sealgate_keys::OpenBeginError;
+
+use super::route::SealedRoute;
+
+/// An envelope being opened. Everything it gives has been verified; while the message may still
+/// turn out to be cut short, the last byte that the announced length allows is held back.
+pub(crate) struct OpenBody {
+    sealed: Incoming,
+    opener: Option<Opener>,
+    /// Opened and not given yet.
+    opened: Bytes,
+    /// Plaintext bytes still to come, where the sealed length was announced.
+    left: Option<u64>,
+}
+
+/// Why a body cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The service broke off.
+    #[error("the service broke off: {0}")]
+    Upstream(hyper::Error),
+    /// It is no envelope, or a damaged one.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It is an envelope, but not of this tenant and path.
+    #[error(transparent)]
+    NotOurs(#[from] OpenBeginError),
+    /// Its length is none that an envelope can have.
+    #[error("no envelope with a header of {header_len} bytes is {sealed_len} bytes long")]
+    Length {
+        /// Length announced.
+        sealed_len: u64,
+        /// Length of the header that came.
+        header_len: u64,
+    },
+    /// The path is too long for a context.
+    #[error("the path does not fit an envelope's context")]
+    PathTooLong,
+}
+
+impl OpenBody {
+    /// Reads and verifies the header, and opens until there is plaintext to give: what is wrong
+    /// from the start is found before the client is told of success.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was released.
+    pub(crate) async fn begin(
+        mut sealed: Incoming,
+        route: &SealedRoute,
+        path: &str,
+        sealed_len: Option<u64>,
+    ) -> Result<OpenBody, OpenError> {
+        let mut received = Vec::new();
+        let (header, header_len) = loop {
+            // `parse` refuses what is too long for a header before it is all here.
+            match Header::parse(&received)? {
+                ParsedHeader::Complete { header, len_bytes } => break (header, len_bytes),
+                ParsedHeader::NeedMore { .. } => match next(&mut sealed).await? {
+                    Some(bytes) => received.extend_from_slice(&bytes),
+                    None => return Err(Refusal::header_cut_short(received.len()).into()),
+                },
+            }
+        };
+        let context = context(route, path)?;
+        let opener = route.keyring.open_begin(&header, &context)?;
+        let left = match sealed_len {
+            None => None,
+            Some(sealed_len) => {
+                let header_len = header_len as u64;
+                let opened = sizes::opened_len(sealed_len, header_len, header.frame_len_bytes());
+                Some(opened.ok_or(OpenError::Length { sealed_len, header_len })?)
+            }
+        };
+        let mut body = OpenBody { sealed, opener: Some(opener), opened: Bytes::new(), left };
+        body.take(&received[header_len..])?;
+        while body.opened.is_empty() && body.opener.is_some() {
+            match next(&mut body.sealed).await? {
+                Some(bytes) => body.take(&bytes)?,
+                None => body.finish()?,
+            }
+        }
+        Ok(body)
+    }
+
+    /// Plaintext bytes still to come, where that is known.
+    pub(crate) fn len(&self) -> Option<u64> {
+        self.left
+    }
+
+    fn take(&mut self, sealed: &[u8]) -> Result<(), OpenError> {
+        let Some(opener) = &mut self.opener else { return Ok(()) };
+        let mut out = Vec::with_capacity(opener.output_len_most(sealed.len()));
+        if !self.opened.is_empty() {
+            out.extend_from_slice(&self.opened);
+        }
+        opener.write(sealed, &mut out)?;
+        self.opened = Bytes::from(out);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), OpenError> {
+        if let Some(opener) = self.opener.take() {
+            opener.finish()?;
+        }
+        Ok(())
+    }
+
+    /// What may be given now: all that is opened, but not the announced length's last byte before
+    /// the message has ended as it should.
+    fn releasable(&mut self) -> Bytes {
+        let held = match (self.left, &self.opener) {
+            (Some(left), Some(_)) if self.opened.len() as u64 >= left => 1,
+            _ => 0,
+        };
+        let n = self.opened.len().saturating_sub(held);
+        let bytes = self.opened.split_to(n);
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(n as u64);
+        }
+        bytes
+    }
+
+    /// The next plaintext.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, OpenError>>> {
+        loop {
+            let bytes = self.releasable();
+            if !bytes.is_empty() {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+            if self.opener.is_none() {
+                return Poll::Ready(None);
+            }
+            let step = match std::task::ready!(Pin::new(&mut self.sealed).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => self.take(&bytes),
+                    Err(_trailers) => Ok(()),
+                },
+                Some(Err(error)) => Err(OpenError::Upstream(error)),
+                None => self.finish(),
+            };
+            if let Err(error) = step {
+                self.opened.clear();
+                self.opener = None;
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+    }
+}
+
+/// The context that a message of this route and path has to have.
+pub(crate) fn context(
+    route: &SealedRoute,
+    path: &str,
+) -> Result<sealgate_envelope::Context, OpenError> {
+    use sealgate_keys::context_key;
+    sealgate_envelope::Context::from_pairs([
+        (context_key::TENANT, route.keyring.pseudonym()),
+        (context_key::PATH, path),
+    ])
+    .map_err(|_| OpenError::PathTooLong)
+}
+
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, OpenError> {
+    loop {
+        match body.frame().await {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(OpenError::Upstream(error)),
+            Some(Ok(frame)) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Ok(Some(bytes));
+                }
+            }
+        }
+    }
+}

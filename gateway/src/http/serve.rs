@@ -1,0 +1,324 @@
+//! One client connection: requests in, answers out, time limits between.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use hyper::body::{Body, Incoming};
+use hyper::header::{HOST, HeaderValue};
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper::{Method, Request, StatusCode};
+use sealgate_stream::{AbortHandle, Stream};
+use sealgate_uring::Pool;
+use tokio::time::Instant;
+
+use super::answer::{Answer, Outcome, Record, problem};
+use super::exchange::Repeat;
+use super::headers::{set_forwarded, strip_hop_by_hop};
+use super::request::{body_len, target};
+use super::request_body::{Progress, RequestBody};
+use super::route::{Handling, HttpRoute};
+use super::{forward, sealed};
+use crate::connection::ConnectionLog;
+use crate::error::Cause;
+use crate::limits::HTTP_BUFFER_BYTES;
+use crate::metrics::Class;
+use crate::settings::TimeoutSettings;
+use crate::snapshot::{Binding, Plan, Snapshot};
+use crate::worker::Worker;
+
+/// What the requests of one connection share.
+struct Client {
+    worker: Rc<Worker>,
+    snapshot: Rc<Snapshot>,
+    listener: usize,
+    binding: Rc<Binding>,
+    log: Rc<ConnectionLog>,
+    abort: AbortHandle,
+    phase: Cell<Phase>,
+}
+
+/// What the connection waits for.
+#[derive(Clone, Copy)]
+enum Phase {
+    /// The next request: since when, and bytes received by then.
+    Idle(Instant, u64),
+    /// The end of a request head.
+    Head(Instant),
+    /// An answer being made or given.
+    Busy,
+}
+
+/// One request on its way through a route.
+pub(crate) struct Asked<'a> {
+    pub(crate) route: &'a HttpRoute,
+    /// The canonical path.
+    pub(crate) path: String,
+    pub(crate) method: Method,
+    pub(crate) record: Record,
+    pub(crate) timeouts: &'a TimeoutSettings,
+    pub(crate) buffers: &'a Pool,
+    pub(crate) abort: AbortHandle,
+}
+
+impl Asked<'_> {
+    /// Answers with a problem.
+    pub(crate) fn refuse(self, cause: Cause, detail: String) -> Answer {
+        self.refuse_with(cause, None, detail)
+    }
+
+    /// Answers with a problem under another status than the cause's own.
+    pub(crate) fn refuse_with(
+        mut self,
+        cause: Cause,
+        status: Option<StatusCode>,
+        detail: String,
+    ) -> Answer {
+        self.record.detail = detail;
+        problem(cause, status, self.record, self.abort)
+    }
+
+    /// Whether the request may be sent twice.
+    pub(crate) fn repeat(&self, body: &RequestBody) -> Repeat {
+        let idempotent =
+            matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE);
+        if idempotent && body.is_end_stream() { Repeat::Safe } else { Repeat::Never }
+    }
+}
+
+/// Serves HTTP on a TLS stream until it ends.
+pub async fn serve(
+    worker: &Rc<Worker>,
+    snapshot: &Rc<Snapshot>,
+    listener: usize,
+    binding: Rc<Binding>,
+    stream: Stream,
+    log: ConnectionLog,
+) {
+    let io = stream.into_hyper();
+    let client = Rc::new(Client {
+        worker: Rc::clone(worker),
+        snapshot: Rc::clone(snapshot),
+        listener,
+        binding,
+        log: Rc::new(log),
+        abort: io.abort_handle(),
+        // A client that connects has something to say.
+        phase: Cell::new(Phase::Head(Instant::now())),
+    });
+    let service = service_fn(|request| {
+        let client = Rc::clone(&client);
+        async move { Ok::<_, Infallible>(client.answer(request).await) }
+    });
+    let limits = &snapshot.settings.limits;
+    let mut builder = Builder::new();
+    builder
+        .half_close(true)
+        .max_headers(limits.max_head_fields)
+        .max_header_size(limits.max_head_bytes)
+        .max_buf_size(HTTP_BUFFER_BYTES.max(limits.max_head_bytes));
+    let connection = builder.serve_connection(io, service);
+    let mut connection = std::pin::pin!(connection);
+    let mut draining = worker.drain.has_begun();
+    if draining {
+        connection.as_mut().graceful_shutdown();
+    }
+    let mut watched = true;
+    let result = loop {
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => break result,
+            () = worker.drain.begins(), if !draining => {
+                draining = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            late = client.watch(&snapshot.settings.timeouts), if watched => {
+                watched = false;
+                match late {
+                    Late::KeepAlive => connection.as_mut().graceful_shutdown(),
+                    Late::Cause(cause) => {
+                        client.failed(cause, "nothing moved in time");
+                        client.abort.abort();
+                    }
+                }
+            }
+        }
+    };
+    if let Err(error) = result
+        && watched
+        && (error.is_parse() || error.is_incomplete_message())
+    {
+        client.failed(Cause::ClientHttp, &error.to_string());
+    }
+}
+
+/// Which time limit was reached.
+enum Late {
+    /// No next request: an ordinary end.
+    KeepAlive,
+    /// Something worth counting.
+    Cause(Cause),
+}
+
+impl Client {
+    async fn answer(self: &Rc<Self>, request: Request<Incoming>) -> Answer {
+        self.phase.set(Phase::Busy);
+        let answer = self.route(request).await;
+        // The answer's body is still to be given; the watch looks at what moves meanwhile, and the
+        // next head begins no earlier.
+        self.phase.set(Phase::Idle(Instant::now(), self.abort.received_bytes()));
+        answer
+    }
+
+    async fn route(self: &Rc<Self>, mut request: Request<Incoming>) -> Answer {
+        let mut record = self.record(&request);
+        let abort = self.abort.clone();
+        let target = match target(&request) {
+            Ok(target) => target,
+            Err(cause) => return problem(cause, None, record, abort),
+        };
+        record.path.clone_from(&target.path);
+        if !self.is_ours(&target.host) {
+            record.detail = format!("host {}", target.host);
+            return problem(Cause::Misdirected, None, record, abort);
+        }
+        let Plan::Http(_, routes) = &self.binding.plan else {
+            return problem(Cause::NoRoute, None, record, abort);
+        };
+        let Some(route) = routes.iter().find(|r| target.path.starts_with(&r.path_prefix)) else {
+            return problem(Cause::NoRoute, None, record, abort);
+        };
+        record.route = Some(Rc::clone(&route.name));
+        record.class = route.class();
+        let body_len = body_len(&request);
+        let peer = self.log.peer.ip();
+        strip_hop_by_hop(request.headers_mut());
+        set_forwarded(request.headers_mut(), peer, &target.authority, &record.request_id);
+        request.headers_mut().remove(hyper::header::EXPECT);
+        // To the service we speak the origin form, and Host says what the client meant.
+        if let Ok(host) = HeaderValue::from_str(&target.authority) {
+            request.headers_mut().insert(HOST, host);
+        }
+        let origin_form = request.uri().path_and_query().cloned();
+        *request.uri_mut() = origin_form.map(Into::into).unwrap_or_default();
+        *request.version_mut() = hyper::Version::HTTP_11;
+        let asked = Asked {
+            route,
+            path: target.path,
+            method: request.method().clone(),
+            record,
+            timeouts: &self.snapshot.settings.timeouts,
+            buffers: &self.worker.pool,
+            abort,
+        };
+        match &route.handling {
+            Handling::Forward => forward::forward(asked, request).await,
+            Handling::Seal(sealed) => sealed::seal(asked, sealed, request, body_len).await,
+        }
+    }
+
+    /// Whether `host` names the tenant of the TLS session.
+    fn is_ours(&self, host: &str) -> bool {
+        let name = (!host.is_empty()).then_some(host);
+        let table = &self.snapshot.listeners[self.listener];
+        table.resolve(name).is_ok_and(|binding| Rc::ptr_eq(binding, &self.binding))
+    }
+
+    fn record(&self, request: &Request<Incoming>) -> Record {
+        Record {
+            log: Rc::clone(&self.log),
+            counters: Arc::clone(&self.worker.counters),
+            listener: Rc::clone(&self.binding.listener),
+            tenant: Rc::clone(&self.binding.tenant),
+            route: None,
+            class: Class::Terminated,
+            method: request.method().clone(),
+            path: "-".to_owned(),
+            request_id: request_id(),
+            begun: Instant::now(),
+            progress: Progress::new(),
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            bytes_out: 0,
+            outcome: Outcome::Open,
+            detail: String::new(),
+        }
+    }
+
+    /// Counts and logs what ends the connection outside of a request.
+    fn failed(&self, cause: Cause, detail: &str) {
+        self.worker.counters.error(cause);
+        tracing::info!(
+            target: "access",
+            listener = &*self.binding.listener,
+            peer = %self.log.peer,
+            tenant = &*self.binding.tenant,
+            sni = &*self.log.sni,
+            tls_version = self.log.facts.version_name(),
+            duration_ms = self.log.accepted.elapsed().as_secs_f64() * 1e3,
+            outcome = cause.label(),
+            error = detail,
+            "connection failed"
+        );
+    }
+
+    /// Ends when a time limit is reached. It looks at the counters only when a limit could have
+    /// been reached, so that an idle connection costs nothing.
+    async fn watch(&self, timeouts: &TimeoutSettings) -> Late {
+        let mut moved = (Instant::now(), self.abort.moved_bytes());
+        loop {
+            let now = Instant::now();
+            let bytes = self.abort.moved_bytes();
+            if bytes != moved.1 {
+                moved = (now, bytes);
+            }
+            let wake = match self.phase.get() {
+                Phase::Busy => match left(moved.0, timeouts.idle, now) {
+                    Some(wake) => wake,
+                    None => return Late::Cause(Cause::IdleTimeout),
+                },
+                Phase::Head(since) => match left(since, timeouts.head, now) {
+                    Some(wake) => wake,
+                    None => return Late::Cause(Cause::HeadTimeout),
+                },
+                Phase::Idle(since, received) => {
+                    if self.abort.received_bytes() != received {
+                        self.phase.set(Phase::Head(now));
+                        continue;
+                    }
+                    if self.abort.has_unsent() {
+                        // The last answer is still being taken.
+                        match left(moved.0, timeouts.idle, now) {
+                            Some(wake) => wake,
+                            None => return Late::Cause(Cause::IdleTimeout),
+                        }
+                    } else {
+                        match left(since, timeouts.keep_alive, now) {
+                            Some(wake) => wake,
+                            None => return Late::KeepAlive,
+                        }
+                    }
+                }
+            };
+            // A head that begins later must not wait for a longer limit to be looked at.
+            tokio::time::sleep_until(wake.min(now + timeouts.head)).await;
+        }
+    }
+}
+
+/// When `limit` after `since` is, unless it is over.
+fn left(since: Instant, limit: Duration, now: Instant) -> Option<Instant> {
+    let due = since + limit;
+    (due > now).then_some(due)
+}
+
+/// 16 hexadecimal digits that name a request in our log, to the client and to the service.
+fn request_id() -> String {
+    let mut bytes = [0; 8];
+    // Without randomness no handshake had succeeded; ids are for finding lines, not for safety.
+    let _ = rand::fill(&mut bytes);
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
