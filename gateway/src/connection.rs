@@ -56,35 +56,80 @@ pub async fn serve(
         Ok(Ok(bound)) => bound,
         Ok(Err(not_bound)) => {
             let listener = &snapshot.settings.listeners[listener].name;
-            handshake_failed(&worker, listener, peer, &seen, not_bound.cause, &not_bound.detail);
+            handshake_failed(
+                &worker,
+                listener,
+                peer,
+                &seen,
+                not_bound.cause,
+                &not_bound.detail,
+            );
             close_gently(&socket, &worker.pool).await;
             return;
         }
         Err(_) => {
             let listener = &snapshot.settings.listeners[listener].name;
             let detail = format!("no handshake within {:?}", timeouts.handshake);
-            handshake_failed(&worker, listener, peer, &seen, Cause::HandshakeTimeout, &detail);
+            handshake_failed(
+                &worker,
+                listener,
+                peer,
+                &seen,
+                Cause::HandshakeTimeout,
+                &detail,
+            );
             return;
         }
     };
     let sni = seen.sni.as_deref().unwrap_or("-").into();
     match bound {
         Bound::Passthrough(binding, socket, hello) => {
-            let log = ConnectionLog { peer, accepted, sni, facts: Facts::default() };
-            let Plan::Passthrough(route) = &binding.plan else { return };
-            passthrough(&worker, &snapshot, &binding, route, socket, &hello, &log).await;
+            let log = ConnectionLog {
+                peer,
+                accepted,
+                sni,
+                facts: Facts::default(),
+            };
+            if let Plan::Passthrough(route) = &binding.plan {
+                let (worker, snapshot, binding, log) = (&worker, &snapshot, &binding, &log);
+                let class = Class::Passthrough;
+                let relaying = Relaying {
+                    worker,
+                    snapshot,
+                    binding,
+                    route,
+                    class,
+                    log,
+                };
+                relaying.passthrough(socket, &hello).await;
+            }
         }
         Bound::Terminated(binding, stream) => {
             let facts = stream.facts().cloned().unwrap_or_default();
             worker.counters.handshake(&facts);
-            let log = ConnectionLog { peer, accepted, sni, facts };
+            let log = ConnectionLog {
+                peer,
+                accepted,
+                sni,
+                facts,
+            };
             match &binding.plan {
                 Plan::Tcp(_, route) => {
-                    terminated(&worker, &snapshot, &binding, route, stream, &log).await;
+                    let (worker, snapshot, binding, log) = (&worker, &snapshot, &binding, &log);
+                    let class = Class::Terminated;
+                    let relaying = Relaying {
+                        worker,
+                        snapshot,
+                        binding,
+                        route,
+                        class,
+                        log,
+                    };
+                    relaying.terminated(stream).await;
                 }
                 Plan::Http(..) => {
-                    http::serve(&worker, &snapshot, listener, Rc::clone(&binding), stream, log)
-                        .await;
+                    let binding = Rc::clone(&binding);
+                    http::serve(&worker, &snapshot, listener, binding, stream, log).await;
                 }
                 Plan::Passthrough(_) => {}
             }
@@ -115,103 +160,111 @@ fn handshake_failed(
     );
 }
 
-/// Class `terminated`: TLS ended here, bytes go on.
-async fn terminated(
-    worker: &Worker,
-    snapshot: &Snapshot,
-    binding: &Binding,
-    route: &TcpRoute,
-    stream: Stream,
-    log: &ConnectionLog,
-) {
-    let timeouts = &snapshot.settings.timeouts;
-    let half_close = match log.facts.version {
-        Some(ProtocolVersion::TLSv1_2) => HalfClose::EndsBoth,
-        _ => HalfClose::Passes,
-    };
-    let class = Class::Terminated;
-    let relayed = match route.upstream.connect(&worker.pool, timeouts.connect).await {
-        Ok(upstream) => {
-            relay(stream, upstream, half_close, timeouts.idle, class, &worker.counters).await
-        }
-        Err(error) => {
-            tracing::warn!(tenant = &*binding.tenant, route = &*route.name, %error, "no upstream");
-            // The client sees a reset: nothing it sent has reached anybody.
-            stream.socket().reset();
-            Relayed { failed: Some(error.cause()), ..Relayed::default() }
-        }
-    };
-    log_relayed(worker, binding, route, class, log, relayed);
-}
-
-/// Class `passthrough`: the hello's bytes, then all others, unopened.
-async fn passthrough(
-    worker: &Worker,
-    snapshot: &Snapshot,
-    binding: &Binding,
-    route: &TcpRoute,
-    socket: Socket,
-    hello: &ClientHello,
-    log: &ConnectionLog,
-) {
-    let timeouts = &snapshot.settings.timeouts;
-    let class = Class::Passthrough;
-    let mut first = worker.pool.take(SizeClass::Small);
-    first.extend(&hello.bytes);
-    let replayed = first.len() as u64;
-    let relayed = match route.upstream.connect(&worker.pool, timeouts.connect).await {
-        Ok(upstream) => match upstream.socket().send_all(first).await.0 {
-            Ok(()) => {
-                let downstream = Stream::plain(socket, worker.pool.clone());
-                let counters = &worker.counters;
-                counters.bytes_in(class, replayed);
-                let idle = timeouts.idle;
-                let mut relayed =
-                    relay(downstream, upstream, HalfClose::Passes, idle, class, counters).await;
-                relayed.bytes_in += replayed;
-                relayed
-            }
-            Err(_) => {
-                socket.reset();
-                Relayed { failed: Some(Cause::UpstreamReset), ..Relayed::default() }
-            }
-        },
-        Err(error) => {
-            tracing::warn!(tenant = &*binding.tenant, route = &*route.name, %error, "no upstream");
-            socket.reset();
-            Relayed { failed: Some(error.cause()), ..Relayed::default() }
-        }
-    };
-    log_relayed(worker, binding, route, class, log, relayed);
-}
-
-fn log_relayed(
-    worker: &Worker,
-    binding: &Binding,
-    route: &TcpRoute,
+/// A connection on its way through a layer 4 route.
+struct Relaying<'a> {
+    worker: &'a Worker,
+    snapshot: &'a Snapshot,
+    binding: &'a Binding,
+    route: &'a TcpRoute,
     class: Class,
-    log: &ConnectionLog,
-    relayed: Relayed,
-) {
-    if let Some(cause) = relayed.failed {
-        worker.counters.error(cause);
+    log: &'a ConnectionLog,
+}
+
+impl Relaying<'_> {
+    /// Class `terminated`: TLS ended here, bytes go on.
+    async fn terminated(&self, stream: Stream) {
+        let half_close = match self.log.facts.version {
+            Some(ProtocolVersion::TLSv1_2) => HalfClose::EndsBoth,
+            _ => HalfClose::Passes,
+        };
+        let socket = stream.socket().clone();
+        let relayed = match self.connect(&socket).await {
+            Ok(upstream) => self.relay(stream, upstream, half_close).await,
+            Err(relayed) => relayed,
+        };
+        self.done(relayed);
     }
-    tracing::info!(
-        target: "access",
-        listener = &*binding.listener,
-        peer = %log.peer,
-        tenant = &*binding.tenant,
-        route = &*route.name,
-        class = class.name(),
-        sni = &*log.sni,
-        tls_version = log.facts.version_name(),
-        tls_suite = log.facts.suite_name(),
-        tls_group = log.facts.group_name(),
-        tls_kind = log.facts.kind_name(),
-        bytes_in = relayed.bytes_in,
-        bytes_out = relayed.bytes_out,
-        duration_ms = log.accepted.elapsed().as_secs_f64() * 1e3,
-        outcome = relayed.failed.map_or("ok", Cause::label),
-        "connection"
-    );
+
+    /// Class `passthrough`: the hello's bytes, then all others, unopened.
+    async fn passthrough(&self, socket: Socket, hello: &ClientHello) {
+        let relayed = match self.connect(&socket).await {
+            Ok(upstream) => {
+                let mut first = self.worker.pool.take(SizeClass::Small);
+                first.extend(&hello.bytes);
+                let replayed = first.len() as u64;
+                if upstream.socket().send_all(first).await.0.is_ok() {
+                    self.worker.counters.bytes_in(self.class, replayed);
+                    let downstream = Stream::plain(socket, self.worker.pool.clone());
+                    let mut relayed = self.relay(downstream, upstream, HalfClose::Passes).await;
+                    relayed.bytes_in += replayed;
+                    relayed
+                } else {
+                    socket.reset();
+                    Relayed {
+                        failed: Some(Cause::UpstreamReset),
+                        ..Relayed::default()
+                    }
+                }
+            }
+            Err(relayed) => relayed,
+        };
+        self.done(relayed);
+    }
+
+    /// Connects to the service; where it cannot, the client sees a reset: nothing that it sent has
+    /// reached anybody.
+    async fn connect(&self, downstream: &Socket) -> Result<Stream, Relayed> {
+        let limit = self.snapshot.settings.timeouts.connect;
+        self.route
+            .upstream
+            .connect(&self.worker.pool, limit)
+            .await
+            .map_err(|error| {
+                let (tenant, route) = (&*self.binding.tenant, &*self.route.name);
+                tracing::warn!(tenant, route, %error, "no upstream");
+                downstream.reset();
+                Relayed {
+                    failed: Some(error.cause()),
+                    ..Relayed::default()
+                }
+            })
+    }
+
+    async fn relay(&self, downstream: Stream, upstream: Stream, half_close: HalfClose) -> Relayed {
+        let idle = self.snapshot.settings.timeouts.idle;
+        relay(
+            downstream,
+            upstream,
+            half_close,
+            idle,
+            self.class,
+            &self.worker.counters,
+        )
+        .await
+    }
+
+    fn done(&self, relayed: Relayed) {
+        if let Some(cause) = relayed.failed {
+            self.worker.counters.error(cause);
+        }
+        let log = self.log;
+        tracing::info!(
+            target: "access",
+            listener = &*self.binding.listener,
+            peer = %log.peer,
+            tenant = &*self.binding.tenant,
+            route = &*self.route.name,
+            class = self.class.name(),
+            sni = &*log.sni,
+            tls_version = log.facts.version_name(),
+            tls_suite = log.facts.suite_name(),
+            tls_group = log.facts.group_name(),
+            tls_kind = log.facts.kind_name(),
+            bytes_in = relayed.bytes_in,
+            bytes_out = relayed.bytes_out,
+            duration_ms = log.accepted.elapsed().as_secs_f64() * 1e3,
+            outcome = relayed.failed.map_or("ok", Cause::label),
+            "connection"
+        );
+    }
 }

@@ -186,19 +186,28 @@ impl Cause {
                 "upstream_reset",
                 Upstream,
                 Level::WARN,
-                told(502, "The service behind the gateway broke the connection off"),
+                told(
+                    502,
+                    "The service behind the gateway broke the connection off",
+                ),
             ),
             Cause::UpstreamTruncated => (
                 "upstream_truncated",
                 Upstream,
                 Level::WARN,
-                told(502, "The answer of the service behind the gateway was cut short"),
+                told(
+                    502,
+                    "The answer of the service behind the gateway was cut short",
+                ),
             ),
             Cause::UpstreamInvalid => (
                 "upstream_invalid",
                 Upstream,
                 Level::WARN,
-                told(502, "The service behind the gateway answered something that is not HTTP"),
+                told(
+                    502,
+                    "The service behind the gateway answered something that is not HTTP",
+                ),
             ),
             Cause::UpstreamTimeout => (
                 "upstream_timeout",
@@ -210,7 +219,10 @@ impl Cause {
                 "upstream_busy",
                 Limit,
                 Level::WARN,
-                told(503, "Too many requests wait for the service behind the gateway"),
+                told(
+                    503,
+                    "Too many requests wait for the service behind the gateway",
+                ),
             ),
             // The status is the upstream's own.
             Cause::UpstreamStatus => (
@@ -219,14 +231,20 @@ impl Cause {
                 Level::INFO,
                 told(502, "The service behind the gateway refused the request"),
             ),
-            Cause::BadRequest => {
-                ("bad_request", Client, Level::INFO, told(400, "The request is not valid HTTP/1.1"))
-            }
+            Cause::BadRequest => (
+                "bad_request",
+                Client,
+                Level::INFO,
+                told(400, "The request is not valid HTTP/1.1"),
+            ),
             Cause::BadPath => (
                 "bad_path",
                 Client,
                 Level::INFO,
-                told(400, "The path is not in canonical form: no dot segments, no encoded slashes"),
+                told(
+                    400,
+                    "The path is not in canonical form: no dot segments, no encoded slashes",
+                ),
             ),
             Cause::MethodNotAllowed => (
                 "method_not_allowed",
@@ -238,11 +256,17 @@ impl Cause {
                 "misdirected",
                 Client,
                 Level::INFO,
-                told(421, "The Host header names another tenant than the TLS session"),
+                told(
+                    421,
+                    "The Host header names another tenant than the TLS session",
+                ),
             ),
-            Cause::NoRoute => {
-                ("no_route", Client, Level::INFO, told(404, "No route leads to this path"))
-            }
+            Cause::NoRoute => (
+                "no_route",
+                Client,
+                Level::INFO,
+                told(404, "No route leads to this path"),
+            ),
             Cause::NotAuthenticated => (
                 "not_authenticated",
                 Client,
@@ -253,13 +277,19 @@ impl Cause {
                 "partial_write",
                 Client,
                 Level::INFO,
-                told(400, "A sealed object is written whole: no Content-Range in requests"),
+                told(
+                    400,
+                    "A sealed object is written whole: no Content-Range in requests",
+                ),
             ),
             Cause::NotAnEnvelope => (
                 "not_an_envelope",
                 Upstream,
                 Level::WARN,
-                told(502, "The stored object is not one that was sealed for this tenant and path"),
+                told(
+                    502,
+                    "The stored object is not one that was sealed for this tenant and path",
+                ),
             ),
             Cause::NotVerified => (
                 "not_verified",
@@ -267,12 +297,18 @@ impl Cause {
                 Level::WARN,
                 told(502, "The stored object was damaged or changed"),
             ),
-            Cause::SealFailed => {
-                ("seal_failed", Operator, Level::ERROR, told(503, "The request could not be sealed"))
-            }
-            Cause::Draining => {
-                ("draining", Limit, Level::INFO, told(503, "The gateway is shutting down"))
-            }
+            Cause::SealFailed => (
+                "seal_failed",
+                Operator,
+                Level::ERROR,
+                told(503, "The request could not be sealed"),
+            ),
+            Cause::Draining => (
+                "draining",
+                Limit,
+                Level::INFO,
+                told(503, "The gateway is shutting down"),
+            ),
             Cause::ClientHttp => ("client_http", Client, Level::INFO, None),
             Cause::PathTooLong => (
                 "path_too_long",
@@ -287,7 +323,12 @@ impl Cause {
                 told(413, "The body is larger than an envelope can be"),
             ),
         };
-        Row { label, fault, level, problem }
+        Row {
+            label,
+            fault,
+            level,
+            problem,
+        }
     }
 
     /// Its label.

@@ -45,7 +45,10 @@ pub struct MemoryBudget {
 impl MemoryBudget {
     /// The budget of `settings` on `workers` threads.
     pub fn new(settings: &Settings, workers: usize) -> MemoryBudget {
-        MemoryBudget { workers, connections: settings.limits.max_connections }
+        MemoryBudget {
+            workers,
+            connections: settings.limits.max_connections,
+        }
     }
 
     fn large(&self) -> usize {

@@ -105,7 +105,10 @@ impl Counters {
             _ => 0,
         };
         let kind = usize::from(facts.kind == Some(HandshakeKind::Resumed));
-        add(&self.handshakes[(version * GROUPS.len() + group) * KINDS.len() + kind], 1);
+        add(
+            &self.handshakes[(version * GROUPS.len() + group) * KINDS.len() + kind],
+            1,
+        );
     }
 }
 
@@ -122,7 +125,10 @@ impl std::fmt::Debug for CounterSum {
 impl CounterSum {
     /// The sum of one counter over all workers.
     pub fn sum(&self, pick: impl Fn(&Counters) -> &AtomicU64) -> u64 {
-        self.0.iter().map(|counters| pick(counters).load(Ordering::Relaxed)).sum()
+        self.0
+            .iter()
+            .map(|counters| pick(counters).load(Ordering::Relaxed))
+            .sum()
     }
 }
 
@@ -174,9 +180,10 @@ impl Collector for CounterSum {
             }),
         )?;
         let by_class = |pick: fn(&Counters) -> &[AtomicU64; 3]| {
-            CLASSES.into_iter().enumerate().map(move |(i, class)| {
-                ([("class", class)], self.sum(|c| &pick(c)[i]))
-            })
+            CLASSES
+                .into_iter()
+                .enumerate()
+                .map(move |(i, class)| ([("class", class)], self.sum(|c| &pick(c)[i])))
         };
         family(
             &mut encoder,
@@ -206,7 +213,10 @@ impl Collector for CounterSum {
             "sealgate_errors",
             "Connections and requests that failed",
             Cause::ALL.into_iter().map(|cause| {
-                ([("cause", cause.label())], self.sum(|c| &c.errors.0[cause.index()]))
+                (
+                    [("cause", cause.label())],
+                    self.sum(|c| &c.errors.0[cause.index()]),
+                )
             }),
         )
     }

@@ -92,8 +92,13 @@ impl Snapshot {
             let mut names = NameTable::default();
             for (tenant, routes) in routes_by_tenant(&settings, index) {
                 let tenant = &settings.tenants[tenant];
-                let plan = plan(&settings, &listener.name, tenant, &routes, secrets)
-                    .map_err(|error| BuildError { tenant: tenant.id.clone(), error })?;
+                let plan =
+                    plan(&settings, &listener.name, tenant, &routes, secrets).map_err(|error| {
+                        BuildError {
+                            tenant: tenant.id.clone(),
+                            error,
+                        }
+                    })?;
                 let binding = Rc::new(Binding {
                     tenant: tenant.id.as_str().into(),
                     listener: listener.name.as_str().into(),
@@ -108,7 +113,10 @@ impl Snapshot {
             }
             listeners.push(ListenerTable { names });
         }
-        Ok(Snapshot { listeners, settings })
+        Ok(Snapshot {
+            listeners,
+            settings,
+        })
     }
 }
 
@@ -176,7 +184,11 @@ fn terminate(
     }
     policy.extend(certificate.cert.iter().map(AsRef::<[u8]>::as_ref));
     policy.extend(alpn.iter().map(Vec::as_slice));
-    let scope = TicketScope { tenant: &tenant.id, listener, policy: &policy };
+    let scope = TicketScope {
+        tenant: &tenant.id,
+        listener,
+        policy: &policy,
+    };
     server_configs(ServerSettings {
         certificate: Arc::clone(&certificate),
         client_verification: match &tenant.client_auth {

@@ -126,16 +126,24 @@ async fn serve(
     handle: &WorkerHandle,
     ready: impl FnOnce(),
 ) -> Result<usize, WorkerError> {
-    let event = EventFd::new(&handle.signal)
-        .map_err(|error| WorkerError::System { what: "eventfd".to_owned(), error })?;
-    let snapshot = Rc::new(Snapshot::build(Arc::clone(&setup.settings), &setup.secrets)?);
+    let event = EventFd::new(&handle.signal).map_err(|error| WorkerError::System {
+        what: "eventfd".to_owned(),
+        error,
+    })?;
+    let snapshot = Rc::new(Snapshot::build(
+        Arc::clone(&setup.settings),
+        &setup.secrets,
+    )?);
     let snapshot = Rc::new(RefCell::new(snapshot));
     let worker = Rc::new(Worker {
         pool: Pool::new(LARGE_BUFFERS_PER_WORKER),
         counters: Arc::clone(&handle.counters),
         drain: Drain::default(),
     });
-    let gate = Rc::new(Gate::new(setup.max_connections, Arc::clone(&handle.counters)));
+    let gate = Rc::new(Gate::new(
+        setup.max_connections,
+        Arc::clone(&handle.counters),
+    ));
     let idle = Rc::new(Notify::new());
     let mut listeners = Vec::new();
     for (index, listener) in setup.settings.listeners.iter().enumerate() {
@@ -153,7 +161,10 @@ async fn serve(
     }
     ready();
     loop {
-        event.wait().await.map_err(|error| WorkerError::System { what: "eventfd".to_owned(), error })?;
+        event.wait().await.map_err(|error| WorkerError::System {
+            what: "eventfd".to_owned(),
+            error,
+        })?;
         while let Some(message) = handle.messages.pop() {
             match message {
                 Message::Reload(settings) => {

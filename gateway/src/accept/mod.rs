@@ -63,7 +63,11 @@ pub struct Gate {
 impl Gate {
     /// A gate with `most` places.
     pub fn new(most: usize, counters: Arc<Counters>) -> Gate {
-        Gate { open: Rc::new(Cell::new(0)), most, counters }
+        Gate {
+            open: Rc::new(Cell::new(0)),
+            most,
+            counters,
+        }
     }
 
     /// Connections that are open.
@@ -82,7 +86,10 @@ impl Gate {
         self.open.set(self.open.get() + 1);
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
         self.counters.open.fetch_add(1, Ordering::Relaxed);
-        Ok(Admission { open: Rc::clone(&self.open), counters: Arc::clone(&self.counters) })
+        Ok(Admission {
+            open: Rc::clone(&self.open),
+            counters: Arc::clone(&self.counters),
+        })
     }
 }
 

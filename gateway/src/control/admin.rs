@@ -55,7 +55,9 @@ impl Admin {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         tokio::spawn(async move {
             loop {
-                let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+                let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                    return;
+                };
                 let Ok((stream, _)) = listener.accept().await else {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
@@ -69,7 +71,9 @@ impl Admin {
                     let mut builder = hyper::server::conn::http1::Builder::new();
                     builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
                     // A client that misbehaves towards the admin listener is its own affair.
-                    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+                    let _ = builder
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
                     drop(place);
                 });
             }
@@ -94,7 +98,10 @@ impl Admin {
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 reply(StatusCode::OK, kind, self.metrics())
             }
-            _ => text(StatusCode::NOT_FOUND, "there are /healthz, /status and /metrics\n"),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "there are /healthz, /status and /metrics\n",
+            ),
         }
     }
 
@@ -122,8 +129,11 @@ impl Admin {
             .routes
             .iter()
             .map(|route| {
-                let listeners: Vec<_> =
-                    route.listeners.iter().map(|i| &*settings.listeners[*i].name).collect();
+                let listeners: Vec<_> = route
+                    .listeners
+                    .iter()
+                    .map(|i| &*settings.listeners[*i].name)
+                    .collect();
                 let mut entry = json!({
                     "name": route.name,
                     "tenant": settings.tenants[route.tenant].id,
@@ -181,7 +191,9 @@ fn reply(status: StatusCode, kind: &str, body: String) -> Response<Full<Bytes>> 
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     if let Ok(kind) = kind.parse() {
-        response.headers_mut().insert(hyper::header::CONTENT_TYPE, kind);
+        response
+            .headers_mut()
+            .insert(hyper::header::CONTENT_TYPE, kind);
     }
     response
 }

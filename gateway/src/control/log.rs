@@ -25,9 +25,9 @@ pub fn start(settings: &LogSettings) -> WorkerGuard {
     // A second start in one process, as tests do it, keeps the first subscriber.
     let _ = match settings.format {
         LogFormat::Text => registry.with(layer.with_ansi(false)).try_init(),
-        LogFormat::Json => {
-            registry.with(layer.json().flatten_event(true).with_current_span(false)).try_init()
-        }
+        LogFormat::Json => registry
+            .with(layer.json().flatten_event(true).with_current_span(false))
+            .try_init(),
     };
     guard
 }

@@ -33,7 +33,10 @@ const WORKER_END: Duration = Duration::from_secs(5);
 /// Exit status: 0 after a drain in which nothing was cut, 1 when it cannot start or a worker
 /// failed, 3 when connections were still open at the end of the grace period.
 pub fn run(settings: Settings, file: Option<PathBuf>) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("no runtime: {error}")),
     };
@@ -169,8 +172,15 @@ impl Supervisor {
             tracing::warn!("{warning}");
         }
         for (index, worker) in self.workers.iter().enumerate() {
-            if worker.messages.push(Message::Reload(Arc::clone(&settings))).is_err() {
-                tracing::error!(worker = index, "a worker does not take the new configuration");
+            if worker
+                .messages
+                .push(Message::Reload(Arc::clone(&settings)))
+                .is_err()
+            {
+                tracing::error!(
+                    worker = index,
+                    "a worker does not take the new configuration"
+                );
             }
             worker.signal.signal();
         }
@@ -182,7 +192,11 @@ impl Supervisor {
 
     async fn drain(mut self, why: &str) -> ExitCode {
         let grace = self.settings.timeouts.drain;
-        tracing::info!(signal = why, grace_ms = grace.as_millis() as u64, "draining");
+        tracing::info!(
+            signal = why,
+            grace_ms = grace.as_millis() as u64,
+            "draining"
+        );
         self.admin.draining.store(true, Ordering::Relaxed);
         for worker in &self.workers {
             // A full queue: the worker is stuck, and the time limit below deals with it.
@@ -213,7 +227,11 @@ impl Supervisor {
             }
         }
         tracing::info!(connections_cut = cut, "ended");
-        if cut == 0 { ExitCode::SUCCESS } else { ExitCode::from(3) }
+        if cut == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(3)
+        }
     }
 
     /// A worker that ends by itself takes its share of connections with it: better to end, and be
@@ -276,7 +294,10 @@ async fn start_workers(
         threads.push(thread);
     }
     for _ in 0..count {
-        readiness.recv().await.unwrap_or_else(|| Err("a worker panicked".to_owned()))?;
+        readiness
+            .recv()
+            .await
+            .unwrap_or_else(|| Err("a worker panicked".to_owned()))?;
     }
     Ok((workers, threads, ended))
 }

@@ -70,7 +70,11 @@ pub async fn bind(
         }
     };
     seen.sni.clone_from(&hello.server_name);
-    seen.groups = hello.groups.iter().map(|group| format!("{group:?}")).collect();
+    seen.groups = hello
+        .groups
+        .iter()
+        .map(|group| format!("{group:?}"))
+        .collect();
     let binding = match table.resolve(hello.server_name.as_deref()) {
         Ok(binding) => Rc::clone(binding),
         Err(no_tenant) => {
@@ -79,14 +83,19 @@ pub async fn bind(
             // The client learns why, if it still listens.
             let _ = socket.send_all(alert).await;
             let (cause, detail) = match no_tenant {
-                NoTenant::NoSni => {
-                    (Cause::NoSni, "no server name, and there is no default tenant")
-                }
-                NoTenant::UnknownName => {
-                    (Cause::UnknownName, "no tenant has this name, and there is no default tenant")
-                }
+                NoTenant::NoSni => (
+                    Cause::NoSni,
+                    "no server name, and there is no default tenant",
+                ),
+                NoTenant::UnknownName => (
+                    Cause::UnknownName,
+                    "no tenant has this name, and there is no default tenant",
+                ),
             };
-            return Err(NotBound { cause, detail: detail.to_owned() });
+            return Err(NotBound {
+                cause,
+                detail: detail.to_owned(),
+            });
         }
     };
     seen.tenant = Some(Rc::clone(&binding.tenant));
@@ -128,7 +137,10 @@ fn not_bound(error: &HandshakeError) -> NotBound {
             Cause::HandshakeFailed
         }
     };
-    NotBound { cause, detail: explain(error) }
+    NotBound {
+        cause,
+        detail: explain(error),
+    }
 }
 
 /// What rustls says, with what an operator would want to know beside it.

@@ -192,7 +192,14 @@ pub(crate) fn open(
     if let Some(len) = left {
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
     }
-    build(head, Kind::Open(Box::new(body)), record, left, Some(lease), abort)
+    build(
+        head,
+        Kind::Open(Box::new(body)),
+        record,
+        left,
+        Some(lease),
+        abort,
+    )
 }
 
 /// A problem (RFC 9457): a stable type, a title, a request id, no more.
@@ -203,7 +210,10 @@ pub(crate) fn problem(
     abort: AbortHandle,
 ) -> Answer {
     let row = cause.row();
-    let told = row.problem.unwrap_or(crate::error::Problem { status: 500, title: "Internal error" });
+    let told = row.problem.unwrap_or(crate::error::Problem {
+        status: 500,
+        title: "Internal error",
+    });
     let status = status
         .or_else(|| StatusCode::from_u16(told.status).ok())
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -215,7 +225,10 @@ pub(crate) fn problem(
     });
     let body = Bytes::from(format!("{body}\n"));
     let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -231,7 +244,14 @@ pub(crate) fn problem(
         Method::HEAD => Kind::Empty,
         _ => Kind::Problem(Some(body)),
     };
-    build(Head { status, headers }, kind, record, Some(left), None, abort)
+    build(
+        Head { status, headers },
+        kind,
+        record,
+        Some(left),
+        None,
+        abort,
+    )
 }
 
 fn build(
@@ -246,7 +266,13 @@ fn build(
     if let Ok(id) = HeaderValue::from_str(&record.request_id) {
         head.headers.insert(REQUEST_ID, id);
     }
-    let body = AnswerBody { kind, record: Some(record), left, lease, abort };
+    let body = AnswerBody {
+        kind,
+        record: Some(record),
+        left,
+        lease,
+        abort,
+    };
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
@@ -339,7 +365,9 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Empty => SizeHint::with_exact(0),
-            _ => self.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            _ => self
+                .left
+                .map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

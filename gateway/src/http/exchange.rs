@@ -101,16 +101,18 @@ async fn within<F: Future>(limit: Duration, progress: &Progress, future: F) -> O
 
 fn no_lease(error: &LeaseError) -> NoAnswer {
     match error {
-        LeaseError::Connect(error) => {
-            NoAnswer { cause: error.cause(), detail: error.to_string() }
-        }
+        LeaseError::Connect(error) => NoAnswer {
+            cause: error.cause(),
+            detail: error.to_string(),
+        },
         LeaseError::Busy => NoAnswer {
             cause: Cause::UpstreamBusy,
             detail: "too many requests wait for this upstream".to_owned(),
         },
-        LeaseError::Http(error) => {
-            NoAnswer { cause: Cause::UpstreamReset, detail: error.to_string() }
-        }
+        LeaseError::Http(error) => NoAnswer {
+            cause: Cause::UpstreamReset,
+            detail: error.to_string(),
+        },
     }
 }
 
@@ -124,5 +126,8 @@ fn failed_exchange(error: &hyper::Error, progress: &Progress) -> NoAnswer {
     };
     // hyper's own words stop before the reason.
     let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-    NoAnswer { cause, detail: format!("{error}{}", source.unwrap_or_default()) }
+    NoAnswer {
+        cause,
+        detail: format!("{error}{}", source.unwrap_or_default()),
+    }
 }

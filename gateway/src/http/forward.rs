@@ -35,6 +35,9 @@ pub(crate) async fn forward(asked: Asked<'_>, request: Request<Incoming>) -> Ans
     };
     let (mut parts, body) = response.into_parts();
     strip_hop_by_hop(&mut parts.headers);
-    let head = Head { status: parts.status, headers: parts.headers };
+    let head = Head {
+        status: parts.status,
+        headers: parts.headers,
+    };
     answer::forward(head, body, asked.record, lease, asked.abort)
 }

@@ -8,8 +8,15 @@ use hyper::header::{
 };
 
 /// Fields that speak of one connection (RFC 9110 §7.6.1, and the old ones that still occur).
-const HOP_BY_HOP: [HeaderName; 7] =
-    [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION];
+const HOP_BY_HOP: [HeaderName; 7] = [
+    CONNECTION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+];
 
 /// Digests of the bytes on the other side of the seal, which are wrong on this side.
 const CONTENT_DIGESTS: [&str; 6] = [
@@ -97,7 +104,9 @@ fn strip_digests(headers: &mut HeaderMap) {
         .keys()
         .filter(|name| {
             CONTENT_DIGESTS.contains(&name.as_str())
-                || DIGEST_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
+                || DIGEST_PREFIXES
+                    .iter()
+                    .any(|prefix| name.as_str().starts_with(prefix))
         })
         .cloned()
         .collect();
@@ -113,7 +122,10 @@ mod tests {
     fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
         }
         headers
     }
@@ -130,7 +142,10 @@ mod tests {
             ("keep-alive", "timeout=5"),
         ]);
         strip_hop_by_hop(&mut headers);
-        let mut left: Vec<_> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+        let mut left: Vec<_> = headers
+            .keys()
+            .map(|name| name.as_str().to_owned())
+            .collect();
         left.sort();
         assert_eq!(left, ["content-length", "host", "x-keep"]);
     }
@@ -158,7 +173,10 @@ mod tests {
             ("range", "bytes=0-1"),
         ]);
         seal_request(&mut headers);
-        let mut left: Vec<_> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+        let mut left: Vec<_> = headers
+            .keys()
+            .map(|name| name.as_str().to_owned())
+            .collect();
         left.sort();
         assert_eq!(left, ["accept-encoding", "x-amz-meta-name"]);
     }

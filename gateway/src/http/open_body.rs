@@ -77,10 +77,18 @@ impl OpenBody {
             Some(sealed_len) => {
                 let header_len = header_len as u64;
                 let opened = sizes::opened_len(sealed_len, header_len, header.frame_len_bytes());
-                Some(opened.ok_or(OpenError::Length { sealed_len, header_len })?)
+                Some(opened.ok_or(OpenError::Length {
+                    sealed_len,
+                    header_len,
+                })?)
             }
         };
-        let mut body = OpenBody { sealed, opener: Some(opener), opened: Bytes::new(), left };
+        let mut body = OpenBody {
+            sealed,
+            opener: Some(opener),
+            opened: Bytes::new(),
+            left,
+        };
         body.take(&received[header_len..])?;
         while body.opened.is_empty() && body.opener.is_some() {
             match next(&mut body.sealed).await? {
@@ -97,7 +105,9 @@ impl OpenBody {
     }
 
     fn take(&mut self, sealed: &[u8]) -> Result<(), OpenError> {
-        let Some(opener) = &mut self.opener else { return Ok(()) };
+        let Some(opener) = &mut self.opener else {
+            return Ok(());
+        };
         let mut out = Vec::with_capacity(opener.output_len_most(sealed.len()));
         if !self.opened.is_empty() {
             out.extend_from_slice(&self.opened);

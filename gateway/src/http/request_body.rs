@@ -84,7 +84,10 @@ impl std::error::Error for RequestBodyError {}
 impl RequestBody {
     /// No body.
     pub(crate) fn empty() -> RequestBody {
-        RequestBody { kind: Kind::Empty, counted: None }
+        RequestBody {
+            kind: Kind::Empty,
+            counted: None,
+        }
     }
 
     /// The client's body as it comes.
@@ -93,8 +96,15 @@ impl RequestBody {
         progress: Rc<Progress>,
         counters: std::sync::Arc<Counters>,
     ) -> RequestBody {
-        let counted = Counted { progress, counters, class: Class::Terminated };
-        RequestBody { kind: Kind::Forward(body), counted: Some(counted) }
+        let counted = Counted {
+            progress,
+            counters,
+            class: Class::Terminated,
+        };
+        RequestBody {
+            kind: Kind::Forward(body),
+            counted: Some(counted),
+        }
     }
 
     /// The client's body, sealed. `plaintext`: `None` where it has none, which is sealed too.
@@ -105,9 +115,22 @@ impl RequestBody {
         progress: Rc<Progress>,
         counters: std::sync::Arc<Counters>,
     ) -> RequestBody {
-        let counted = Counted { progress, counters, class: Class::Sealed };
-        let body = SealBody { plaintext, sealer: Some(sealer), header, sealed_len, sent: 0 };
-        RequestBody { kind: Kind::Seal(Box::new(body)), counted: Some(counted) }
+        let counted = Counted {
+            progress,
+            counters,
+            class: Class::Sealed,
+        };
+        let body = SealBody {
+            plaintext,
+            sealer: Some(sealer),
+            header,
+            sealed_len,
+            sent: 0,
+        };
+        RequestBody {
+            kind: Kind::Seal(Box::new(body)),
+            counted: Some(counted),
+        }
     }
 }
 
@@ -192,7 +215,9 @@ impl SealBody {
         counted: Option<&Counted>,
     ) -> Poll<Option<Result<Bytes, RequestBodyError>>> {
         loop {
-            let Some(sealer) = &mut self.sealer else { return Poll::Ready(None) };
+            let Some(sealer) = &mut self.sealer else {
+                return Poll::Ready(None);
+            };
             let polled = match &mut self.plaintext {
                 Some(body) => poll_plaintext(body, cx, counted),
                 None => Poll::Ready(None),

@@ -55,7 +55,10 @@ impl HttpRoute {
             HttpClass::Sealed(sealed) => {
                 let no_keyring = || rustls::Error::General("it has no keyring".to_owned());
                 let keyring = tenant.keyring.clone().ok_or_else(no_keyring)?;
-                Handling::Seal(SealedRoute { keyring, settings: sealed.clone() })
+                Handling::Seal(SealedRoute {
+                    keyring,
+                    settings: sealed.clone(),
+                })
             }
         };
         let upstream = Upstream::build(&route.upstream, &[b"http/1.1"])?;

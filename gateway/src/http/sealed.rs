@@ -99,23 +99,38 @@ fn request_body(
         None => None,
         Some(len) => {
             let len = sizes::sealed_len(len, u64::from(header_len), frame_len);
-            Some(len.ok_or((Cause::TooLarge, "more frames than a message can have".to_owned()))?)
+            Some(len.ok_or((
+                Cause::TooLarge,
+                "more frames than a message can have".to_owned(),
+            ))?)
         }
     };
     let context = sealed
         .keyring
         .context(POLICY, &asked.path)
         .map_err(|error| (Cause::PathTooLong, error.to_string()))?;
-    let layout = SealSettings { frame_len_bytes: frame_len, header_len_bytes: Some(header_len) };
-    let begun = sealed.keyring.seal_begin(&context, layout).map_err(|error| {
-        let cause = match &error {
-            SealBeginError::Seal(SealError::HeaderTooLong { .. }) => Cause::PathTooLong,
-            _ => Cause::SealFailed,
-        };
-        (cause, error.to_string())
-    })?;
+    let layout = SealSettings {
+        frame_len_bytes: frame_len,
+        header_len_bytes: Some(header_len),
+    };
+    let begun = sealed
+        .keyring
+        .seal_begin(&context, layout)
+        .map_err(|error| {
+            let cause = match &error {
+                SealBeginError::Seal(SealError::HeaderTooLong { .. }) => Cause::PathTooLong,
+                _ => Cause::SealFailed,
+            };
+            (cause, error.to_string())
+        })?;
     let progress = asked.record.progress.clone();
-    Ok(RequestBody::seal(plaintext, begun, sealed_len, progress, asked.record.counters.clone()))
+    Ok(RequestBody::seal(
+        plaintext,
+        begun,
+        sealed_len,
+        progress,
+        asked.record.counters.clone(),
+    ))
 }
 
 /// The answer to the client.
@@ -141,12 +156,15 @@ async fn answer_to(
     if *method == Method::HEAD {
         return answer_to_head(asked, sealed, head, sealed_len, lease);
     }
-    let no_body = body.is_end_stream()
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let no_body =
+        body.is_end_stream() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let redirects = status.is_redirection();
     if *method == Method::GET && !redirects && status != StatusCode::NO_CONTENT {
         if status == StatusCode::PARTIAL_CONTENT {
-            return asked.refuse(Cause::NotAnEnvelope, "a part where the whole was asked".to_owned());
+            return asked.refuse(
+                Cause::NotAnEnvelope,
+                "a part where the whole was asked".to_owned(),
+            );
         }
         return open(asked, sealed, head, body, sealed_len, lease).await;
     }

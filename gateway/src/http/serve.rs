@@ -84,9 +84,15 @@ impl Asked<'_> {
 
     /// Whether the request may be sent twice.
     pub(crate) fn repeat(&self, body: &RequestBody) -> Repeat {
-        let idempotent =
-            matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE);
-        if idempotent && body.is_end_stream() { Repeat::Safe } else { Repeat::Never }
+        let idempotent = matches!(
+            self.method,
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE
+        );
+        if idempotent && body.is_end_stream() {
+            Repeat::Safe
+        } else {
+            Repeat::Never
+        }
     }
 }
 
@@ -170,7 +176,8 @@ impl Client {
         let answer = self.route(request).await;
         // The answer's body is still to be given; the watch looks at what moves meanwhile, and the
         // next head begins no earlier.
-        self.phase.set(Phase::Idle(Instant::now(), self.abort.received_bytes()));
+        self.phase
+            .set(Phase::Idle(Instant::now(), self.abort.received_bytes()));
         answer
     }
 
@@ -189,7 +196,10 @@ impl Client {
         let Plan::Http(_, routes) = &self.binding.plan else {
             return problem(Cause::NoRoute, None, record, abort);
         };
-        let Some(route) = routes.iter().find(|r| target.path.starts_with(&r.path_prefix)) else {
+        let Some(route) = routes
+            .iter()
+            .find(|r| target.path.starts_with(&r.path_prefix))
+        else {
             return problem(Cause::NoRoute, None, record, abort);
         };
         record.route = Some(Rc::clone(&route.name));
@@ -197,7 +207,12 @@ impl Client {
         let body_len = body_len(&request);
         let peer = self.log.peer.ip();
         strip_hop_by_hop(request.headers_mut());
-        set_forwarded(request.headers_mut(), peer, &target.authority, &record.request_id);
+        set_forwarded(
+            request.headers_mut(),
+            peer,
+            &target.authority,
+            &record.request_id,
+        );
         request.headers_mut().remove(hyper::header::EXPECT);
         // To the service we speak the origin form, and Host says what the client meant.
         if let Ok(host) = HeaderValue::from_str(&target.authority) {
@@ -225,7 +240,9 @@ impl Client {
     fn is_ours(&self, host: &str) -> bool {
         let name = (!host.is_empty()).then_some(host);
         let table = &self.snapshot.listeners[self.listener];
-        table.resolve(name).is_ok_and(|binding| Rc::ptr_eq(binding, &self.binding))
+        table
+            .resolve(name)
+            .is_ok_and(|binding| Rc::ptr_eq(binding, &self.binding))
     }
 
     fn record(&self, request: &Request<Incoming>) -> Record {

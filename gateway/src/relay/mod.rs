@@ -52,6 +52,9 @@ impl TcpRoute {
     /// # Errors
     /// [`rustls::Error`] when the upstream's TLS settings are unusable.
     pub fn build(name: &str, settings: &TcpRouteSettings) -> Result<TcpRoute, rustls::Error> {
-        Ok(TcpRoute { name: name.into(), upstream: Upstream::build(&settings.upstream, &[])? })
+        Ok(TcpRoute {
+            name: name.into(),
+            upstream: Upstream::build(&settings.upstream, &[])?,
+        })
     }
 }

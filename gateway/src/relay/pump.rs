@@ -41,6 +41,8 @@ struct Shared<'a> {
     counters: &'a Counters,
     class: Class,
     last_move: Cell<Instant>,
+    /// Sends under way: a slow reader may take longer for one than the idle limit, and still read.
+    sending: Cell<u8>,
     bytes_in: Cell<u64>,
     bytes_out: Cell<u64>,
     failed: Cell<Option<Cause>>,
@@ -74,6 +76,7 @@ pub async fn relay(
         counters,
         class,
         last_move: Cell::new(Instant::now()),
+        sending: Cell::new(0),
         bytes_in: Cell::new(0),
         bytes_out: Cell::new(0),
         failed: Cell::new(None),
@@ -113,7 +116,10 @@ impl Shared<'_> {
             match from.read().await {
                 Ok(Some(bytes)) => {
                     self.moved(way, bytes.len() as u64);
-                    if let Err(error) = to.write(bytes).await {
+                    self.sending.set(self.sending.get() + 1);
+                    let written = to.write(bytes).await;
+                    self.sending.set(self.sending.get() - 1);
+                    if let Err(error) = written {
                         return self.write_failed(way, &error);
                     }
                     self.last_move.set(Instant::now());
@@ -182,14 +188,23 @@ impl Shared<'_> {
         self.downstream.reset();
     }
 
-    /// Ends when no byte has moved for `idle`.
+    /// Ends when no byte has moved for `idle`; where a send is under way and the kernel has to be
+    /// asked whether it moves, for twice that at most.
     async fn watch(&self, idle: Duration) {
+        let mut acked = None;
         loop {
             let due = self.last_move.get() + idle;
-            if due <= Instant::now() {
+            if due > Instant::now() {
+                acked = None;
+                tokio::time::sleep_until(due).await;
+                continue;
+            }
+            let now = (self.downstream.bytes_acked(), self.upstream.bytes_acked());
+            if self.sending.get() == 0 || acked == Some(now) {
                 return;
             }
-            tokio::time::sleep_until(due).await;
+            acked = Some(now);
+            tokio::time::sleep(idle).await;
         }
     }
 }

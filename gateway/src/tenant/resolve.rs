@@ -23,7 +23,11 @@ pub struct NameTable<T> {
 
 impl<T> Default for NameTable<T> {
     fn default() -> Self {
-        NameTable { exact: HashMap::new(), wildcard: HashMap::new(), default: None }
+        NameTable {
+            exact: HashMap::new(),
+            wildcard: HashMap::new(),
+            default: None,
+        }
     }
 }
 
@@ -54,7 +58,11 @@ impl<T> NameTable<T> {
             .get(name)
             .or_else(|| {
                 let (label, parent) = name.split_once('.')?;
-                if label.is_empty() { None } else { self.wildcard.get(parent) }
+                if label.is_empty() {
+                    None
+                } else {
+                    self.wildcard.get(parent)
+                }
             })
             .or(self.default.as_ref())
             .ok_or(NoTenant::UnknownName)
@@ -80,7 +88,10 @@ mod tests {
         assert_eq!(table.resolve(Some("b.a.test")), Ok(&2));
         assert_eq!(table.resolve(Some("x.a.test")), Ok(&3));
         assert_eq!(table.resolve(Some("x.a.test.")), Ok(&3));
-        assert_eq!(table.resolve(Some("c.b.a.test")), Err(NoTenant::UnknownName));
+        assert_eq!(
+            table.resolve(Some("c.b.a.test")),
+            Err(NoTenant::UnknownName)
+        );
         assert_eq!(table.resolve(Some(".a.test")), Err(NoTenant::UnknownName));
         assert_eq!(table.resolve(None), Err(NoTenant::NoSni));
         table.set_default(9);

@@ -101,7 +101,10 @@ impl Upstream {
                 Some((config, tls.server_name.clone()))
             }
         };
-        let address = |socket: &SocketAddr| Address { socket: *socket, cools_until: Cell::new(None) };
+        let address = |socket: &SocketAddr| Address {
+            socket: *socket,
+            cools_until: Cell::new(None),
+        };
         Ok(Upstream {
             addresses: settings.addresses.iter().map(address).collect(),
             next: Cell::new(0),
@@ -132,8 +135,13 @@ impl Upstream {
                     return Ok(stream);
                 }
                 Err(reason) => {
-                    address.cools_until.set(Some(Instant::now() + UPSTREAM_COOL_DOWN));
-                    let error = ConnectError { address: address.socket, reason };
+                    address
+                        .cools_until
+                        .set(Some(Instant::now() + UPSTREAM_COOL_DOWN));
+                    let error = ConnectError {
+                        address: address.socket,
+                        reason,
+                    };
                     tracing::debug!(%error, "an upstream address failed");
                     last = Some(error);
                 }
@@ -150,7 +158,10 @@ impl Upstream {
     ) -> Result<Stream, ConnectReason> {
         let socket = Socket::unconnected(address).map_err(ConnectReason::Io)?;
         let connecting = async {
-            socket.connect_to(address).await.map_err(ConnectReason::Io)?;
+            socket
+                .connect_to(address)
+                .await
+                .map_err(ConnectReason::Io)?;
             match &self.tls {
                 None => Ok(Stream::plain(socket.clone(), pool.clone())),
                 Some((config, name)) => Stream::connect_tls(

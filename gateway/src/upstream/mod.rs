@@ -10,8 +10,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 
-pub use pool::{HttpPool, Lease, LeaseError, Reuse};
 pub use connect::{ConnectError, ConnectReason, Upstream};
+pub use pool::{HttpPool, Lease, LeaseError, Reuse};
 
 /// The services behind one route: interchangeable addresses, tried in order from a rotating start.
 pub struct UpstreamSettings {

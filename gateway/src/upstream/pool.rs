@@ -66,7 +66,12 @@ where
 {
     /// An empty pool that keeps at most `most_idle` idle connections.
     pub fn new(upstream: Upstream, most_idle: usize) -> HttpPool<B> {
-        HttpPool { upstream, idle: RefCell::default(), most_idle, leased: Cell::new(0) }
+        HttpPool {
+            upstream,
+            idle: RefCell::default(),
+            most_idle,
+            leased: Cell::new(0),
+        }
     }
 
     /// An idle connection, or a new one made within `limit` per address.
@@ -97,7 +102,10 @@ where
             .map_err(LeaseError::Connect)?;
         let io = stream.into_hyper();
         let abort = io.abort_handle();
-        let handshake = Builder::new().max_buf_size(HTTP_BUFFER_BYTES).handshake(io).await;
+        let handshake = Builder::new()
+            .max_buf_size(HTTP_BUFFER_BYTES)
+            .handshake(io)
+            .await;
         let (sender, driver) = handshake.map_err(LeaseError::Http)?;
         spawn(async move {
             if let Err(error) = driver.await {
@@ -109,7 +117,11 @@ where
 
     fn lend(self: &Rc<Self>, connection: Connection<B>, reused: bool) -> Lease<B> {
         self.leased.set(self.leased.get() + 1);
-        Lease { connection: Some(connection), pool: Rc::clone(self), reused }
+        Lease {
+            connection: Some(connection),
+            pool: Rc::clone(self),
+            reused,
+        }
     }
 
     /// The connection that was idle the shortest, of those that are still good.
@@ -119,7 +131,9 @@ where
             !idle.connection.sender.is_closed() && idle.since.elapsed() < UPSTREAM_IDLE
         });
         // One that just came back may not be ready yet: hyper is still finishing its last request.
-        let at = idle.iter().rposition(|idle| idle.connection.sender.is_ready())?;
+        let at = idle
+            .iter()
+            .rposition(|idle| idle.connection.sender.is_ready())?;
         Some(idle.remove(at).connection)
     }
 }
@@ -127,15 +141,24 @@ where
 impl<B> Lease<B> {
     /// The connection's sender.
     pub fn sender(&mut self) -> &mut SendRequest<B> {
-        &mut self.connection.as_mut().expect("it is there until give_back or drop").sender
+        &mut self
+            .connection
+            .as_mut()
+            .expect("it is there until give_back or drop")
+            .sender
     }
 
     /// Keeps the connection for another request: the response was read to its end.
     pub fn give_back(mut self) {
-        let Some(connection) = self.connection.take() else { return };
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
         let mut idle = self.pool.idle.borrow_mut();
         if !connection.sender.is_closed() && idle.len() < self.pool.most_idle {
-            idle.push(Idle { connection, since: Instant::now() });
+            idle.push(Idle {
+                connection,
+                since: Instant::now(),
+            });
         }
     }
 }

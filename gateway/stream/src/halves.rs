@@ -93,7 +93,9 @@ impl ReadHalf {
         let mut plaintext = self.pool.take(self.class);
         let opened = {
             let incoming: &mut [u8] = self.received.as_deref_mut().unwrap_or_default();
-            tls.session.borrow_mut().open(incoming, plaintext.spare_mut())
+            tls.session
+                .borrow_mut()
+                .open(incoming, plaintext.spare_mut())
         };
         let opened = match opened {
             Ok(opened) => opened,
@@ -103,7 +105,11 @@ impl ReadHalf {
                 return Err(ReadError::Tls(error));
             }
         };
-        let Opened { consumed, produced, progress } = opened;
+        let Opened {
+            consumed,
+            produced,
+            progress,
+        } = opened;
         if let Some(received) = &mut self.received {
             received.consume(consumed);
             if received.is_empty() {
@@ -112,7 +118,9 @@ impl ReadHalf {
         }
         plaintext.advance(produced);
         if tls.session.borrow().wants_transmit() {
-            send_control(&self.socket, &self.pool, tls).await.map_err(ReadError::Io)?;
+            send_control(&self.socket, &self.pool, tls)
+                .await
+                .map_err(ReadError::Io)?;
         }
         // After a PeerClosed that came with plaintext, the next call finds it again.
         self.openable = progress != Progress::NeedInput;
@@ -197,7 +205,11 @@ fn received_into_smaller(buf: Buf, pool: &Pool) -> Buf {
         return buf;
     }
     let mut smaller = pool.take(SizeClass::Small);
-    if smaller.extend(&buf) == buf.len() { smaller } else { buf }
+    if smaller.extend(&buf) == buf.len() {
+        smaller
+    } else {
+        buf
+    }
 }
 
 /// Sends the session's control bytes.
@@ -236,7 +248,12 @@ impl WriteHalf {
     /// [`WriteError`]; further writes are pointless.
     pub async fn write(&mut self, plaintext: Buf) -> Result<(), WriteError> {
         let Some(tls) = &self.tls else {
-            return self.socket.send_all(plaintext).await.0.map_err(WriteError::Io);
+            return self
+                .socket
+                .send_all(plaintext)
+                .await
+                .0
+                .map_err(WriteError::Io);
         };
         let class = match plaintext.len() <= SMALL_PLAINTEXT_LEN {
             true => SizeClass::Small,
@@ -284,7 +301,9 @@ impl WriteHalf {
     pub async fn finish(&mut self) -> Result<(), WriteError> {
         if let Some(tls) = &self.tls {
             tls.session.borrow_mut().close();
-            send_control(&self.socket, &self.pool, tls).await.map_err(WriteError::Io)?;
+            send_control(&self.socket, &self.pool, tls)
+                .await
+                .map_err(WriteError::Io)?;
         }
         self.socket.shutdown(Half::Write);
         Ok(())

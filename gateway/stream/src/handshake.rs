@@ -32,7 +32,11 @@ pub async fn accept_hello(socket: &Socket, pool: &Pool) -> Result<ClientHello, H
             Ok(Some(hello)) => return Ok(hello),
             Ok(None) => {}
             Err(error) => {
-                if looks_like_http(if reader.bytes().is_empty() { &buf } else { reader.bytes() }) {
+                if looks_like_http(if reader.bytes().is_empty() {
+                    &buf
+                } else {
+                    reader.bytes()
+                }) {
                     return Err(HandshakeError::PlainHttp);
                 }
                 if let ClientHelloError::Invalid { alert, .. } = &error {
@@ -109,5 +113,13 @@ pub(crate) async fn drive(
     }
     let facts = shared.session.borrow().facts();
     let received = Some(received).filter(|buf| !buf.is_empty());
-    Ok(Stream { socket, pool, tls: Some(Tls { shared, facts, received }) })
+    Ok(Stream {
+        socket,
+        pool,
+        tls: Some(Tls {
+            shared,
+            facts,
+            received,
+        }),
+    })
 }

@@ -101,9 +101,16 @@ impl AbortHandle {
         self.shared.received_bytes.get()
     }
 
-    /// Plaintext bytes received and sent so far.
-    pub fn moved_bytes(&self) -> u64 {
-        self.shared.received_bytes.get() + self.shared.sent_bytes.get()
+    /// What changes when bytes move: plaintext received and sent, and while a send is under way also
+    /// what the peer has acknowledged of it.
+    pub fn moved_bytes(&self) -> (u64, Option<u64>) {
+        let whole = self.shared.received_bytes.get() + self.shared.sent_bytes.get();
+        (
+            whole,
+            self.has_unsent()
+                .then(|| self.shared.socket.bytes_acked())
+                .flatten(),
+        )
     }
 
     /// Whether bytes that hyper wrote are still on their way to the kernel.
@@ -133,7 +140,9 @@ impl HyperIo {
 
     /// A handle that resets this connection.
     pub fn abort_handle(&self) -> AbortHandle {
-        AbortHandle { shared: Rc::clone(&self.shared) }
+        AbortHandle {
+            shared: Rc::clone(&self.shared),
+        }
     }
 }
 
@@ -168,7 +177,9 @@ async fn reader(shared: Rc<Shared>, mut half: ReadHalf) {
     loop {
         let end = match half.read().await {
             Ok(Some(chunk)) => {
-                shared.received_bytes.set(shared.received_bytes.get() + chunk.len() as u64);
+                shared
+                    .received_bytes
+                    .set(shared.received_bytes.get() + chunk.len() as u64);
                 let mut inbox = shared.inbox.borrow_mut();
                 if !inbox.discard {
                     inbox.chunk = Some(chunk);
@@ -337,7 +348,9 @@ impl Write for HyperIo {
             true => SizeClass::Small,
             false => SizeClass::Large,
         };
-        let filling = outbox.filling.get_or_insert_with(|| self.shared.pool.take(class));
+        let filling = outbox
+            .filling
+            .get_or_insert_with(|| self.shared.pool.take(class));
         let mut written = 0;
         for slice in slices {
             let room = filling.plaintext_capacity() - filling.len();
@@ -382,4 +395,3 @@ impl Write for HyperIo {
         }
     }
 }
-

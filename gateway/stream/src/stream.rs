@@ -41,7 +41,11 @@ pub(crate) struct SharedSession {
 impl Stream {
     /// A plain TCP stream.
     pub fn plain(socket: Socket, pool: Pool) -> Stream {
-        Stream { socket, pool, tls: None }
+        Stream {
+            socket,
+            pool,
+            tls: None,
+        }
     }
 
     /// A client's TLS handshake with the server called `name`.
@@ -102,8 +106,12 @@ impl Stream {
             Some(tls) => (Some(tls.shared), tls.received),
             None => (None, None),
         };
-        let read =
-            ReadHalf::new(self.socket.clone(), self.pool.clone(), shared.clone(), received);
+        let read = ReadHalf::new(
+            self.socket.clone(),
+            self.pool.clone(),
+            shared.clone(),
+            received,
+        );
         (read, WriteHalf::new(self.socket, self.pool, shared))
     }
 

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use hyper::body::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
 use rustls::RootCertStore;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
@@ -27,7 +27,11 @@ fn configs() -> Configs {
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let certificate = CertifiedKey::from_der(vec![made.cert.der().clone()], key, &provider());
     let secrets = Arc::new(EpochSecrets::generate().unwrap());
-    let scope = TicketScope { tenant: "a", listener: "l", policy: &[] };
+    let scope = TicketScope {
+        tenant: "a",
+        listener: "l",
+        policy: &[],
+    };
     let server = server_configs(ServerSettings {
         certificate: Arc::new(certificate.unwrap()),
         client_verification: ClientVerification::None,
@@ -40,7 +44,10 @@ fn configs() -> Configs {
         alpn: vec![],
         resumable_sessions: 0,
     });
-    Configs { server: server.unwrap().choose(true), client: client.unwrap() }
+    Configs {
+        server: server.unwrap().choose(true),
+        client: client.unwrap(),
+    }
 }
 
 /// Runs `client` and `server` on the two ends of a TLS connection.
@@ -54,7 +61,12 @@ fn ends(server: impl AsyncFnOnce(Stream) + 'static, client: impl AsyncFnOnce(Str
             let pool = pool.clone();
             spawn(async move {
                 let (socket, _) = listener.accept().await.unwrap();
-                server(Stream::accept_tls(socket, pool, configs.server).await.unwrap()).await;
+                server(
+                    Stream::accept_tls(socket, pool, configs.server)
+                        .await
+                        .unwrap(),
+                )
+                .await;
             })
         };
         let socket = Socket::connect(address).await.unwrap();
@@ -94,7 +106,11 @@ fn an_echo_of_many_megabytes_is_whole_and_ends_cleanly() {
             });
             let mut at = 0;
             while let Some(buf) = read.read().await.unwrap() {
-                assert!(buf.iter().enumerate().all(|(i, b)| *b == ((at + i) % 251) as u8));
+                assert!(
+                    buf.iter()
+                        .enumerate()
+                        .all(|(i, b)| *b == ((at + i) % 251) as u8)
+                );
                 at += buf.len();
             }
             sending.await.unwrap();
@@ -168,10 +184,12 @@ fn hyper_speaks_over_it_and_large_bodies_cross() {
     const SIZE: usize = 5_000_000;
     ends(
         async |stream| {
-            let service = hyper::service::service_fn(|request: hyper::Request<hyper::body::Incoming>| async {
-                let body = request.into_body().collect().await?.to_bytes();
-                Ok::<_, hyper::Error>(hyper::Response::new(Full::new(body)))
-            });
+            let service = hyper::service::service_fn(
+                |request: hyper::Request<hyper::body::Incoming>| async {
+                    let body = request.into_body().collect().await?.to_bytes();
+                    Ok::<_, hyper::Error>(hyper::Response::new(Full::new(body)))
+                },
+            );
             hyper::server::conn::http1::Builder::new()
                 .serve_connection(stream.into_hyper(), service)
                 .await
@@ -179,7 +197,9 @@ fn hyper_speaks_over_it_and_large_bodies_cross() {
         },
         async |stream| {
             let (mut sender, connection) =
-                hyper::client::conn::http1::handshake(stream.into_hyper()).await.unwrap();
+                hyper::client::conn::http1::handshake(stream.into_hyper())
+                    .await
+                    .unwrap();
             let driving = spawn(connection);
             for size in [0, 1, SIZE] {
                 let body = Bytes::from(vec![7; size]);

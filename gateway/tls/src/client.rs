@@ -54,7 +54,10 @@ impl fmt::Debug for OneCertificate {
 
 impl ResolvesClientCert for OneCertificate {
     fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.0.key.choose_scheme(schemes).map(|_| Arc::clone(&self.0))
+        self.0
+            .key
+            .choose_scheme(schemes)
+            .map(|_| Arc::clone(&self.0))
     }
 
     fn has_certs(&self) -> bool {

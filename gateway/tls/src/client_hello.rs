@@ -55,7 +55,10 @@ impl fmt::Display for ClientHelloError {
         match self {
             ClientHelloError::Invalid { error, .. } => write!(f, "invalid ClientHello: {error}"),
             ClientHelloError::TooLong => {
-                write!(f, "no complete ClientHello within {MAX_CLIENT_HELLO_BYTES} bytes")
+                write!(
+                    f,
+                    "no complete ClientHello within {MAX_CLIENT_HELLO_BYTES} bytes"
+                )
             }
         }
     }
@@ -123,7 +126,14 @@ impl ClientHelloReader {
 /// Whether `bytes` begin like an HTTP/1 request: somebody speaks HTTP to a TLS port.
 pub fn looks_like_http(bytes: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] = [
-        b"GET ", b"PUT ", b"POST ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ",
+        b"GET ",
+        b"PUT ",
+        b"POST ",
+        b"HEAD ",
+        b"DELETE ",
+        b"OPTIONS ",
+        b"PATCH ",
+        b"CONNECT ",
         b"TRACE ",
     ];
     METHODS.iter().any(|method| bytes.starts_with(method))

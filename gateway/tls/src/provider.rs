@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::crypto::aws_lc_rs::{cipher_suite as suite, default_provider, kx_group};
 use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{cipher_suite as suite, default_provider, kx_group};
 
 /// The one provider of the process: aws-lc-rs, which picks AES-NI, VAES or the ARMv8 instructions
 /// at run time.
@@ -44,5 +44,8 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// When the system has no randomness to give: nothing can run then.
 pub fn warm_up() -> Result<(), rustls::Error> {
     let mut bytes = [0; 32];
-    provider().secure_random.fill(&mut bytes).map_err(|_| rustls::Error::FailedToGetRandomBytes)
+    provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| rustls::Error::FailedToGetRandomBytes)
 }

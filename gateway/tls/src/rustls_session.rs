@@ -23,7 +23,9 @@ use crate::session::{
 pub fn server_session(
     config: Arc<ServerConfig>,
 ) -> Result<RustlsSession<UnbufferedServerConnection>, TlsError> {
-    UnbufferedServerConnection::new(config).map(RustlsSession::new).map_err(TlsError::Protocol)
+    UnbufferedServerConnection::new(config)
+        .map(RustlsSession::new)
+        .map_err(TlsError::Protocol)
 }
 
 /// A client's session under `config` with the server called `name`. The ClientHello waits in
@@ -35,8 +37,7 @@ pub fn client_session(
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
 ) -> Result<RustlsSession<UnbufferedClientConnection>, TlsError> {
-    let connection =
-        UnbufferedClientConnection::new(config, name).map_err(TlsError::Protocol)?;
+    let connection = UnbufferedClientConnection::new(config, name).map_err(TlsError::Protocol)?;
     let mut session = RustlsSession::new(connection);
     session.open(&mut [], &mut [])?;
     Ok(session)
@@ -141,9 +142,9 @@ impl<C: Connection> RustlsSession<C> {
     /// without input, so a peer could bring a worker down with half a message; hence the copy. A
     /// part of a record leaves no ranges, and needs none.
     fn retain(&mut self, unconsumed: &[u8]) {
-        let whole_record = unconsumed
-            .get(3..5)
-            .is_some_and(|len| unconsumed.len() >= 5 + usize::from(u16::from_be_bytes([len[0], len[1]])));
+        let whole_record = unconsumed.get(3..5).is_some_and(|len| {
+            unconsumed.len() >= 5 + usize::from(u16::from_be_bytes([len[0], len[1]]))
+        });
         self.retained.clear();
         if whole_record {
             self.retained.extend_from_slice(unconsumed);
@@ -212,7 +213,11 @@ impl<C: Connection> Session for RustlsSession<C> {
             consumed += discard;
         };
         self.retain(&incoming[consumed..]);
-        Ok(Opened { consumed, produced, progress })
+        Ok(Opened {
+            consumed,
+            produced,
+            progress,
+        })
     }
 
     fn seal(&mut self, plaintext: &[u8], outgoing: &mut [u8]) -> Result<Sealed, TlsError> {
@@ -221,7 +226,10 @@ impl<C: Connection> Session for RustlsSession<C> {
         }
         let mut produced = self.transmit(outgoing);
         if self.wants_transmit() {
-            return Ok(Sealed { consumed: 0, produced });
+            return Ok(Sealed {
+                consumed: 0,
+                produced,
+            });
         }
         let mut consumed = 0;
         while consumed < plaintext.len() {
@@ -238,7 +246,10 @@ impl<C: Connection> Session for RustlsSession<C> {
             }
             match self.connection.process(&mut self.retained).state {
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    match traffic.encrypt(&plaintext[consumed..consumed + len], &mut outgoing[produced..]) {
+                    match traffic.encrypt(
+                        &plaintext[consumed..consumed + len],
+                        &mut outgoing[produced..],
+                    ) {
                         Ok(n) => {
                             produced += n;
                             consumed += len;
@@ -327,8 +338,12 @@ impl<C: Connection> Session for RustlsSession<C> {
         let common = self.connection.common();
         Facts {
             version: common.protocol_version(),
-            suite: common.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()),
-            group: common.negotiated_key_exchange_group().map(|group| group.name()),
+            suite: common
+                .negotiated_cipher_suite()
+                .and_then(|suite| suite.suite().as_str()),
+            group: common
+                .negotiated_key_exchange_group()
+                .map(|group| group.name()),
             kind: common.handshake_kind(),
             alpn: common.alpn_protocol().map(<[u8]>::to_vec),
             peer_certificate: common

@@ -49,7 +49,11 @@ pub struct ServerConfigs {
 impl ServerConfigs {
     /// The configuration for a client that offers TLS 1.3 or does not.
     pub fn choose(&self, offers_tls13: bool) -> Arc<ServerConfig> {
-        Arc::clone(if offers_tls13 { &self.modern } else { &self.legacy })
+        Arc::clone(if offers_tls13 {
+            &self.modern
+        } else {
+            &self.legacy
+        })
     }
 }
 
@@ -75,7 +79,10 @@ pub fn server_configs(settings: ServerSettings) -> Result<ServerConfigs, rustls:
     let mut modern = build(&[&TLS13, &TLS12])?;
     modern.ticketer = Arc::new(settings.tickets);
     let legacy = build(&[&TLS12])?;
-    Ok(ServerConfigs { modern: Arc::new(modern), legacy: Arc::new(legacy) })
+    Ok(ServerConfigs {
+        modern: Arc::new(modern),
+        legacy: Arc::new(legacy),
+    })
 }
 
 fn verifier(
@@ -87,8 +94,14 @@ fn verifier(
         ClientVerification::Required(roots) => (roots, false),
     };
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider());
-    let builder = if optional { builder.allow_unauthenticated() } else { builder };
-    builder.build().map_err(|error| rustls::Error::General(error.to_string()))
+    let builder = if optional {
+        builder.allow_unauthenticated()
+    } else {
+        builder
+    };
+    builder
+        .build()
+        .map_err(|error| rustls::Error::General(error.to_string()))
 }
 
 struct OneCertificate(Arc<CertifiedKey>);

@@ -46,12 +46,21 @@ impl EpochSecrets {
     pub fn generate() -> Result<EpochSecrets, rustls::Error> {
         let mut current = Zeroizing::new([0; 32]);
         rand::fill(&mut *current).map_err(|_| rustls::Error::FailedToGetRandomBytes)?;
-        Ok(EpochSecrets { epochs: RwLock::new(Epochs { number: 0, current, previous: None }) })
+        Ok(EpochSecrets {
+            epochs: RwLock::new(Epochs {
+                number: 0,
+                current,
+                previous: None,
+            }),
+        })
     }
 
     /// Starts the next epoch and wipes the one before the last.
     pub fn advance(&self) {
-        let mut epochs = self.epochs.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut epochs = self
+            .epochs
+            .write()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         let next = expand(&epochs.current, &[b"sealgate ticket ratchet"]);
         let current = std::mem::replace(&mut epochs.current, next);
         epochs.previous = Some(current);
@@ -59,13 +68,23 @@ impl EpochSecrets {
     }
 
     fn keys(&self, scope: &[u8; 32]) -> (u64, TicketKey, Option<TicketKey>) {
-        let epochs = self.epochs.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let epochs = self
+            .epochs
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         let derive = |secret: &[u8; 32]| TicketKey::derive(secret, scope);
-        (epochs.number, derive(&epochs.current), epochs.previous.as_ref().map(|s| derive(s)))
+        (
+            epochs.number,
+            derive(&epochs.current),
+            epochs.previous.as_ref().map(|s| derive(s)),
+        )
     }
 
     fn number(&self) -> u64 {
-        self.epochs.read().unwrap_or_else(|poisoned| poisoned.into_inner()).number
+        self.epochs
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .number
     }
 }
 
@@ -109,7 +128,11 @@ impl Ticketer {
     pub fn new(secrets: Arc<EpochSecrets>, scope: &TicketScope<'_>) -> Ticketer {
         let scope = scope.digest();
         let keys = RwLock::new(secrets.keys(&scope));
-        Ticketer { secrets, scope, keys }
+        Ticketer {
+            secrets,
+            scope,
+            keys,
+        }
     }
 
     fn with_keys<T>(&self, f: impl FnOnce(&TicketKey, Option<&TicketKey>) -> T) -> T {
@@ -142,7 +165,9 @@ impl ProducesTickets for Ticketer {
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         self.with_keys(|current, previous| {
-            current.open(ticket).or_else(|| previous.and_then(|key| key.open(ticket)))
+            current
+                .open(ticket)
+                .or_else(|| previous.and_then(|key| key.open(ticket)))
         })
     }
 }
@@ -167,8 +192,10 @@ impl TicketKey {
     /// name ‖ nonce ‖ ciphertext ‖ tag
     fn seal(&self, plain: &[u8]) -> Option<Vec<u8>> {
         let mut body = plain.to_vec();
-        let nonce =
-            self.key.seal_in_place_append_tag(Aad::from(&self.name), &mut body).ok()?;
+        let nonce = self
+            .key
+            .seal_in_place_append_tag(Aad::from(&self.name), &mut body)
+            .ok()?;
         let mut ticket = Vec::with_capacity(self.name.len() + 12 + body.len());
         ticket.extend_from_slice(&self.name);
         ticket.extend_from_slice(nonce.as_ref());
@@ -181,7 +208,11 @@ impl TicketKey {
         let (nonce, body) = body.split_first_chunk::<12>()?;
         let mut body = body.to_vec();
         let nonce = aws_lc_rs::aead::Nonce::from(nonce);
-        let len = self.key.open_in_place(nonce, Aad::from(&self.name), &mut body).ok()?.len();
+        let len = self
+            .key
+            .open_in_place(nonce, Aad::from(&self.name), &mut body)
+            .ok()?
+            .len();
         body.truncate(len);
         Some(body)
     }
@@ -202,14 +233,28 @@ mod tests {
 
     fn ticketer(secrets: &Arc<EpochSecrets>, tenant: &str, listener: &str, ca: &[u8]) -> Ticketer {
         let policy = [&b"required"[..], ca];
-        Ticketer::new(Arc::clone(secrets), &TicketScope { tenant, listener, policy: &policy })
+        Ticketer::new(
+            Arc::clone(secrets),
+            &TicketScope {
+                tenant,
+                listener,
+                policy: &policy,
+            },
+        )
     }
 
     #[test]
     fn a_ticket_opens_in_its_own_scope_only() {
         let secrets = Arc::new(EpochSecrets::generate().unwrap());
-        let ticket = ticketer(&secrets, "a", "l", b"ca").encrypt(b"session").unwrap();
-        assert_eq!(ticketer(&secrets, "a", "l", b"ca").decrypt(&ticket).unwrap(), b"session");
+        let ticket = ticketer(&secrets, "a", "l", b"ca")
+            .encrypt(b"session")
+            .unwrap();
+        assert_eq!(
+            ticketer(&secrets, "a", "l", b"ca")
+                .decrypt(&ticket)
+                .unwrap(),
+            b"session"
+        );
         for other in [
             ticketer(&secrets, "b", "l", b"ca"),
             ticketer(&secrets, "a", "m", b"ca"),

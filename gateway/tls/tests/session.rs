@@ -24,11 +24,18 @@ fn pki() -> Pki {
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let certificate =
         CertifiedKey::from_der(vec![made.cert.der().clone()], key, &provider()).unwrap();
-    Pki { roots: Arc::new(roots), certificate: Arc::new(certificate) }
+    Pki {
+        roots: Arc::new(roots),
+        certificate: Arc::new(certificate),
+    }
 }
 
 fn server(pki: &Pki, secrets: &Arc<EpochSecrets>) -> sealgate_tls::ServerConfigs {
-    let scope = TicketScope { tenant: "a", listener: "l", policy: &[] };
+    let scope = TicketScope {
+        tenant: "a",
+        listener: "l",
+        policy: &[],
+    };
     server_configs(ServerSettings {
         certificate: Arc::clone(&pki.certificate),
         client_verification: ClientVerification::None,
@@ -60,7 +67,11 @@ fn carry(from: &mut dyn Session, sealed: &[u8], to: &mut dyn Session) -> Vec<u8>
     let mut room = vec![0; 40_000];
     let mut at = 0;
     loop {
-        let Opened { consumed, produced, progress } = to.open(&mut wire[at..], &mut room).unwrap();
+        let Opened {
+            consumed,
+            produced,
+            progress,
+        } = to.open(&mut wire[at..], &mut room).unwrap();
         at += consumed;
         plaintext.extend_from_slice(&room[..produced]);
         if progress != Progress::PlaintextFull {
@@ -151,7 +162,10 @@ fn a_flipped_bit_ends_the_session_with_an_alert() {
     let mut room = vec![0; 20_000];
     assert!(server.open(&mut out[..n], &mut room).is_err());
     assert!(server.wants_transmit(), "no alert");
-    assert!(room.iter().all(|byte| *byte == 0), "plaintext of a bad record");
+    assert!(
+        room.iter().all(|byte| *byte == 0),
+        "plaintext of a bad record"
+    );
 }
 
 #[test]
@@ -188,7 +202,10 @@ fn a_hello_is_read_from_single_bytes_and_bounded() {
     };
     assert!(matches!(error, ClientHelloError::TooLong), "{error}");
     assert!(looks_like_http(b"GET / HTTP/1.1") && !looks_like_http(&[22, 3, 1]));
-    let garbage = ClientHelloReader::default().push(b"\x16\x03\x01\x00\x04abcd").err().unwrap();
+    let garbage = ClientHelloReader::default()
+        .push(b"\x16\x03\x01\x00\x04abcd")
+        .err()
+        .unwrap();
     assert!(matches!(garbage, ClientHelloError::Invalid { alert, .. } if !alert.is_empty()));
 }
 
@@ -231,7 +248,8 @@ fn forged_record(secrets: rustls::ExtractedSecrets, content_type: u8, content: &
     record.extend(u16::try_from(body.len() + 16).unwrap().to_be_bytes());
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap());
     let nonce = Nonce::assume_unique_for_key(nonce);
-    key.seal_in_place_append_tag(nonce, Aad::from(record.clone()), &mut body).unwrap();
+    key.seal_in_place_append_tag(nonce, Aad::from(record.clone()), &mut body)
+        .unwrap();
     record.extend(body);
     record
 }
@@ -265,7 +283,11 @@ fn half_a_handshake_message_after_the_handshake_does_not_disturb_our_sending() {
     assert!(wire.is_empty());
     assert!(client.reader().read(&mut [0]).is_err());
     // A KeyUpdate of which the last byte is missing.
-    let mut half = forged_record(client.dangerous_extract_secrets().unwrap(), 22, &[24, 0, 0, 1]);
+    let mut half = forged_record(
+        client.dangerous_extract_secrets().unwrap(),
+        22,
+        &[24, 0, 0, 1],
+    );
     let opened = server.open(&mut half, &mut room).unwrap();
     assert_eq!((opened.produced, opened.progress), (0, Progress::NeedInput));
     let mut out = vec![0; 1000];
@@ -277,7 +299,11 @@ fn half_a_handshake_message_after_the_handshake_does_not_disturb_our_sending() {
 #[test]
 fn a_refused_client_certificate_leaves_an_alert_and_no_panic() {
     let (pki, secrets) = (pki(), Arc::new(EpochSecrets::generate().unwrap()));
-    let scope = TicketScope { tenant: "a", listener: "l", policy: &[] };
+    let scope = TicketScope {
+        tenant: "a",
+        listener: "l",
+        policy: &[],
+    };
     let configs = server_configs(ServerSettings {
         certificate: Arc::clone(&pki.certificate),
         client_verification: ClientVerification::Required(Arc::clone(&pki.roots)),

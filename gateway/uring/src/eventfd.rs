@@ -26,7 +26,9 @@ impl EventFdSignal {
     /// # Errors
     /// What `eventfd(2)` reports.
     pub fn new() -> io::Result<EventFdSignal> {
-        Ok(EventFdSignal { fd: Arc::new(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?) })
+        Ok(EventFdSignal {
+            fd: Arc::new(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?),
+        })
     }
 
     /// Wakes the worker. Signals before it waits are not lost; several may become one.
@@ -42,7 +44,9 @@ impl EventFd {
     /// # Errors
     /// What `dup(2)` reports.
     pub fn new(signal: &EventFdSignal) -> io::Result<EventFd> {
-        Ok(EventFd { fd: Rc::new(signal.fd.try_clone()?) })
+        Ok(EventFd {
+            fd: Rc::new(signal.fd.try_clone()?),
+        })
     }
 
     /// Waits for at least one signal.

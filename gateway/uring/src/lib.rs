@@ -23,6 +23,7 @@ mod operation;
 mod pool;
 mod runtime;
 mod socket;
+mod tcp_info;
 
 pub use deadline::{Elapsed, deadline};
 pub use eventfd::{EventFd, EventFdSignal};

@@ -35,7 +35,9 @@ impl Listener {
         socket.set_tcp_nodelay(true)?;
         socket.bind(&SockAddr::from(address))?;
         socket.listen(backlog)?;
-        Ok(Listener { fd: Rc::new(OwnedFd::from(socket)) })
+        Ok(Listener {
+            fd: Rc::new(OwnedFd::from(socket)),
+        })
     }
 
     /// The next connection and its peer. A pending future must not be dropped: see the crate.
@@ -64,7 +66,9 @@ impl Listener {
 
     /// Another handle to the same listening socket, to close it from another task.
     pub fn handle(&self) -> Listener {
-        Listener { fd: Rc::clone(&self.fd) }
+        Listener {
+            fd: Rc::clone(&self.fd),
+        }
     }
 }
 
@@ -89,7 +93,10 @@ mod tests {
             let accepting = spawn(async move { listener.accept().await.map(|_| ()) });
             tokio::task::yield_now().await;
             handle.close();
-            assert_eq!(accepting.await.unwrap().unwrap_err().kind(), io::ErrorKind::InvalidInput);
+            assert_eq!(
+                accepting.await.unwrap().unwrap_err().kind(),
+                io::ErrorKind::InvalidInput
+            );
         })
         .unwrap();
     }

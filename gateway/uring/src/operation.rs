@@ -53,7 +53,10 @@ impl<T> OneshotOutputTransform for GiveBack<T> {
 pub(crate) type InFlight<T> = InFlightOneshot<Owned<T>, GiveBack<T>>;
 
 fn submit<T: 'static>(fd: &Rc<OwnedFd>, data: T, entry: Entry) -> InFlight<T> {
-    let owned = Owned { fd: Rc::clone(fd), data };
+    let owned = Owned {
+        fd: Rc::clone(fd),
+        data,
+    };
     UnsubmittedOneshot::new(owned, GiveBack(std::marker::PhantomData), entry).submit()
 }
 
@@ -72,7 +75,9 @@ pub(crate) fn poll_readable(fd: &Rc<OwnedFd>) -> InFlight<()> {
 pub(crate) fn recv_now(fd: &Rc<OwnedFd>, mut buf: Buf, max: usize) -> InFlight<Buf> {
     let spare = buf.spare_mut();
     let len = u32::try_from(spare.len().min(max)).unwrap_or(u32::MAX);
-    let entry = opcode::Recv::new(ring_fd(fd), spare.as_mut_ptr(), len).flags(MSG_DONTWAIT).build();
+    let entry = opcode::Recv::new(ring_fd(fd), spare.as_mut_ptr(), len)
+        .flags(MSG_DONTWAIT)
+        .build();
     submit(fd, buf, entry)
 }
 
@@ -87,7 +92,10 @@ pub(crate) fn send_all(fd: &Rc<OwnedFd>, buf: Buf) -> InFlight<Buf> {
 }
 
 /// Connects to `address`. The entry points at the boxed address, which the operation owns.
-pub(crate) fn connect(fd: &Rc<OwnedFd>, address: socket2::SockAddr) -> InFlight<Box<socket2::SockAddr>> {
+pub(crate) fn connect(
+    fd: &Rc<OwnedFd>,
+    address: socket2::SockAddr,
+) -> InFlight<Box<socket2::SockAddr>> {
     let address = Box::new(address);
     let entry = opcode::Connect::new(ring_fd(fd), address.as_ptr().cast(), address.len()).build();
     submit(fd, address, entry)

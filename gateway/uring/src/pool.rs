@@ -64,14 +64,25 @@ impl Pool {
     pub fn take(&self, class: SizeClass) -> Buf {
         let shelves = &self.shelves;
         let large = class == SizeClass::Large && shelves.large_taken.get() < shelves.large_limit;
-        let (shelf, len) =
-            if large { (&shelves.large, LARGE_BUF_LEN) } else { (&shelves.small, SMALL_BUF_LEN) };
+        let (shelf, len) = if large {
+            (&shelves.large, LARGE_BUF_LEN)
+        } else {
+            (&shelves.small, SMALL_BUF_LEN)
+        };
         if large {
             shelves.large_taken.set(shelves.large_taken.get() + 1);
         }
-        let block = shelf.borrow_mut().pop().unwrap_or_else(|| vec![0; len].into_boxed_slice());
+        let block = shelf
+            .borrow_mut()
+            .pop()
+            .unwrap_or_else(|| vec![0; len].into_boxed_slice());
         shelves.in_use_bytes.set(shelves.in_use_bytes.get() + len);
-        Buf { block, start: 0, end: 0, shelves: Rc::clone(shelves) }
+        Buf {
+            block,
+            start: 0,
+            end: 0,
+            shelves: Rc::clone(shelves),
+        }
     }
 
     /// Bytes of all buffers handed out at present.
@@ -107,7 +118,11 @@ impl Buf {
 
     /// Whether it is of the large size.
     pub fn class(&self) -> SizeClass {
-        if self.block.len() == LARGE_BUF_LEN { SizeClass::Large } else { SizeClass::Small }
+        if self.block.len() == LARGE_BUF_LEN {
+            SizeClass::Large
+        } else {
+            SizeClass::Small
+        }
     }
 
     /// How much plaintext it may take so that, sealed, it fits a buffer of the same size.
@@ -185,7 +200,9 @@ impl Drop for Buf {
     fn drop(&mut self) {
         let block = std::mem::take(&mut self.block);
         let shelves = &self.shelves;
-        shelves.in_use_bytes.set(shelves.in_use_bytes.get() - block.len());
+        shelves
+            .in_use_bytes
+            .set(shelves.in_use_bytes.get() - block.len());
         let (shelf, kept) = if block.len() == LARGE_BUF_LEN {
             shelves.large_taken.set(shelves.large_taken.get() - 1);
             (&shelves.large, KEPT_LARGE)

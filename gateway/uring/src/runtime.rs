@@ -20,7 +20,9 @@ pub fn run<F: Future>(future: F) -> Result<F::Output, StartError> {
     let mut ring = tokio_uring::uring_builder();
     // SINGLE_ISSUER with DEFER_TASKRUN hangs in tokio-uring 0.5: completions then arrive only in
     // an `enter` that the runtime never makes.
-    ring.setup_cqsize(COMPLETION_ENTRIES).setup_single_issuer().setup_coop_taskrun();
+    ring.setup_cqsize(COMPLETION_ENTRIES)
+        .setup_single_issuer()
+        .setup_coop_taskrun();
     let mut builder = tokio_uring::builder();
     builder.entries(SUBMISSION_ENTRIES).uring_builder(&ring);
     let runtime = tokio_uring::Runtime::new(&builder).map_err(StartError)?;

@@ -50,8 +50,11 @@ impl Socket {
     /// # Errors
     /// What `socket(2)` reports.
     pub fn unconnected(address: SocketAddr) -> io::Result<Socket> {
-        let socket =
-            socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = socket2::Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
         socket.set_tcp_nodelay(true)?;
         Ok(Socket::from_fd(OwnedFd::from(socket)))
     }
@@ -131,6 +134,12 @@ impl Socket {
         }
     }
 
+    /// Bytes that the peer has acknowledged so far: what moves while a large send is under way.
+    /// `None` where the kernel does not say.
+    pub fn bytes_acked(&self) -> Option<u64> {
+        crate::tcp_info::bytes_acked(&self.fd)
+    }
+
     /// The peer's address.
     ///
     /// # Errors
@@ -149,7 +158,9 @@ impl Socket {
 }
 
 pub(crate) fn address(address: SockAddr) -> io::Result<SocketAddr> {
-    address.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    address
+        .as_socket()
+        .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
 #[cfg(test)]
@@ -175,15 +186,24 @@ mod tests {
         pair(async |client, server, pool| {
             let mut out = pool.take(SizeClass::Small);
             out.extend(b"hello");
+            let before = client.bytes_acked().unwrap();
             client.send_all(out).await.0.unwrap();
-            client.shutdown(Half::Write);
             server.readable().await.unwrap();
+            assert_eq!(client.bytes_acked().unwrap() - before, 5);
+            client.shutdown(Half::Write);
             let (n, buf) = server.recv_now(pool.take(SizeClass::Small), 4).await;
             assert_eq!(n.unwrap(), 4);
             let (n, buf) = server.recv_now(buf, usize::MAX).await;
             assert_eq!((n.unwrap(), &*buf), (1, &b"hello"[..]));
             server.readable().await.unwrap();
-            assert_eq!(server.recv_now(pool.take(SizeClass::Small), 9).await.0.unwrap(), 0);
+            assert_eq!(
+                server
+                    .recv_now(pool.take(SizeClass::Small), 9)
+                    .await
+                    .0
+                    .unwrap(),
+                0
+            );
         });
     }
 
@@ -203,7 +223,12 @@ mod tests {
             let mut total = 0;
             loop {
                 server.readable().await.unwrap();
-                match server.recv_now(pool.take(SizeClass::Large), usize::MAX).await.0.unwrap() {
+                match server
+                    .recv_now(pool.take(SizeClass::Large), usize::MAX)
+                    .await
+                    .0
+                    .unwrap()
+                {
                     0 => break,
                     n => total += n,
                 }
@@ -216,7 +241,11 @@ mod tests {
     #[test]
     fn reset_reaches_the_peer_and_ends_what_is_in_flight() {
         pair(async |client, server, pool| {
-            let nothing = server.recv_now(pool.take(SizeClass::Small), 9).await.0.unwrap_err();
+            let nothing = server
+                .recv_now(pool.take(SizeClass::Small), 9)
+                .await
+                .0
+                .unwrap_err();
             assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
             let polling = {
                 let server = server.clone();
@@ -226,7 +255,11 @@ mod tests {
             server.reset();
             polling.await.unwrap().unwrap();
             client.readable().await.unwrap();
-            let seen = client.recv_now(pool.take(SizeClass::Small), 9).await.0.unwrap_err();
+            let seen = client
+                .recv_now(pool.take(SizeClass::Small), 9)
+                .await
+                .0
+                .unwrap_err();
             assert_eq!(seen.kind(), io::ErrorKind::ConnectionReset);
         });
     }

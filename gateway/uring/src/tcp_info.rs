@@ -1,0 +1,33 @@
+//! What the kernel knows of a connection.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// Where `tcpi_bytes_acked` stands in the kernel's `struct tcp_info` (linux/tcp.h); libc's own
+/// definition of the structure ends before it.
+const BYTES_ACKED_OFFSET: usize = 120;
+const WANTED_LEN: usize = BYTES_ACKED_OFFSET + size_of::<u64>();
+
+/// Bytes that the peer has acknowledged, or `None` where the kernel does not say.
+pub(crate) fn bytes_acked(fd: &OwnedFd) -> Option<u64> {
+    let mut info = MaybeUninit::<[u8; WANTED_LEN]>::zeroed();
+    let mut len = libc::socklen_t::try_from(WANTED_LEN).ok()?;
+    // SAFETY: the kernel writes at most `len` bytes behind the pointer, and `len` is the size of
+    // `info`; both live until the call returns, and `fd` is open because it is borrowed.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if result != 0 || usize::try_from(len).ok()? < WANTED_LEN {
+        return None;
+    }
+    // SAFETY: it was zeroed, and bytes have no invalid values.
+    let info = unsafe { info.assume_init() };
+    let bytes = info[BYTES_ACKED_OFFSET..].try_into().ok()?;
+    Some(u64::from_ne_bytes(bytes))
+}
