@@ -217,6 +217,26 @@ fn a_message_whose_context_was_changed_is_refused() {
 }
 
 #[test]
+fn a_message_whose_context_names_another_tenant_is_refused_for_that() {
+    let place = Place::new();
+    let keyring = place.keyring();
+    let mut message = seal(&keyring, "/a", b"x");
+    // The context stands before the recipients, so the first place is the context's.
+    let pseudonym = keyring.pseudonym().as_bytes();
+    let at = message
+        .windows(32)
+        .position(|window| window == pseudonym)
+        .unwrap();
+    message[at] = if pseudonym[0] == b'0' { b'1' } else { b'0' };
+    assert_eq!(
+        open(&keyring, "/a", &message),
+        Err(OpenBeginError::ContextMismatch {
+            key: "tenant".into()
+        })
+    );
+}
+
+#[test]
 fn a_new_epoch_seals_and_the_retired_one_opens() {
     let place = Place::new();
     let first = place.keyring();
@@ -270,6 +290,28 @@ fn two_rotations_do_not_lose_an_epoch() {
         keyring.rotate_epoch().unwrap().epochs().collect::<Vec<_>>(),
         [1, 2, 3]
     );
+}
+
+#[test]
+fn racing_rotations_lose_no_epoch() {
+    const ROTATIONS: usize = 15;
+    let place = Place::new();
+    let keyring = place.keyring();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut rotated = 0;
+                while rotated < ROTATIONS {
+                    match keyring.rotate_epoch() {
+                        Ok(_) => rotated += 1,
+                        Err(error) => assert_eq!(error.fault, KeyringFault::Busy),
+                    }
+                }
+            });
+        }
+    });
+    let epochs: Vec<u32> = keyring.reload().unwrap().epochs().collect();
+    assert_eq!(epochs, (1..=1 + 4 * ROTATIONS as u32).collect::<Vec<_>>());
 }
 
 #[test]
