@@ -50,7 +50,7 @@ pub struct LoadArgs {
     /// Run this long before anything is counted.
     #[arg(long, default_value = "0s", value_parser = units::duration)]
     pub warmup: Duration,
-    /// An operation that takes longer is broken off and counts as failed.
+    /// An operation in which nothing moves for this long is broken off and counts as failed.
     #[arg(long, default_value = "30s", value_parser = units::duration)]
     pub timeout: Duration,
     /// Connect to HOST:PORT instead, keeping the name in SNI and Host (also curl's four parts).
