@@ -145,20 +145,14 @@ async fn serve(
         Arc::clone(&handle.counters),
     ));
     let idle = Rc::new(Notify::new());
+    let shared = Accepting {
+        worker: Rc::clone(&worker),
+        snapshot: Rc::clone(&snapshot),
+        gate: Rc::clone(&gate),
+        idle: Rc::clone(&idle),
+    };
     let mut listeners = Vec::new();
-    for (index, listener) in setup.settings.listeners.iter().enumerate() {
-        for address in &listener.addresses {
-            let bound = bind(*address).map_err(|error| WorkerError::System {
-                what: format!("listener {} on {address}", listener.name),
-                error,
-            })?;
-            listeners.push(bound.handle());
-            spawn(accept_all(
-                bound,
-                taker(index, &worker, &snapshot, &gate, &idle),
-            ));
-        }
-    }
+    shared.listen(&setup.settings, &mut listeners)?;
     ready();
     loop {
         event.wait().await.map_err(|error| WorkerError::System {
@@ -168,7 +162,12 @@ async fn serve(
         while let Some(message) = handle.messages.pop() {
             match message {
                 Message::Reload(settings) => {
-                    *snapshot.borrow_mut() = Rc::new(Snapshot::build(settings, &setup.secrets)?);
+                    let next = Snapshot::build(Arc::clone(&settings), &setup.secrets)?;
+                    *snapshot.borrow_mut() = Rc::new(next);
+                    if let Err(error) = shared.listen(&settings, &mut listeners) {
+                        // Control tried the address; somebody was quicker. The others serve.
+                        tracing::error!("after a reload: {error}");
+                    }
                 }
                 Message::Drain => {
                     return Ok(drain(&listeners, &worker, &snapshot, &gate, &idle).await);
@@ -178,52 +177,104 @@ async fn serve(
     }
 }
 
-/// What a listener does with each connection it accepts.
-fn taker(
-    listener: usize,
-    worker: &Rc<Worker>,
-    snapshot: &Rc<RefCell<Rc<Snapshot>>>,
-    gate: &Rc<Gate>,
-    idle: &Rc<Notify>,
-) -> impl Fn(Socket, SocketAddr) + use<> {
-    let (worker, snapshot) = (Rc::clone(worker), Rc::clone(snapshot));
-    let (gate, idle) = (Rc::clone(gate), Rc::clone(idle));
-    move |socket, peer| match gate.admit() {
-        Ok(admission) => {
-            let serving = connection::serve(
-                Rc::clone(&worker),
-                Rc::clone(&snapshot.borrow()),
-                listener,
-                socket,
-                peer,
-                admission,
-            );
-            let (gate, idle) = (Rc::clone(&gate), Rc::clone(&idle));
-            spawn(async move {
-                serving.await;
-                if gate.open() == 0 {
-                    idle.notify_one();
-                }
+/// A listener that is open.
+struct OpenListener {
+    name: Rc<str>,
+    address: SocketAddr,
+    handle: Listener,
+}
+
+/// What the listeners of one worker share.
+#[derive(Clone)]
+struct Accepting {
+    worker: Rc<Worker>,
+    snapshot: Rc<RefCell<Rc<Snapshot>>>,
+    gate: Rc<Gate>,
+    idle: Rc<Notify>,
+}
+
+impl Accepting {
+    /// Opens the listeners of `settings` that are not open, then closes those that are not in it.
+    fn listen(&self, settings: &Settings, open: &mut Vec<OpenListener>) -> Result<(), WorkerError> {
+        let wanted: Vec<(&str, SocketAddr)> = settings
+            .listeners
+            .iter()
+            .flat_map(|l| l.addresses.iter().map(|address| (&*l.name, *address)))
+            .collect();
+        for (name, address) in &wanted {
+            if open
+                .iter()
+                .any(|o| &*o.name == *name && o.address == *address)
+            {
+                continue;
+            }
+            let bound = bind(*address).map_err(|error| WorkerError::System {
+                what: format!("listener {name} on {address}"),
+                error,
+            })?;
+            let name: Rc<str> = (*name).into();
+            open.push(OpenListener {
+                name: Rc::clone(&name),
+                address: *address,
+                handle: bound.handle(),
             });
+            let accepting = self.clone();
+            spawn(accept_all(bound, move |socket, peer| {
+                accepting.take(&name, socket, peer)
+            }));
         }
-        Err(cause) => {
-            worker.counters.error(cause);
-            socket.reset();
-        }
+        open.retain(|o| {
+            let stays = wanted.contains(&(&*o.name, o.address));
+            if !stays {
+                o.handle.close();
+            }
+            stays
+        });
+        Ok(())
+    }
+
+    /// Serves a connection that was accepted on `listener`, if there is a place for it.
+    fn take(&self, listener: &str, socket: Socket, peer: SocketAddr) {
+        let snapshot = Rc::clone(&self.snapshot.borrow());
+        let index = snapshot
+            .settings
+            .listeners
+            .iter()
+            .position(|l| *l.name == *listener);
+        // A listener that a reload took away while this connection was on its way.
+        let Some(index) = index else {
+            return socket.reset();
+        };
+        let admission = match self.gate.admit() {
+            Ok(admission) => admission,
+            Err(cause) => {
+                self.worker.counters.error(cause);
+                return socket.reset();
+            }
+        };
+        let worker = Rc::clone(&self.worker);
+        let serving = connection::serve(worker, snapshot, index, socket, peer, admission);
+        let (gate, idle) = (Rc::clone(&self.gate), Rc::clone(&self.idle));
+        spawn(async move {
+            serving.await;
+            if gate.open() == 0 {
+                idle.notify_one();
+            }
+        });
     }
 }
 
 /// Closes the listeners and waits for the open connections, but not longer than the grace period.
 /// Returns how many are left.
 async fn drain(
-    listeners: &[Listener],
+    listeners: &[OpenListener],
     worker: &Worker,
     snapshot: &RefCell<Rc<Snapshot>>,
     gate: &Gate,
     idle: &Notify,
 ) -> usize {
     for listener in listeners {
-        listener.close();
+        listener.handle.close();
     }
     worker.drain.begin();
     let grace = snapshot.borrow().settings.timeouts.drain;

@@ -164,6 +164,10 @@ impl Supervisor {
             );
             return;
         }
+        if let Err(error) = probe_new(&self.settings, &settings) {
+            tracing::error!("reload refused, the running configuration stays: {error}");
+            return;
+        }
         if let Err(error) = Snapshot::build(Arc::clone(&settings), &self.secrets) {
             tracing::error!("reload refused, the running configuration stays: {error}");
             return;
@@ -327,17 +331,24 @@ fn bind_error(name: &str, address: std::net::SocketAddr, error: &io::Error) -> S
     format!("listener {name} cannot bind {address}: {error}; {remedy}")
 }
 
-/// What a reload cannot change.
-fn fixed_at_start(running: &Settings, new: &Settings) -> Result<(), &'static str> {
-    let same_listeners = running.listeners.len() == new.listeners.len()
-        && running
+/// Tries the addresses that a reload would add.
+fn probe_new(running: &Settings, new: &Settings) -> Result<(), String> {
+    let ours = |address| {
+        running
             .listeners
             .iter()
-            .zip(&new.listeners)
-            .all(|(a, b)| a.name == b.name && a.addresses == b.addresses);
-    if !same_listeners {
-        return Err("listeners");
+            .any(|l| l.addresses.contains(address))
+    };
+    for listener in &new.listeners {
+        for address in listener.addresses.iter().filter(|address| !ours(address)) {
+            probe(*address).map_err(|error| bind_error(&listener.name, *address, &error))?;
+        }
     }
+    Ok(())
+}
+
+/// What a reload cannot change.
+fn fixed_at_start(running: &Settings, new: &Settings) -> Result<(), &'static str> {
     if running.admin != new.admin {
         return Err("admin.listen");
     }
