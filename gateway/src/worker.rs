@@ -9,7 +9,7 @@ use core_affinity::CoreId;
 use crossbeam_queue::ArrayQueue;
 use sealgate_tls::EpochSecrets;
 use sealgate_uring::{EventFd, EventFdSignal, Listener, Pool, Socket, StartError, run, spawn};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use crate::accept::{Gate, accept_all, bind};
 use crate::connection;
@@ -20,8 +20,13 @@ use crate::snapshot::{BuildError, Snapshot};
 
 /// What control tells a worker.
 pub enum Message {
-    /// Serve new connections under these settings; the listeners are the same.
-    Reload(Arc<Settings>),
+    /// Serve new connections under these settings, and say so.
+    Reload {
+        /// The settings; control has tried them.
+        settings: Arc<Settings>,
+        /// Gets a message once they are in force, or is closed when the worker fails.
+        in_force: mpsc::UnboundedSender<()>,
+    },
     /// Take no new connections; end when the open ones have, or after `timeouts.drain`.
     Drain,
 }
@@ -161,13 +166,15 @@ async fn serve(
         })?;
         while let Some(message) = handle.messages.pop() {
             match message {
-                Message::Reload(settings) => {
+                Message::Reload { settings, in_force } => {
                     let next = Snapshot::build(Arc::clone(&settings), &setup.secrets)?;
                     *snapshot.borrow_mut() = Rc::new(next);
                     if let Err(error) = shared.listen(&settings, &mut listeners) {
                         // Control tried the address; somebody was quicker. The others serve.
                         tracing::error!("after a reload: {error}");
                     }
+                    // Control may have stopped waiting.
+                    let _ = in_force.send(());
                 }
                 Message::Drain => {
                     return Ok(drain(&listeners, &worker, &snapshot, &gate, &idle).await);

@@ -1,6 +1,7 @@
 //! The life of the process: start the workers, listen to signals, reload, drain.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -52,6 +53,9 @@ fn fail(error: &str) -> ExitCode {
     tracing::error!("cannot start: {error}");
     ExitCode::FAILURE
 }
+
+/// How long the word that a reload is in force waits for the workers.
+const RELOAD_IN_FORCE: Duration = Duration::from_secs(5);
 
 struct Supervisor {
     settings: Arc<Settings>,
@@ -135,7 +139,7 @@ impl Supervisor {
         epoch.tick().await;
         loop {
             tokio::select! {
-                _ = self.hangup.recv() => self.reload(),
+                _ = self.hangup.recv() => self.reload().await,
                 _ = self.terminate.recv() => return self.drain("SIGTERM").await,
                 _ = self.interrupt.recv() => return self.drain("SIGINT").await,
                 _ = epoch.tick() => self.secrets.advance(),
@@ -144,8 +148,8 @@ impl Supervisor {
         }
     }
 
-    /// Builds the whole new set; swaps it only if all of it is good.
-    fn reload(&mut self) {
+    /// Builds the whole new set; swaps it only if all of it is good; says so once it is in force.
+    async fn reload(&mut self) {
         let Some(file) = &self.file else {
             tracing::warn!("SIGHUP: there is no configuration file to read again");
             return;
@@ -175,23 +179,41 @@ impl Supervisor {
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
-        for (index, worker) in self.workers.iter().enumerate() {
-            if worker
-                .messages
-                .push(Message::Reload(Arc::clone(&settings)))
-                .is_err()
-            {
-                tracing::error!(
-                    worker = index,
-                    "a worker does not take the new configuration"
-                );
-            }
-            worker.signal.signal();
-        }
+        self.hand_out(&settings).await;
         self.settings = Arc::clone(&settings);
         self.admin.settings.store(settings);
         self.admin.reloads.fetch_add(1, Ordering::Relaxed);
         tracing::info!(file = %file.display(), "reloaded");
+    }
+
+    /// Gives new settings to the workers and waits until all serve under them.
+    async fn hand_out(&self, settings: &Arc<Settings>) {
+        let (in_force, mut workers_done) = mpsc::unbounded_channel();
+        for (index, worker) in self.workers.iter().enumerate() {
+            let message = Message::Reload {
+                settings: Arc::clone(settings),
+                in_force: in_force.clone(),
+            };
+            if worker.messages.push(message).is_err() {
+                tracing::error!(worker = index, "a worker does not take the configuration");
+            }
+            worker.signal.signal();
+        }
+        let all = async {
+            for _ in 0..self.workers.len() {
+                workers_done.recv().await;
+            }
+        };
+        if tokio::time::timeout(RELOAD_IN_FORCE, all).await.is_err() {
+            tracing::warn!("not all workers have taken the new configuration yet");
+        }
+        for listener in &settings.listeners {
+            for address in &listener.addresses {
+                if !listens_on(&self.settings, *address) {
+                    tracing::info!(listener = listener.name, %address, "listening");
+                }
+            }
+        }
     }
 
     async fn drain(mut self, why: &str) -> ExitCode {
@@ -319,7 +341,7 @@ impl Drop for EndMark {
     }
 }
 
-fn bind_error(name: &str, address: std::net::SocketAddr, error: &io::Error) -> String {
+fn bind_error(name: &str, address: SocketAddr, error: &io::Error) -> String {
     let remedy = match error.kind() {
         io::ErrorKind::AddrInUse => "another process listens there; end it or choose another port",
         io::ErrorKind::PermissionDenied => {
@@ -333,18 +355,19 @@ fn bind_error(name: &str, address: std::net::SocketAddr, error: &io::Error) -> S
 
 /// Tries the addresses that a reload would add.
 fn probe_new(running: &Settings, new: &Settings) -> Result<(), String> {
-    let ours = |address| {
-        running
-            .listeners
-            .iter()
-            .any(|l| l.addresses.contains(address))
-    };
     for listener in &new.listeners {
-        for address in listener.addresses.iter().filter(|address| !ours(address)) {
-            probe(*address).map_err(|error| bind_error(&listener.name, *address, &error))?;
+        for address in &listener.addresses {
+            if !listens_on(running, *address) {
+                probe(*address).map_err(|error| bind_error(&listener.name, *address, &error))?;
+            }
         }
     }
     Ok(())
+}
+
+fn listens_on(settings: &Settings, address: SocketAddr) -> bool {
+    let mut listeners = settings.listeners.iter();
+    listeners.any(|listener| listener.addresses.contains(&address))
 }
 
 /// What a reload cannot change.

@@ -180,7 +180,13 @@ async fn answer_to(
     }
     match OpenBody::begin(body, sealed, &asked.path, sealed_len).await {
         Ok(opened) => answer::open(head, opened, asked.record, lease, asked.abort),
-        Err(OpenError::Refused(_)) => answer::without_body(head, asked.record, asked.abort),
+        Err(OpenError::Refused(refusal)) => {
+            // Where the body was too short for a header, all of it was read.
+            if refusal.reason == RefusalReason::HeaderCutShort {
+                lease.give_back();
+            }
+            answer::without_body(head, asked.record, asked.abort)
+        }
         Err(error) => {
             let cause = cause(&error);
             asked.refuse(cause, error.to_string())
