@@ -7,6 +7,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use rustls::ProtocolVersion;
 use sealgate_stream::{Facts, Stream, close_gently};
@@ -262,9 +263,14 @@ impl Relaying<'_> {
             tls_kind = log.facts.kind_name(),
             bytes_in = relayed.bytes_in,
             bytes_out = relayed.bytes_out,
-            duration_ms = log.accepted.elapsed().as_secs_f64() * 1e3,
+            duration_ms = millis(log.accepted.elapsed()),
             outcome = relayed.failed.map_or("ok", Cause::label),
             "connection"
         );
     }
+}
+
+/// Milliseconds for a log line, to the microsecond.
+pub fn millis(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e3
 }

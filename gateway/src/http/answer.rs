@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::headers::REQUEST_ID;
 use super::open_body::{OpenBody, OpenError};
 use super::request_body::{Progress, RequestBody};
-use crate::connection::ConnectionLog;
+use crate::connection::{ConnectionLog, millis};
 use crate::error::Cause;
 use crate::metrics::{Class, Counters};
 use crate::upstream::Lease;
@@ -89,10 +89,10 @@ impl Drop for Record {
             status = self.status.as_u16(),
             bytes_in = self.progress.bytes_in.get(),
             bytes_out = self.bytes_out,
-            duration_ms = self.begun.elapsed().as_secs_f64() * 1e3,
+            duration_ms = millis(self.begun.elapsed()),
             request_id = self.request_id,
             outcome = cause.map_or("ok", Cause::label),
-            error = self.detail,
+            error = (!self.detail.is_empty()).then_some(&*self.detail),
             "request"
         );
     }

@@ -23,7 +23,7 @@ use super::request::{body_len, target};
 use super::request_body::{Progress, RequestBody};
 use super::route::{Handling, HttpRoute};
 use super::{forward, sealed};
-use crate::connection::ConnectionLog;
+use crate::connection::{ConnectionLog, millis};
 use crate::error::Cause;
 use crate::limits::HTTP_BUFFER_BYTES;
 use crate::metrics::Class;
@@ -275,7 +275,7 @@ impl Client {
             tenant = &*self.binding.tenant,
             sni = &*self.log.sni,
             tls_version = self.log.facts.version_name(),
-            duration_ms = self.log.accepted.elapsed().as_secs_f64() * 1e3,
+            duration_ms = millis(self.log.accepted.elapsed()),
             outcome = cause.label(),
             error = detail,
             "connection failed"
