@@ -86,9 +86,8 @@ fn ends(server: impl AsyncFnOnce(Stream) + 'static, client: impl AsyncFnOnce(Str
     .unwrap();
 }
 
-#[test]
-fn an_echo_of_many_megabytes_is_whole_and_ends_cleanly() {
-    const SIZE: usize = 20_000_000;
+/// Sends `size` bytes in writes of `piece` bytes through an echo, reading all the while.
+fn echo(size: usize, piece: usize) {
     ends(
         async |stream| {
             let (mut read, mut write) = stream.split();
@@ -97,26 +96,36 @@ fn an_echo_of_many_megabytes_is_whole_and_ends_cleanly() {
             }
             write.finish().await.unwrap();
         },
-        async |stream| {
+        async move |stream| {
             let (mut read, mut write) = stream.split();
             let sending = spawn(async move {
-                let data: Vec<u8> = (0..SIZE).map(|i| (i % 251) as u8).collect();
-                write.write_slice(&data).await.unwrap();
+                let data: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
+                for piece in data.chunks(piece) {
+                    write.write_slice(piece).await.unwrap();
+                }
                 write.finish().await.unwrap();
             });
             let mut at = 0;
             while let Some(buf) = read.read().await.unwrap() {
-                assert!(
-                    buf.iter()
-                        .enumerate()
-                        .all(|(i, b)| *b == ((at + i) % 251) as u8)
-                );
+                let as_sent = |(i, byte): (usize, &u8)| *byte == ((at + i) % 251) as u8;
+                assert!(buf.iter().enumerate().all(as_sent));
                 at += buf.len();
             }
             sending.await.unwrap();
-            assert_eq!(at, SIZE);
+            assert_eq!(at, size);
         },
     );
+}
+
+#[test]
+fn an_echo_of_many_megabytes_is_whole_and_ends_cleanly() {
+    echo(20_000_000, 20_000_000);
+}
+
+#[test]
+fn small_records_both_ways_at_once_are_whole() {
+    echo(5_000_000, 1000);
+    echo(500_000, 77);
 }
 
 #[test]

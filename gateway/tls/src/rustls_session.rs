@@ -135,20 +135,21 @@ impl<C: Connection> RustlsSession<C> {
         }
     }
 
-    /// Remembers what rustls has looked into but not consumed.
+    /// Remembers what rustls has looked into but not consumed when it asked for more input.
     ///
     /// Between calls rustls keeps ranges of the last input for a handshake message of which only a
     /// part has come, and panics when it is then called without that input. Sealing calls it
     /// without input, so a peer could bring a worker down with half a message; hence the copy. A
-    /// part of a record leaves no ranges, and needs none.
+    /// part of a record leaves no ranges, and needs none; whole records that were not looked at yet
+    /// must not be in it, or sealing would open them.
     fn retain(&mut self, unconsumed: &[u8]) {
         let whole_record = unconsumed.get(3..5).is_some_and(|len| {
             unconsumed.len() >= 5 + usize::from(u16::from_be_bytes([len[0], len[1]]))
         });
-        self.retained.clear();
         if whole_record {
+            self.retained.clear();
             self.retained.extend_from_slice(unconsumed);
-        } else if self.retained.capacity() > 0 {
+        } else {
             self.retained = Vec::new();
         }
     }
@@ -212,7 +213,12 @@ impl<C: Connection> Session for RustlsSession<C> {
             }
             consumed += discard;
         };
-        self.retain(&incoming[consumed..]);
+        match progress {
+            Progress::NeedInput => self.retain(&incoming[consumed..]),
+            // Application data came, and that does not come in the middle of a handshake message.
+            _ if consumed > 0 => self.retained = Vec::new(),
+            _ => {}
+        }
         Ok(Opened {
             consumed,
             produced,

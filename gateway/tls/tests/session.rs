@@ -321,3 +321,49 @@ fn a_refused_client_certificate_leaves_an_alert_and_no_panic() {
     assert!(server.open(&mut wire[..n], &mut []).is_err());
     assert!(server.wants_transmit(), "no alert");
 }
+
+#[test]
+fn sealing_and_closing_leave_records_alone_that_wait_to_be_opened() {
+    let (pki, secrets) = (pki(), Arc::new(EpochSecrets::generate().unwrap()));
+    let name = ServerName::try_from("a.test").unwrap();
+    let mut client = client_session(client(&pki), name).unwrap();
+    let mut server = server_session(server(&pki, &secrets).choose(true)).unwrap();
+    handshake(&mut client, &mut server);
+    let (mut wire, mut sent) = (Vec::new(), Vec::new());
+    let mut out = vec![0; 2000];
+    for n in 0..200_u8 {
+        let data = vec![n; 1 + usize::from(n) * 5];
+        let sealed = client.seal(&data, &mut out).unwrap();
+        wire.extend_from_slice(&out[..sealed.produced]);
+        sent.extend(data);
+    }
+    let (mut at, mut received) = (0, Vec::new());
+    let mut room = vec![0; 17_000];
+    loop {
+        let opened = server.open(&mut wire[at..], &mut room).unwrap();
+        at += opened.consumed;
+        received.extend_from_slice(&room[..opened.produced]);
+        if opened.progress != Progress::PlaintextFull {
+            break;
+        }
+        // The records that wait are not the sealing side's business.
+        let sealed = server.seal(b"meanwhile", &mut out).unwrap();
+        assert_eq!(sealed.consumed, 9);
+        assert_eq!(
+            carry(&mut server, &out[..sealed.produced], &mut client),
+            b"meanwhile"
+        );
+        if received.len() > 50_000 && !client.peer_closed() {
+            break;
+        }
+    }
+    server.close();
+    carry(&mut server, &[], &mut client);
+    assert!(client.peer_closed());
+    while at < wire.len() {
+        let opened = server.open(&mut wire[at..], &mut room).unwrap();
+        at += opened.consumed;
+        received.extend_from_slice(&room[..opened.produced]);
+    }
+    assert_eq!(received, sent);
+}
