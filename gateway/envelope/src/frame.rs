@@ -1,6 +1,8 @@
 //! A frame as it stands in a message: its head, its IV, and what its tag authenticates.
 
-use aws_lc_rs::aead::{NONCE_LEN, Nonce};
+use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
+use aws_lc_rs::error::Unspecified;
+use zeroize::Zeroize;
 
 use crate::header::TAG_LEN_BYTES;
 use crate::refusal::RefusalReason;
@@ -118,6 +120,32 @@ pub(crate) fn read_head(
         head_len,
         plaintext_len: len_bytes as usize,
     }))
+}
+
+/// Opens `frame`, whole in `bytes`, and appends its plaintext to `out`. On failure `out` is as it was, and the area behind it wiped.
+pub(crate) fn open(
+    key: &LessSafeKey,
+    message_id: &[u8; MESSAGE_ID_LEN_BYTES],
+    frame: &Frame,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Unspecified> {
+    let (ciphertext, tag) = bytes[frame.head_len..].split_at(frame.plaintext_len);
+    let aad = FrameAad::new(message_id, frame.kind, frame.number, frame.plaintext_len);
+    let start = out.len();
+    out.resize(start + frame.plaintext_len, 0);
+    let opened = key.open_separate_gather(
+        nonce(frame.number),
+        Aad::from(aad),
+        ciphertext,
+        tag,
+        &mut out[start..],
+    );
+    if opened.is_err() {
+        out[start..].zeroize();
+        out.truncate(start);
+    }
+    opened
 }
 
 /// The frame's IV as a nonce. A message key seals each number once.

@@ -6,7 +6,8 @@
 //! open:  bytes -> header -> recipient --unwrap--> data key -> commitment -> header tag -> frames -> final frame (-> footer)
 //! ```
 //!
-//! Everything here is sans-I/O: bytes in, bytes out. The crate reads no file, no clock and no socket. The one thing it takes from the
+//! Everything here is sans-I/O: bytes in, bytes out. The crate opens no file, reads no clock and no socket; [`RangeOpener`] asks a source
+//! that it was given for the bytes of the frames it needs. The one thing it takes from the
 //! system is randomness for message ids, data keys and wrapping nonces: a caller who could choose those could repeat them, and a
 //! repeated message id is a repeated GCM nonce.
 //!
@@ -20,6 +21,7 @@ mod data_key;
 mod frame;
 mod header;
 mod open;
+mod range;
 mod recipient;
 mod refusal;
 mod seal;
@@ -31,6 +33,7 @@ pub use context::{Context, ContextError, ContextFault};
 pub use data_key::{DATA_KEY_LEN_BYTES, DataKey, RandomUnavailable};
 pub use header::{Header, HeaderLimits, ParsedHeader};
 pub use open::{Opener, WholeMessage};
+pub use range::{RangeError, RangeOpener, ReadAt, VerifiedEnd, read_header};
 pub use recipient::raw_aes::{RawAesKey, UnwrapError, WrapError};
 pub use recipient::{PAD_PROVIDER_ID, Recipient, RecipientError, RecipientField, RecipientRef};
 pub use refusal::{Refusal, RefusalReason};

@@ -21,3 +21,6 @@ pub const SIGNATURE_LEN_BYTES_MOST: u16 = 104;
 
 /// Hard stop for wraps under one wrapping key with random 96-bit nonces: 2^30 keeps the chance of a repeated nonce near 2^-37.
 pub const WRAPS_MOST: u64 = 1 << 30;
+
+/// Most ciphertext that [`crate::RangeOpener`] reads at once, unless a single frame is longer.
+pub const RANGE_READ_LEN_BYTES: usize = 256 * 1024;

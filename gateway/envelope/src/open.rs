@@ -1,12 +1,11 @@
 //! Opening: a header and its data key first, then frames of any chunking in, verified plaintext out.
 
-use aws_lc_rs::aead::{Aad, LessSafeKey};
+use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use zeroize::Zeroize;
 
 use crate::data_key::DataKey;
 use crate::frame::{
-    self, FINAL_OVERHEAD_BYTES, Frame, FrameAad, FrameHead, FrameKind, REGULAR_OVERHEAD_BYTES,
+    self, FINAL_OVERHEAD_BYTES, Frame, FrameHead, FrameKind, REGULAR_OVERHEAD_BYTES,
 };
 use crate::header::{self, CONTEXT_AT, Header};
 use crate::limits::SIGNATURE_LEN_BYTES_MOST;
@@ -80,19 +79,7 @@ impl Opener {
     /// [`RefusalReason::CommitmentMismatch`]: another data key. [`RefusalReason::HeaderTagMismatch`]: a changed header. For suite `0x0578` also
     /// the refusals of the signer's public key.
     pub fn begin(header: &Header, data_key: &DataKey) -> Result<Self, Refusal> {
-        // A failure of the library itself ends in the same refusal: without a commitment nothing may be opened.
-        let commitment_mismatch =
-            Refusal::at(header.commitment_at(), RefusalReason::CommitmentMismatch);
-        let derivation = Derivation::new(header.suite(), data_key, header.message_id())
-            .map_err(|_| commitment_mismatch)?;
-        let commitment = derivation.commitment().map_err(|_| commitment_mismatch)?;
-        verify_slices_are_equal(&commitment, header.commitment())
-            .map_err(|_| commitment_mismatch)?;
-
-        let key = derivation.message_key().map_err(|_| commitment_mismatch)?;
-        if !header::verify_tag(&key, header) {
-            return Err(Refusal::at(0, RefusalReason::HeaderTagMismatch));
-        }
+        let key = authenticate(header, data_key)?;
         let footer = match header.suite() {
             Suite::CommittedSigned => {
                 let mut footer = FooterVerifier::new(header.context())
@@ -273,25 +260,7 @@ impl Opener {
         bytes: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
-        let (ciphertext, tag) = bytes[frame.head_len..].split_at(frame.plaintext_len);
-        let aad = FrameAad::new(
-            &self.message_id,
-            frame.kind,
-            frame.number,
-            frame.plaintext_len,
-        );
-        let start = out.len();
-        out.resize(start + frame.plaintext_len, 0);
-        let opened = self.key.open_separate_gather(
-            frame::nonce(frame.number),
-            Aad::from(aad),
-            ciphertext,
-            tag,
-            &mut out[start..],
-        );
-        if opened.is_err() {
-            out[start..].zeroize();
-            out.truncate(start);
+        if frame::open(&self.key, &self.message_id, frame, bytes, out).is_err() {
             return Err(self.refusal(
                 0,
                 RefusalReason::FrameTagMismatch {
@@ -338,4 +307,21 @@ impl Opener {
             reason,
         }
     }
+}
+
+/// Checks the commitment in constant time, then the header tag; gives the message key.
+pub(crate) fn authenticate(header: &Header, data_key: &DataKey) -> Result<LessSafeKey, Refusal> {
+    // A failure of the library itself ends in the same refusal: without a commitment nothing may be opened.
+    let commitment_mismatch =
+        Refusal::at(header.commitment_at(), RefusalReason::CommitmentMismatch);
+    let derivation = Derivation::new(header.suite(), data_key, header.message_id())
+        .map_err(|_| commitment_mismatch)?;
+    let commitment = derivation.commitment().map_err(|_| commitment_mismatch)?;
+    verify_slices_are_equal(&commitment, header.commitment()).map_err(|_| commitment_mismatch)?;
+
+    let key = derivation.message_key().map_err(|_| commitment_mismatch)?;
+    if !header::verify_tag(&key, header) {
+        return Err(Refusal::at(0, RefusalReason::HeaderTagMismatch));
+    }
+    Ok(key)
 }

@@ -1,11 +1,13 @@
 //! Every message in `tests/vectors/` opens or is refused as the index says. The official Python SDK wrote them.
 
 use std::fs;
+use std::io::Cursor;
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use sealgate_envelope::{
-    Context, Header, Opener, ParsedHeader, RawAesKey, Refusal, RefusalReason, UnwrapError,
+    Context, DataKey, Header, HeaderLimits, Opener, ParsedHeader, RangeError, RangeOpener,
+    RawAesKey, Refusal, RefusalReason, UnwrapError, read_header,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -128,6 +130,51 @@ fn every_vector_opens_or_is_refused_as_the_index_says() {
         }
     }
     assert_eq!(opened, 13 * 5);
+}
+
+#[test]
+fn a_range_of_a_vector_is_the_slice() {
+    let mut ranges = 0;
+    for (vector, message) in &vectors() {
+        if vector.expect != Expect::Open {
+            continue;
+        }
+        let plaintext = open(vector, message, usize::MAX).expect("it opens");
+        let mut source = Cursor::new(message);
+        let header = read_header(&mut source, HeaderLimits::default()).expect("well formed");
+        let opener = RangeOpener::begin(source, &header, &data_key(vector, &header));
+        if vector.suite == "0578" {
+            assert!(matches!(opener.err(), Some(RangeError::SignedMessage)));
+            continue;
+        }
+        let mut opener = opener.expect("it opens");
+        let end = opener.verify_end().expect("it is whole");
+        assert_eq!(end.plaintext_len_bytes(), plaintext.len() as u64);
+        let len = plaintext.len();
+        for (start, end) in [
+            (0, len),
+            (len / 3, len / 2),
+            (len, len),
+            (len.saturating_sub(1), len),
+        ] {
+            let mut part = Vec::new();
+            let opened = opener.open(start as u64..end as u64, &mut part);
+            opened.expect("it is in range");
+            assert_eq!(part, plaintext[start..end], "{}", vector.file);
+            ranges += 1;
+        }
+    }
+    assert_eq!(ranges, 12 * 4);
+}
+
+fn data_key(vector: &Vector, header: &Header) -> DataKey {
+    let key = hex(&vector.key_hex).try_into().expect("32 bytes");
+    let key = RawAesKey::new(&key, &vector.namespace, &vector.key_name).expect("names fit");
+    let recipient = header
+        .recipients()
+        .find(|recipient| key.is_named_by(recipient));
+    key.unwrap(&recipient.expect("it is named"), header.context())
+        .expect("it is its key")
 }
 
 /// A refusal is for the reason that the vector was made for, not for some accident on the way.
