@@ -64,8 +64,8 @@ impl Drop for Record {
         let cause = match self.outcome {
             Outcome::Complete(cause) => cause,
             Outcome::Broken(cause) => Some(cause),
-            // hyper let go of it before it was given: the client is gone.
-            Outcome::Open => Some(Cause::ClientReset),
+            // hyper let go of it before it was given: we cut the connection, or the client did.
+            Outcome::Open => Some(self.progress.busy.cut_by().unwrap_or(Cause::ClientReset)),
         };
         if let Some(cause) = cause {
             self.counters.error(cause);
@@ -342,6 +342,7 @@ impl Body for AnswerBody {
                     *left = left.saturating_sub(n);
                 }
                 if let Some(record) = &mut this.record {
+                    record.progress.busy.service_moved();
                     record.bytes_out += n;
                     record.counters.bytes_out(record.class, n);
                 }

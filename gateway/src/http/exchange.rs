@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::{Request, Response};
 use sealgate_uring::Pool;
 use tokio::time::Instant;
@@ -42,7 +42,9 @@ pub(crate) async fn exchange(
             Ok(lease) => lease,
             Err(error) => return Err(no_lease(&error)),
         };
-        progress.last_move.set(Instant::now());
+        if request.body().is_end_stream() {
+            progress.body_ended.set(Some(Instant::now()));
+        }
         let sent = lease.sender().try_send_request(request);
         let Some(result) = within(timeouts.response, progress, sent).await else {
             return Err(NoAnswer {
@@ -84,14 +86,16 @@ fn without_body(request: &Request<RequestBody>) -> Request<RequestBody> {
     copy
 }
 
-/// Awaits `future` until nothing has moved for `limit`: an upload may take as long as it moves.
+/// Awaits `future` until `limit` after the end of the request body. Before that end, the client
+/// connection's own idle limit holds.
 async fn within<F: Future>(limit: Duration, progress: &Progress, future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     loop {
-        let due = progress.last_move.get() + limit;
-        if due <= Instant::now() {
-            return None;
-        }
+        let due = match progress.body_ended.get() {
+            Some(ended) if ended + limit <= Instant::now() => return None,
+            Some(ended) => ended + limit,
+            None => Instant::now() + limit,
+        };
         // hyper's futures may be dropped: the ring's are in tasks of their own.
         if let Ok(output) = tokio::time::timeout_at(due, &mut future).await {
             return Some(output);

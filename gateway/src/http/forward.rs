@@ -8,6 +8,7 @@ use super::exchange::exchange;
 use super::headers::strip_hop_by_hop;
 use super::request_body::RequestBody;
 use super::serve::Asked;
+use crate::error::Cause;
 
 /// Forwards one request.
 pub(crate) async fn forward(asked: Asked<'_>, request: Request<Incoming>) -> Answer {
@@ -33,6 +34,11 @@ pub(crate) async fn forward(asked: Asked<'_>, request: Request<Incoming>) -> Ans
         Ok(answered) => answered,
         Err(no_answer) => return asked.refuse(no_answer.cause, no_answer.detail),
     };
+    // An answer that switches protocols was not asked for: Upgrade does not pass.
+    if response.status().is_informational() {
+        let detail = format!("an unasked {}", response.status().as_u16());
+        return asked.refuse(Cause::UpstreamInvalid, detail);
+    }
     let (mut parts, body) = response.into_parts();
     strip_hop_by_hop(&mut parts.headers);
     let head = Head {

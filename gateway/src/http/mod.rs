@@ -11,6 +11,7 @@ mod exchange;
 mod forward;
 mod headers;
 mod open_body;
+mod pace;
 mod request;
 mod request_body;
 mod route;

@@ -1,6 +1,7 @@
 //! Bodies on their way from a service to a client, opened frame by frame.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use hyper::body::{Body, Incoming};
 use sealgate_envelope::{Header, Opener, ParsedHeader, Refusal, sizes};
 use sealgate_keys::OpenBeginError;
 
+use super::request_body::Progress;
 use super::route::SealedRoute;
 
 /// An envelope being opened. Everything it gives has been verified; while the message may still
@@ -20,6 +22,7 @@ pub(crate) struct OpenBody {
     opened: Bytes,
     /// Plaintext bytes still to come, where the sealed length was announced.
     left: Option<u64>,
+    progress: Rc<Progress>,
 }
 
 /// Why a body cannot be opened.
@@ -58,6 +61,7 @@ impl OpenBody {
         route: &SealedRoute,
         path: &str,
         sealed_len: Option<u64>,
+        progress: Rc<Progress>,
     ) -> Result<OpenBody, OpenError> {
         let mut received = Vec::new();
         let (header, header_len) = loop {
@@ -88,6 +92,7 @@ impl OpenBody {
             opener: Some(opener),
             opened: Bytes::new(),
             left,
+            progress,
         };
         body.take(&received[header_len..])?;
         while body.opened.is_empty() && body.opener.is_some() {
@@ -105,6 +110,7 @@ impl OpenBody {
     }
 
     fn take(&mut self, sealed: &[u8]) -> Result<(), OpenError> {
+        self.progress.busy.service_moved();
         let Some(opener) = &mut self.opener else {
             return Ok(());
         };

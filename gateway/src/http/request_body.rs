@@ -11,24 +11,28 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use sealgate_envelope::{SealError, Sealer};
 use tokio::time::Instant;
 
+use super::pace::Busy;
 use crate::metrics::{Class, Counters};
 
 /// What request and response of one exchange tell each other and the log.
 pub(crate) struct Progress {
     /// Payload bytes from the client.
     pub(crate) bytes_in: Cell<u64>,
-    /// When the request body last moved: an upload may take longer than the answer's time limit.
-    pub(crate) last_move: Cell<Instant>,
+    /// When the request body ended: from then on the service has to answer in time.
+    pub(crate) body_ended: Cell<Option<Instant>>,
     /// Whether the client's body broke off.
     pub(crate) client_failed: Cell<bool>,
+    /// The exchange, which lasts as long as this.
+    pub(crate) busy: Busy,
 }
 
 impl Progress {
-    pub(crate) fn new() -> Rc<Progress> {
+    pub(crate) fn new(busy: Busy) -> Rc<Progress> {
         Rc::new(Progress {
             bytes_in: Cell::new(0),
-            last_move: Cell::new(Instant::now()),
+            body_ended: Cell::new(None),
             client_failed: Cell::new(false),
+            busy,
         })
     }
 }
@@ -137,8 +141,14 @@ impl RequestBody {
 impl Counted {
     fn moved(&self, n: u64) {
         self.progress.bytes_in.set(self.progress.bytes_in.get() + n);
-        self.progress.last_move.set(Instant::now());
         self.counters.bytes_in(self.class, n);
+    }
+}
+
+/// hyper lets go of a body once all of it is sent.
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.progress.body_ended.set(Some(Instant::now()));
     }
 }
 

@@ -86,7 +86,8 @@ fn request_body(
 ) -> Result<RequestBody, (Cause, String)> {
     let stores = matches!(*method, Method::PUT | Method::POST | Method::PATCH);
     let (plaintext, plaintext_len) = match body_len {
-        BodyLen::None if !stores => return Ok(RequestBody::empty()),
+        // Some clients say of a DELETE that its body is empty: then it has none.
+        BodyLen::None | BodyLen::Known(0) if !stores => return Ok(RequestBody::empty()),
         BodyLen::None | BodyLen::Known(0) => (None, Some(0)),
         BodyLen::Known(len) => (Some(body), Some(len)),
         BodyLen::Unknown => (Some(body), None),
@@ -147,6 +148,10 @@ async fn answer_to(
     let mut headers = parts.headers;
     strip_hop_by_hop(&mut headers);
     open_response(&mut headers);
+    if status.is_informational() {
+        let detail = format!("an unasked {}", status.as_u16());
+        return asked.refuse(Cause::UpstreamInvalid, detail);
+    }
     if status.is_client_error() || status.is_server_error() {
         discard(body, lease);
         let detail = format!("the upstream answered {}", status.as_u16());
@@ -159,12 +164,10 @@ async fn answer_to(
     let no_body =
         body.is_end_stream() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let redirects = status.is_redirection();
-    if *method == Method::GET && !redirects && status != StatusCode::NO_CONTENT {
-        if status == StatusCode::PARTIAL_CONTENT {
-            return asked.refuse(
-                Cause::NotAnEnvelope,
-                "a part where the whole was asked".to_owned(),
-            );
+    if *method == Method::GET && !redirects {
+        if status == StatusCode::PARTIAL_CONTENT || status == StatusCode::NO_CONTENT {
+            let detail = format!("{} where the whole object was asked", status.as_u16());
+            return asked.refuse(Cause::NotAnEnvelope, detail);
         }
         return open(asked, sealed, head, body, sealed_len, lease).await;
     }
@@ -178,9 +181,10 @@ async fn answer_to(
         discard(body, lease);
         return answer::without_body(head, asked.record, asked.abort);
     }
-    match OpenBody::begin(body, sealed, &asked.path, sealed_len).await {
+    let progress = asked.record.progress.clone();
+    match OpenBody::begin(body, sealed, &asked.path, sealed_len, progress).await {
         Ok(opened) => answer::open(head, opened, asked.record, lease, asked.abort),
-        Err(OpenError::Refused(refusal)) => {
+        Err(OpenError::Refused(refusal)) if !is_damage(&refusal) => {
             // Where the body was too short for a header, all of it was read.
             if refusal.reason == RefusalReason::HeaderCutShort {
                 lease.give_back();
@@ -202,7 +206,8 @@ async fn open(
     sealed_len: Option<u64>,
     lease: Lease<RequestBody>,
 ) -> Answer {
-    match OpenBody::begin(body, sealed, &asked.path, sealed_len).await {
+    let progress = asked.record.progress.clone();
+    match OpenBody::begin(body, sealed, &asked.path, sealed_len, progress).await {
         Ok(opened) => answer::open(head, opened, asked.record, lease, asked.abort),
         Err(error) => {
             let cause = cause(&error);

@@ -1,10 +1,8 @@
 //! One client connection: requests in, answers out, time limits between.
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::rand;
 use hyper::body::{Body, Incoming};
@@ -19,6 +17,7 @@ use tokio::time::Instant;
 use super::answer::{Answer, Outcome, Record, problem};
 use super::exchange::Repeat;
 use super::headers::{set_forwarded, strip_hop_by_hop};
+use super::pace::{Late, Pace};
 use super::request::{body_len, target};
 use super::request_body::{Progress, RequestBody};
 use super::route::{Handling, HttpRoute};
@@ -39,18 +38,7 @@ struct Client {
     binding: Rc<Binding>,
     log: Rc<ConnectionLog>,
     abort: AbortHandle,
-    phase: Cell<Phase>,
-}
-
-/// What the connection waits for.
-#[derive(Clone, Copy)]
-enum Phase {
-    /// The next request: since when, and bytes received by then.
-    Idle(Instant, u64),
-    /// The end of a request head.
-    Head(Instant),
-    /// An answer being made or given.
-    Busy,
+    pace: Rc<Pace>,
 }
 
 /// One request on its way through a route.
@@ -113,8 +101,7 @@ pub async fn serve(
         binding,
         log: Rc::new(log),
         abort: io.abort_handle(),
-        // A client that connects has something to say.
-        phase: Cell::new(Phase::Head(Instant::now())),
+        pace: Pace::new(io.abort_handle()),
     });
     let service = service_fn(|request| {
         let client = Rc::clone(&client);
@@ -133,7 +120,7 @@ pub async fn serve(
     if draining {
         connection.as_mut().graceful_shutdown();
     }
-    let mut watched = true;
+    let mut closing = false;
     let result = loop {
         tokio::select! {
             biased;
@@ -142,46 +129,38 @@ pub async fn serve(
                 draining = true;
                 connection.as_mut().graceful_shutdown();
             }
-            late = client.watch(&snapshot.settings.timeouts), if watched => {
-                watched = false;
-                match late {
-                    Late::KeepAlive => connection.as_mut().graceful_shutdown(),
-                    Late::Cause(cause) => {
-                        client.failed(cause, "nothing moved in time");
-                        client.abort.abort();
-                    }
-                }
+            // hyper does not look at the client while it answers.
+            () = client.abort.read_failed() => {
+                client.abort.abort();
+                return;
             }
+            late = client.pace.watch(&snapshot.settings.timeouts) => match late {
+                Late::KeepAlive if !closing => {
+                    closing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                Late::KeepAlive => return,
+                Late::Cause(cause) => {
+                    // Requests that are under way say it themselves.
+                    client.pace.cut(cause);
+                    if !client.pace.is_busy() {
+                        client.failed(cause, "nothing moved in time");
+                    }
+                    client.abort.abort();
+                    return;
+                }
+            },
         }
     };
     if let Err(error) = result
-        && watched
         && (error.is_parse() || error.is_incomplete_message())
     {
         client.failed(Cause::ClientHttp, &error.to_string());
     }
 }
 
-/// Which time limit was reached.
-enum Late {
-    /// No next request: an ordinary end.
-    KeepAlive,
-    /// Something worth counting.
-    Cause(Cause),
-}
-
 impl Client {
-    async fn answer(self: &Rc<Self>, request: Request<Incoming>) -> Answer {
-        self.phase.set(Phase::Busy);
-        let answer = self.route(request).await;
-        // The answer's body is still to be given; the watch looks at what moves meanwhile, and the
-        // next head begins no earlier.
-        self.phase
-            .set(Phase::Idle(Instant::now(), self.abort.received_bytes()));
-        answer
-    }
-
-    async fn route(self: &Rc<Self>, mut request: Request<Incoming>) -> Answer {
+    async fn answer(self: &Rc<Self>, mut request: Request<Incoming>) -> Answer {
         let mut record = self.record(&request);
         let abort = self.abort.clone();
         let target = match target(&request) {
@@ -257,7 +236,7 @@ impl Client {
             path: "-".to_owned(),
             request_id: request_id(),
             begun: Instant::now(),
-            progress: Progress::new(),
+            progress: Progress::new(self.pace.begin()),
             status: StatusCode::INTERNAL_SERVER_ERROR,
             bytes_out: 0,
             outcome: Outcome::Open,
@@ -281,55 +260,6 @@ impl Client {
             "connection failed"
         );
     }
-
-    /// Ends when a time limit is reached. It looks at the counters only when a limit could have
-    /// been reached, so that an idle connection costs nothing.
-    async fn watch(&self, timeouts: &TimeoutSettings) -> Late {
-        let mut moved = (Instant::now(), self.abort.moved_bytes());
-        loop {
-            let now = Instant::now();
-            let bytes = self.abort.moved_bytes();
-            if bytes != moved.1 {
-                moved = (now, bytes);
-            }
-            let wake = match self.phase.get() {
-                Phase::Busy => match left(moved.0, timeouts.idle, now) {
-                    Some(wake) => wake,
-                    None => return Late::Cause(Cause::IdleTimeout),
-                },
-                Phase::Head(since) => match left(since, timeouts.head, now) {
-                    Some(wake) => wake,
-                    None => return Late::Cause(Cause::HeadTimeout),
-                },
-                Phase::Idle(since, received) => {
-                    if self.abort.received_bytes() != received {
-                        self.phase.set(Phase::Head(now));
-                        continue;
-                    }
-                    if self.abort.has_unsent() {
-                        // The last answer is still being taken.
-                        match left(moved.0, timeouts.idle, now) {
-                            Some(wake) => wake,
-                            None => return Late::Cause(Cause::IdleTimeout),
-                        }
-                    } else {
-                        match left(since, timeouts.keep_alive, now) {
-                            Some(wake) => wake,
-                            None => return Late::KeepAlive,
-                        }
-                    }
-                }
-            };
-            // A head that begins later must not wait for a longer limit to be looked at.
-            tokio::time::sleep_until(wake.min(now + timeouts.head)).await;
-        }
-    }
-}
-
-/// When `limit` after `since` is, unless it is over.
-fn left(since: Instant, limit: Duration, now: Instant) -> Option<Instant> {
-    let due = since + limit;
-    (due > now).then_some(due)
 }
 
 /// 16 hexadecimal digits that name a request in our log, to the client and to the service.

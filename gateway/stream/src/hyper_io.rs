@@ -40,6 +40,8 @@ struct Shared {
     pool: Pool,
     inbox: RefCell<Inbox>,
     outbox: RefCell<Outbox>,
+    /// Reading has failed.
+    read_failed: Notify,
     /// The inbox has room, or nobody reads any more.
     wake_reader: Notify,
     /// Plaintext bytes received and sent so far.
@@ -113,6 +115,16 @@ impl AbortHandle {
         )
     }
 
+    /// Waits until reading has failed: the peer is gone, whatever hyper is doing meanwhile.
+    pub async fn read_failed(&self) {
+        loop {
+            if matches!(self.shared.inbox.borrow().end, Some(End::Failed(_))) {
+                return;
+            }
+            self.shared.read_failed.notified().await;
+        }
+    }
+
     /// Whether bytes that hyper wrote are still on their way to the kernel.
     pub fn has_unsent(&self) -> bool {
         let outbox = self.shared.outbox.borrow();
@@ -127,6 +139,7 @@ impl HyperIo {
             pool: stream.pool.clone(),
             inbox: RefCell::default(),
             outbox: RefCell::default(),
+            read_failed: Notify::new(),
             wake_reader: Notify::new(),
             received_bytes: Cell::new(0),
             sent_bytes: Cell::new(0),
@@ -199,6 +212,7 @@ async fn reader(shared: Rc<Shared>, mut half: ReadHalf) {
             waker.wake();
         }
         if ended {
+            shared.read_failed.notify_one();
             return;
         }
         loop {
