@@ -5,7 +5,7 @@
 //! esdk_file open KEY_HEX NAMESPACE NAME CHUNK_LEN INPUT OUTPUT [KEY=VALUE ...]
 //! ```
 //!
-//! Pairs are the context: written when sealing, compared when opening. Exit status 3 is a refusal of the message. The key stands on the
+//! Pairs are the context: written when sealing, compared when opening. A pair after `!` is required: authenticated, not stored. Exit status 3 is a refusal of the message. The key stands on the
 //! command line, where everybody on the machine can read it: this is for test keys only.
 
 use std::env;
@@ -89,13 +89,14 @@ fn seal(
             Some(header_len.parse()?)
         },
     };
-    let context = context(pairs)?;
+    let (stored, required) = contexts(pairs)?;
     let data_key = DataKey::generate()?;
     // A recipient of a kind that nobody knows comes first: readers have to skip it.
     let foreign = Recipient::new(b"sealgate-test", b"nobody", b"not a data key")?;
-    let recipient = raw_aes_key(key)?.wrap(&data_key, &context)?;
+    let recipient = raw_aes_key(key)?.wrap(&data_key, &stored.joined_with(&required)?)?;
+    let recipients = [foreign, recipient];
     let (mut sealer, mut message) =
-        Sealer::begin(&data_key, &context, &[foreign, recipient], settings)?;
+        Sealer::begin_with_required(&data_key, &stored, &required, &recipients, settings)?;
     for chunk in fs::read(input)?.chunks(chunk_len.parse()?) {
         sealer.write(chunk, &mut message)?;
     }
@@ -111,14 +112,13 @@ fn open(
 ) -> Result<(), Box<dyn Error>> {
     let key = raw_aes_key(key)?;
     let chunk_len = chunk_len.parse()?;
-    let expected = context(pairs)?;
-    let plaintext = open_message(&key, &expected, &fs::read(input)?, chunk_len)?;
+    let plaintext = open_message(&key, &contexts(pairs)?, &fs::read(input)?, chunk_len)?;
     Ok(fs::write(output, plaintext)?)
 }
 
 fn open_message(
     key: &RawAesKey,
-    expected: &Context,
+    (stored, required): &(Context, Context),
     message: &[u8],
     chunk_len: usize,
 ) -> Result<Vec<u8>, Refused> {
@@ -126,7 +126,7 @@ fn open_message(
         return Err(Refusal::header_cut_short(message.len()).into());
     };
     // The SDK may have added its own pair, the signer's key; what was asked for has to be there.
-    if expected
+    if stored
         .pairs()
         .any(|(key, value)| header.context().value(key) != Some(value))
     {
@@ -136,8 +136,9 @@ fn open_message(
         .recipients()
         .find(|recipient| key.is_named_by(recipient))
         .ok_or(Refused::NoRecipient)?;
-    let data_key = key.unwrap(&recipient, header.context())?;
-    let mut opener = Opener::begin(&header, &data_key)?;
+    let both = header.context().joined_with(required);
+    let data_key = key.unwrap(&recipient, &both.map_err(|_| Refused::Context)?)?;
+    let mut opener = Opener::begin_with_required(&header, required, &data_key)?;
     let mut plaintext = Vec::new();
     for chunk in message[len_bytes..].chunks(chunk_len) {
         opener.write(chunk, &mut plaintext)?;
@@ -156,8 +157,18 @@ fn raw_aes_key([hex, namespace, name]: [&str; 3]) -> Result<RawAesKey, Box<dyn E
     Ok(RawAesKey::new(&key, namespace, name)?)
 }
 
+/// The stored and the required context.
+fn contexts(pairs: &[&str]) -> Result<(Context, Context), Box<dyn Error>> {
+    let (required, stored): (Vec<&str>, Vec<&str>) =
+        pairs.iter().partition(|pair| pair.starts_with('!'));
+    Ok((context(&stored)?, context(&required)?))
+}
+
 fn context(pairs: &[&str]) -> Result<Context, Box<dyn Error>> {
-    let pairs: Option<Vec<(&str, &str)>> = pairs.iter().map(|pair| pair.split_once('=')).collect();
+    let pairs: Option<Vec<(&str, &str)>> = pairs
+        .iter()
+        .map(|pair| pair.trim_start_matches('!').split_once('='))
+        .collect();
     Ok(Context::from_pairs(
         pairs.ok_or("the context should be KEY=VALUE")?,
     )?)

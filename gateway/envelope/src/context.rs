@@ -161,6 +161,21 @@ impl Context {
             .map(|(_, value)| value)
     }
 
+    /// The pairs of both, sorted together: what a wrap authenticates for a message with stored and required context.
+    ///
+    /// # Errors
+    /// [`ContextFault::DuplicateKey`] when a key is in both, whatever its values; [`ContextFault::TooLong`].
+    pub fn joined_with(&self, other: &Self) -> Result<Self, ContextError> {
+        Self::from_pairs(self.pairs().chain(other.pairs()))
+    }
+
+    /// The pairs whose keys are not in `stored`. Of all pairs that a reader expects, these are the ones that the writer must have required.
+    #[must_use]
+    pub fn not_in(&self, stored: &Self) -> Self {
+        let pairs = self.pairs().filter(|(key, _)| stored.value(key).is_none());
+        Self::from_pairs(pairs).expect("part of a context is a context")
+    }
+
     /// Whether there are no pairs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -237,6 +252,23 @@ mod tests {
         );
         assert_eq!(Context::parse(b"").unwrap().pairs().count(), 0);
         assert_eq!(fault(&[0, 0]), (0, ContextFault::CountOfZero));
+    }
+
+    #[test]
+    fn joins_and_parts() {
+        let stored = Context::from_pairs([("b", "2"), ("d", "4")]).unwrap();
+        let required = Context::from_pairs([("a", "1"), ("c", "3")]).unwrap();
+        let both = stored.joined_with(&required).unwrap();
+        let pairs: Vec<_> = both.pairs().collect();
+        assert_eq!(pairs, [("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")]);
+        assert_eq!(both.not_in(&stored), required);
+        assert_eq!(both.not_in(&both), Context::empty());
+        assert_eq!(stored.joined_with(&Context::empty()).unwrap(), stored);
+        let again = Context::from_pairs([("d", "5")]).unwrap();
+        assert_eq!(
+            stored.joined_with(&again).unwrap_err().fault,
+            ContextFault::DuplicateKey
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! 02 | suite | message id | context | recipients | 02 | frame length | commitment | tag
 //! ```
 
+use std::borrow::Cow;
 use std::fmt;
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
@@ -209,26 +210,41 @@ pub(crate) fn write<'a>(
     bytes
 }
 
-/// Appends the tag over `bytes`. The only place that seals under IV 0, called once per message id.
+/// Appends the tag over `bytes` and the context that is required but not stored. The only place that seals under IV 0, called once per
+/// message id.
 pub(crate) fn append_tag(
     key: &LessSafeKey,
     bytes: &mut Vec<u8>,
+    required: &Context,
 ) -> Result<(), aws_lc_rs::error::Unspecified> {
-    let tag = key.seal_in_place_separate_tag(tag_nonce(), Aad::from(bytes.as_slice()), &mut [])?;
+    let tag = {
+        let aad = tag_aad(bytes, required);
+        key.seal_in_place_separate_tag(tag_nonce(), Aad::from(aad.as_ref()), &mut [])?
+    };
     bytes.extend_from_slice(tag.as_ref());
     Ok(())
 }
 
-/// Whether the header tag verifies under the message key.
-pub(crate) fn verify_tag(key: &LessSafeKey, header: &Header) -> bool {
+/// Whether the header tag verifies under the message key, together with the context that is required but not stored.
+pub(crate) fn verify_tag(key: &LessSafeKey, header: &Header, required: &Context) -> bool {
+    let aad = tag_aad(header.authenticated(), required);
     key.open_separate_gather(
         tag_nonce(),
-        Aad::from(header.authenticated()),
+        Aad::from(aad.as_ref()),
         &[],
         header.tag(),
         &mut [],
     )
     .is_ok()
+}
+
+/// What the header tag authenticates: the header, then the serialised required context, of which an empty one has no bytes.
+fn tag_aad<'a>(header: &'a [u8], required: &Context) -> Cow<'a, [u8]> {
+    if required.is_empty() {
+        Cow::Borrowed(header)
+    } else {
+        Cow::Owned([header, required.as_bytes()].concat())
+    }
 }
 
 fn tag_nonce() -> Nonce {

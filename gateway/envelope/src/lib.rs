@@ -11,7 +11,16 @@
 //! system is randomness for message ids, data keys and wrapping nonces: a caller who could choose those could repeat them, and a
 //! repeated message id is a repeated GCM nonce.
 //!
-//! What it does not do: keep keys (that is `sealgate-keys`), choose recipients, write suite `0x0578`, or rewrite a header. A header is
+//! # Context
+//! By default all of a message's context is stored in its header, for all to read. Required context is authenticated but not stored
+//! ([`Sealer::begin_with_required`]): a reader brings the same pairs or is refused. Not every SDK can:
+//!
+//! | AWS Encryption SDK | stored context | required context |
+//! |---|---|---|
+//! | Python 4.x, Rust | yes | yes |
+//! | Node 5.x | yes | no |
+//!
+//! What the crate does not do: keep keys (that is `sealgate-keys`), choose recipients, write suite `0x0578`, or rewrite a header. A header is
 //! written once: a second header tag under one message id gives the authentication key away.
 
 pub mod limits;

@@ -3,6 +3,7 @@
 use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
+use crate::context::Context;
 use crate::data_key::DataKey;
 use crate::frame::{
     self, FINAL_OVERHEAD_BYTES, Frame, FrameHead, FrameKind, REGULAR_OVERHEAD_BYTES,
@@ -79,7 +80,20 @@ impl Opener {
     /// [`RefusalReason::CommitmentMismatch`]: another data key. [`RefusalReason::HeaderTagMismatch`]: a changed header. For suite `0x0578` also
     /// the refusals of the signer's public key.
     pub fn begin(header: &Header, data_key: &DataKey) -> Result<Self, Refusal> {
-        let key = authenticate(header, data_key)?;
+        Self::begin_with_required(header, &Context::empty(), data_key)
+    }
+
+    /// As [`Opener::begin`], for a message whose writer required pairs that are not stored: `required` holds all of them. The data key was
+    /// unwrapped in both together, `header.context().joined_with(required)`.
+    ///
+    /// # Errors
+    /// As [`Opener::begin`]. A pair that is missing, changed or superfluous is a [`RefusalReason::HeaderTagMismatch`].
+    pub fn begin_with_required(
+        header: &Header,
+        required: &Context,
+        data_key: &DataKey,
+    ) -> Result<Self, Refusal> {
+        let key = authenticate(header, required, data_key)?;
         let footer = match header.suite() {
             Suite::CommittedSigned => {
                 let mut footer = FooterVerifier::new(header.context())
@@ -310,7 +324,11 @@ impl Opener {
 }
 
 /// Checks the commitment in constant time, then the header tag; gives the message key.
-pub(crate) fn authenticate(header: &Header, data_key: &DataKey) -> Result<LessSafeKey, Refusal> {
+pub(crate) fn authenticate(
+    header: &Header,
+    required: &Context,
+    data_key: &DataKey,
+) -> Result<LessSafeKey, Refusal> {
     // A failure of the library itself ends in the same refusal: without a commitment nothing may be opened.
     let commitment_mismatch =
         Refusal::at(header.commitment_at(), RefusalReason::CommitmentMismatch);
@@ -320,7 +338,7 @@ pub(crate) fn authenticate(header: &Header, data_key: &DataKey) -> Result<LessSa
     verify_slices_are_equal(&commitment, header.commitment()).map_err(|_| commitment_mismatch)?;
 
     let key = derivation.message_key().map_err(|_| commitment_mismatch)?;
-    if !header::verify_tag(&key, header) {
+    if !header::verify_tag(&key, header, required) {
         return Err(Refusal::at(0, RefusalReason::HeaderTagMismatch));
     }
     Ok(key)

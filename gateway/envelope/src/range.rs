@@ -15,6 +15,7 @@ use aws_lc_rs::aead::LessSafeKey;
 use thiserror::Error;
 use zeroize::Zeroize;
 
+use crate::context::Context;
 use crate::data_key::DataKey;
 use crate::frame::{
     self, FINAL_OVERHEAD_BYTES, Frame, FrameHead, FrameKind, REGULAR_OVERHEAD_BYTES,
@@ -188,8 +189,21 @@ impl<S: ReadAt> RangeOpener<S> {
     /// # Errors
     /// The refusals of [`crate::Opener::begin`]; [`RefusalReason::FinalFrameMissing`] for a length that no message has;
     /// [`RangeError::SignedMessage`].
-    pub fn begin(mut source: S, header: &Header, data_key: &DataKey) -> Result<Self, RangeError> {
-        let key = open::authenticate(header, data_key)?;
+    pub fn begin(source: S, header: &Header, data_key: &DataKey) -> Result<Self, RangeError> {
+        Self::begin_with_required(source, header, &Context::empty(), data_key)
+    }
+
+    /// As [`RangeOpener::begin`], with required context as in [`crate::Opener::begin_with_required`].
+    ///
+    /// # Errors
+    /// As [`RangeOpener::begin`].
+    pub fn begin_with_required(
+        mut source: S,
+        header: &Header,
+        required: &Context,
+        data_key: &DataKey,
+    ) -> Result<Self, RangeError> {
+        let key = open::authenticate(header, required, data_key)?;
         if header.suite() == Suite::CommittedSigned {
             return Err(RangeError::SignedMessage);
         }

@@ -14,7 +14,12 @@ import aws_encryption_sdk
 import pytest
 from aws_cryptographic_material_providers.mpl import AwsCryptographicMaterialProviders
 from aws_cryptographic_material_providers.mpl.config import MaterialProvidersConfig
-from aws_cryptographic_material_providers.mpl.models import AesWrappingAlg, CreateRawAesKeyringInput
+from aws_cryptographic_material_providers.mpl.models import (
+    AesWrappingAlg,
+    CreateDefaultCryptographicMaterialsManagerInput,
+    CreateRawAesKeyringInput,
+    CreateRequiredEncryptionContextCMMInput,
+)
 from aws_encryption_sdk import CommitmentPolicy
 from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
 from aws_encryption_sdk.identifiers import AlgorithmSuite
@@ -205,3 +210,58 @@ def test_a_cut_message_is_refused_on_both_sides(bench):
         assert (status, "cut short" in said) == (REFUSED, True), said
         with pytest.raises(REFUSALS):
             bench.open_there(message[:cut])
+
+
+REQUIRED = {"path": "/reports/zürich 2026", "a first": "1", "z last": "2"}
+STORED = {"tenant": "5f0c9a", "policy": "3"}
+
+
+def required_materials(key):
+    """What the SDK calls a materials manager, for messages that store none of REQUIRED."""
+    default = providers.create_default_cryptographic_materials_manager(
+        input=CreateDefaultCryptographicMaterialsManagerInput(keyring=keyring(key))
+    )
+    return providers.create_required_encryption_context_cmm(
+        input=CreateRequiredEncryptionContextCMMInput(
+            underlying_cmm=default, required_encryption_context_keys=list(REQUIRED)
+        )
+    )
+
+
+def required_pairs(context):
+    return {f"!{key}": value for key, value in context.items()}
+
+
+def wrong_contexts():
+    """Required contexts that are not the one that was required."""
+    yield REQUIRED | {"path": "/reports/bern"}
+    yield REQUIRED | {"more": "3"}
+    for key in REQUIRED:
+        yield {other: value for other, value in REQUIRED.items() if other != key}
+
+
+def test_python_opens_what_we_sealed_with_required_context(bench):
+    message = bench.seal_here(b"x" * 100_000, context=STORED | required_pairs(REQUIRED))
+    assert b"reports" not in message
+    materials = required_materials(bench.key)
+    opened, header = client.decrypt(source=message, materials_manager=materials, encryption_context=STORED | REQUIRED)
+    assert opened == b"x" * 100_000
+    assert bench.open_there(message, context=REQUIRED)[0] == opened
+    for wrong in wrong_contexts():
+        with pytest.raises(REFUSALS):
+            bench.open_there(message, context=wrong)
+
+
+def test_we_open_what_python_sealed_with_required_context(bench):
+    message, _header = client.encrypt(
+        source=b"y" * 100_000,
+        materials_manager=required_materials(bench.key),
+        encryption_context=STORED | REQUIRED,
+        algorithm=AlgorithmSuite.AES_256_GCM_HKDF_SHA512_COMMIT_KEY,
+    )
+    assert b"reports" not in message
+    opened, status, said = bench.open_here(message, context=STORED | required_pairs(REQUIRED))
+    assert (opened, status) == (b"y" * 100_000, 0), said
+    for wrong in wrong_contexts():
+        opened, status, said = bench.open_here(message, context=STORED | required_pairs(wrong))
+        assert (opened, status) == (None, REFUSED), said
