@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sealgate_envelope::{Context, DataKey, RawAesKey, Recipient, RecipientRef, UnwrapError};
 
@@ -15,18 +16,26 @@ use crate::secret::Secret;
 pub struct BranchKey {
     key: RawAesKey,
     epoch: u32,
+    active_from: Option<u64>,
     /// Shared with the same key of a reloaded keyring, so that a reload does not forget what was wrapped.
     wraps: Arc<AtomicU64>,
 }
 
 impl BranchKey {
-    pub(crate) fn new(secret: &Secret<32>, namespace: &str, branch: &str, epoch: u32) -> Self {
+    pub(crate) fn new(
+        secret: &Secret<32>,
+        namespace: &str,
+        branch: &str,
+        epoch: u32,
+        active_from: Option<u64>,
+    ) -> Self {
         let name = format!("{branch}/{epoch}");
         let key = RawAesKey::new(secret.expose(), namespace, &name)
             .expect("the keyring file bounds pseudonym and branch far below a header field");
         Self {
             key,
             epoch,
+            active_from,
             wraps: Arc::default(),
         }
     }
@@ -35,6 +44,12 @@ impl BranchKey {
     #[must_use]
     pub fn epoch(&self) -> u32 {
         self.epoch
+    }
+
+    /// Since when it seals. `None` for a next epoch, and for one of a keyring file of format 1, which did not say.
+    #[must_use]
+    pub fn active_from(&self) -> Option<SystemTime> {
+        UNIX_EPOCH.checked_add(Duration::from_secs(self.active_from?))
     }
 
     /// Its name in messages: `<branch>/<epoch>`.
@@ -88,7 +103,7 @@ mod tests {
 
     #[test]
     fn wrapping_stops_hard_at_the_limit() {
-        let key = BranchKey::new(&Secret::generate().unwrap(), "sealgate/t", "main", 3);
+        let key = BranchKey::new(&Secret::generate().unwrap(), "sealgate/t", "main", 3, None);
         let (data_key, context) = (DataKey::generate().unwrap(), Context::empty());
         key.wraps.store(WRAPS_MOST - 1, Ordering::Relaxed);
         assert!(key.wrap(&data_key, &context).is_ok());

@@ -14,6 +14,7 @@
 
 pub mod limits;
 pub mod process;
+pub mod provider;
 
 mod branch_key;
 mod keyring;
@@ -22,5 +23,8 @@ mod secret;
 pub use branch_key::BranchKey;
 pub use keyring::context_key;
 pub use keyring::errors::{Encoding, FileOperation, KeyPath, KeyringError, KeyringFault};
-pub use keyring::{Keyring, OpenBeginError, SealBeginError};
+pub use keyring::{
+    KekRotation, Keyring, OpenBeginError, RewrapProgress, Role, RotationDue, RotationPolicy,
+    SealBeginError,
+};
 pub use secret::{Secret, SecretLen};

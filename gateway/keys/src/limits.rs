@@ -6,6 +6,12 @@ pub const KEYRING_FILE_LEN_BYTES_MOST: usize = 1024 * 1024;
 /// Most epochs of one keyring: eleven years of daily rotation.
 pub const EPOCHS_MOST: usize = 4096;
 
+/// Most KEK versions of one keyring at a time: each rotation ends with one.
+pub const KEKS_MOST: usize = 16;
+
+/// Most branch keys that a KEK rotation wraps anew before it writes the file: what a crash makes it do again.
+pub const REWRAP_BATCH: usize = 64;
+
 /// Longest tenant name.
 pub const TENANT_LEN_BYTES_MOST: usize = 255;
 

@@ -429,12 +429,12 @@ fn what_is_not_a_regular_file_is_refused_without_waiting() {
 #[test]
 fn damage_is_refused_and_named() {
     let refused = |edit: Edit| Place::edited(edit).1.to_string();
-    let cases: [(&str, Edit); 17] = [
-        ("key `format` is 2, expected 1", |text| {
-            text.replace("format = 1", "format = 2")
+    let cases: [(&str, Edit); 22] = [
+        ("key `format` is 3, expected 2", |text| {
+            text.replace("format = 2", "format = 3")
         }),
         ("key `format` is missing", |text| {
-            text.replace("format = 1", "")
+            text.replace("format = 2", "")
         }),
         ("key `tenant` should be text", |text| {
             text.replace("tenant = \"acme\"", "tenant = 1")
@@ -442,23 +442,25 @@ fn damage_is_refused_and_named() {
         ("key `tenant` should be 1 to 255", |text| {
             text.replace("tenant = \"acme\"", "tenant = \"\"")
         }),
-        ("key `kek` is missing", |text| text.replace("kek = ", "# ")),
-        ("key `kek` should be 32 bytes in base64", |text| {
-            text.replace("kek = \"", "kek = \"AAAA")
+        ("key `kek[0].secret` is missing", |text| {
+            text.replace("secret = ", "# ")
         }),
-        ("key `kek` should be text", |text| {
-            text.replace("kek = \"", "kek = 1 # ")
+        ("key `kek[0].secret` should be 32 bytes in base64", |text| {
+            text.replace("secret = \"", "secret = \"AAAA")
+        }),
+        ("key `kek[0].secret` should be text", |text| {
+            text.replace("secret = \"", "secret = 1 # ")
         }),
         ("key `kke` is unknown", |text| {
-            text.replace("kek = ", "kke = \"\"\nkek = ")
+            text.replace("branch = ", "kke = \"\"\nbranch = ")
         }),
         ("key `branch_key[1].epoc` is unknown", |text| {
-            text.replace("epoch = 2\nnonce", "epoch = 2\nepoc = 2\nnonce")
+            text.replace("epoch = 2\nkek", "epoch = 2\nepoc = 2\nkek")
         }),
-        ("key `branch_key[0].nonce` is missing", |text| {
-            text.replacen("nonce = ", "# ", 1)
+        ("key `branch_key[0].kek_version` is missing", |text| {
+            text.replacen("\nkek_version = 1\nact", "\nact", 1)
         }),
-        ("key `branch_key[0].wrapped` should be 48 bytes", |text| {
+        ("key `branch_key[0].wrapped` should be 60 bytes", |text| {
             text.replacen("wrapped = \"", "wrapped = \"AAAA", 1)
         }),
         (
@@ -466,16 +468,37 @@ fn damage_is_refused_and_named() {
             |text| text.replace("pseudonym = \"", "pseudonym = \"A"),
         ),
         ("epoch 2 stands there twice", |text| {
-            text.replace("epoch = 1\nnonce", "epoch = 2\nnonce")
+            text.replace("epoch = 1\nkek", "epoch = 2\nkek")
         }),
-        ("key `branch_key[0].epoch` should be an epoch", |text| {
-            text.replace("epoch = 1\nnonce", "epoch = 0\nnonce")
+        ("key `branch_key[0].epoch` should be a number", |text| {
+            text.replace("epoch = 1\nkek", "epoch = 0\nkek")
         }),
         ("`current_epoch` is 1, but there is epoch 2", |text| {
             text.replace("current_epoch = 2", "current_epoch = 1")
         }),
         ("`current_epoch` is 3, which no", |text| {
             text.replace("current_epoch = 2", "current_epoch = 3")
+        }),
+        ("key `next_epoch` is 3, which no newer", |text| {
+            text.replace("current_epoch = 2", "current_epoch = 2\nnext_epoch = 3")
+        }),
+        ("key `next_epoch` is 1, which no newer", |text| {
+            text.replace("current_epoch = 2", "current_epoch = 2\nnext_epoch = 1")
+        }),
+        ("KEK version 2 is needed and not there", |text| {
+            text.replacen(
+                "epoch = 1\nkek_version = 1",
+                "epoch = 1\nkek_version = 2",
+                1,
+            )
+        }),
+        ("KEK version 1 stands there twice", |text| {
+            let kek = &text[text.find("[[kek]]").unwrap()..text.find("[[branch_key]]").unwrap()];
+            text.replace(kek, &kek.repeat(2))
+        }),
+        ("key `kek` is missing", |text| {
+            let kek = &text[text.find("[[kek]]").unwrap()..text.find("[[branch_key]]").unwrap()];
+            text.replace(kek, "")
         }),
         ("key `branch` should be", |text| {
             text.replace("branch = \"main\"", "branch = \"Main/\"")
@@ -519,8 +542,8 @@ fn text_that_is_not_utf8_is_refused() {
 fn wraps_are_bound_to_their_tenant_branch_and_epoch() {
     // Swapped epochs: each wrap stands under the other's number.
     let swapped = Place::edited(|text| {
-        text.replace("epoch = 1\nnonce", "epoch = X\nnonce")
-            .replace("epoch = 2\nnonce", "epoch = 1\nnonce")
+        text.replace("epoch = 1\nkek", "epoch = X\nkek")
+            .replace("epoch = 2\nkek", "epoch = 1\nkek")
             .replace("epoch = X\n", "epoch = 2\n")
     });
     assert_eq!(swapped.1, KeyringFault::WrapDamaged { epoch: 1 });
@@ -540,14 +563,14 @@ fn errors_never_quote_the_file() {
     let text = fs::read_to_string(place.path()).unwrap();
     let kek = text
         .lines()
-        .find_map(|line| line.strip_prefix("kek = "))
+        .find_map(|line| line.strip_prefix("secret = "))
         .unwrap()
         .trim_matches('"')
         .to_owned();
     for broken in [
-        text.replace("kek = \"", "kek = "),
-        text.replace("format = 1", &format!("format = \"{kek}\"")),
-        text.replace("kek =", "kek "),
+        text.replace("secret = \"", "secret = "),
+        text.replace("format = 2", &format!("format = \"{kek}\"")),
+        text.replace("secret =", "secret "),
     ] {
         fs::write(place.path(), broken).unwrap();
         let error = Keyring::load(place.path()).err().unwrap();

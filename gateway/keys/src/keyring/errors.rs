@@ -8,7 +8,8 @@ use sealgate_envelope::RandomUnavailable;
 use thiserror::Error;
 
 use super::file::FORMAT;
-use crate::limits::{EPOCHS_MOST, KEYRING_FILE_LEN_BYTES_MOST, TENANT_LEN_BYTES_MOST};
+use crate::limits::{EPOCHS_MOST, KEKS_MOST, KEYRING_FILE_LEN_BYTES_MOST, TENANT_LEN_BYTES_MOST};
+use crate::provider::ProviderError;
 
 /// A keyring file that was not loaded, created or rotated. No text of the file is in it, because that text is key material.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -88,7 +89,7 @@ pub enum KeyringFault {
     },
     /// A format that this program does not know.
     #[error(
-        "key `format` is {found}, expected {FORMAT}; use a program of the version that wrote the file"
+        "key `format` is {found}, expected {FORMAT} or 1; use a program of the version that wrote the file"
     )]
     Format {
         /// What stands there.
@@ -112,9 +113,9 @@ pub enum KeyringFault {
     /// A branch name other than lower-case letters, digits and `-`.
     #[error("key `branch` should be 1 to 32 lower-case letters, digits or `-`")]
     BranchName,
-    /// An epoch of zero or beyond 32 bits.
-    #[error("key `{0}` should be an epoch from 1 to 4294967295")]
-    EpochOutOfRange(KeyPath),
+    /// An epoch or a KEK version of zero or beyond 32 bits.
+    #[error("key `{0}` should be a number from 1 to 4294967295")]
+    NumberOutOfRange(KeyPath),
     /// An epoch that stands there twice.
     #[error("epoch {epoch} stands there twice; restore the file from its backup")]
     DuplicateEpoch {
@@ -139,6 +140,42 @@ pub enum KeyringFault {
         /// The newest.
         newest: u32,
     },
+    /// No branch key has the epoch that is to seal next, or that epoch is not newer than the current one.
+    #[error(
+        "key `next_epoch` is {epoch}, which no newer `branch_key` has; restore the file from its backup"
+    )]
+    NextEpochUnknown {
+        /// The next epoch.
+        epoch: u32,
+    },
+    /// A KEK version that wraps, or wrapped a branch key, is not there.
+    #[error("KEK version {version} is needed and not there; restore the file from its backup")]
+    KekUnknown {
+        /// The version.
+        version: u32,
+    },
+    /// A KEK version that stands there twice.
+    #[error("KEK version {version} stands there twice; restore the file from its backup")]
+    DuplicateKek {
+        /// The version.
+        version: u32,
+    },
+    /// There is a newer KEK version than the one that wraps.
+    #[error(
+        "key `kek_version` is {version}, but there is version {newest}; restore the file from its backup"
+    )]
+    KekNotNewest {
+        /// The version that wraps.
+        version: u32,
+        /// The newest.
+        newest: u32,
+    },
+    /// More KEK versions than the limit, or no number left.
+    #[error("more than {KEKS_MOST} KEK versions; finish the rotation that left them")]
+    TooManyKeks,
+    /// The key provider did not do its part.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// More epochs than the limit, or no number left.
     #[error("more than {EPOCHS_MOST} epochs; begin a new keyring")]
     TooManyEpochs,
@@ -159,9 +196,6 @@ pub enum KeyringFault {
     /// The system gave no random bytes.
     #[error(transparent)]
     RandomUnavailable(#[from] RandomUnavailable),
-    /// The cryptographic library failed: a bug, or no memory.
-    #[error("the cipher failed")]
-    CipherFailed,
 }
 
 /// An operation on a keyring file or its folder.
@@ -226,6 +260,13 @@ impl fmt::Display for Encoding {
 pub enum KeyPath {
     /// A key at the top.
     Top(&'static str),
+    /// A key of an entry of `[[kek]]`.
+    Kek {
+        /// Which entry, from 0.
+        index: usize,
+        /// The key in it.
+        key: &'static str,
+    },
     /// A key of an entry of `[[branch_key]]`.
     BranchKey {
         /// Which entry, from 0.
@@ -239,6 +280,7 @@ impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Top(key) => f.write_str(key),
+            Self::Kek { index, key } => write!(f, "kek[{index}].{key}"),
             Self::BranchKey { index, key } => write!(f, "branch_key[{index}].{key}"),
         }
     }

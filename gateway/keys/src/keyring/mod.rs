@@ -3,9 +3,14 @@
 mod disk;
 pub(crate) mod errors;
 mod file;
+mod rotation;
+mod text;
+
+pub use rotation::{KekRotation, RewrapProgress, Role, RotationDue, RotationPolicy};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sealgate_envelope::{
     Context, ContextError, DataKey, Header, Opener, RandomUnavailable, RecipientRef, Refusal,
@@ -14,7 +19,6 @@ use sealgate_envelope::{
 use thiserror::Error;
 
 use crate::branch_key::BranchKey;
-use disk::Locked;
 use errors::{KeyringError, KeyringFault};
 use file::KeyringFile;
 
@@ -50,6 +54,8 @@ struct Inner {
     current: BranchKey,
     /// By rising epoch; they open only.
     retired: Vec<BranchKey>,
+    /// Made ahead: another node may seal with it before this one does. It opens only.
+    next: Option<BranchKey>,
 }
 
 /// A message that was not begun. Nothing was written.
@@ -116,7 +122,7 @@ impl Keyring {
     pub fn create(path: impl AsRef<Path>, tenant: &str) -> Result<Self, KeyringError> {
         let path = path.as_ref();
         let create = || {
-            let file = KeyringFile::generate(tenant)?;
+            let file = KeyringFile::generate(tenant, rotation::unix_seconds(SystemTime::now()))?;
             disk::create(path, &file.to_text())?;
             Self::from_file(path, &file)
         };
@@ -152,29 +158,6 @@ impl Keyring {
         })
     }
 
-    /// Adds an epoch to the file and gives the keyring that seals under it. `self` still seals under the old one until it is swapped out.
-    ///
-    /// After a crash at any moment the file holds the old keyring or the new, whole. Two rotations at a time are kept apart by a lock on
-    /// the file; nodes that share it must reload before they can open what this one seals next.
-    ///
-    /// # Errors
-    /// [`KeyringError`]; the file is as it was, unless only forcing the folder to disk failed.
-    pub fn rotate_epoch(&self) -> Result<Self, KeyringError> {
-        let path = &self.inner.path;
-        let rotate = || {
-            let locked = Locked::open(path)?;
-            let mut file = KeyringFile::parse(&locked.read()?)?;
-            file.add_epoch()?;
-            let rotated = self.succeeded_by(&file)?;
-            locked.replace(&file.to_text())?;
-            Ok(rotated)
-        };
-        rotate().map_err(|fault| KeyringError {
-            path: path.clone(),
-            fault,
-        })
-    }
-
     /// The tenant's name, as the operator wrote it. It never goes into a message.
     #[must_use]
     pub fn tenant(&self) -> &str {
@@ -193,13 +176,9 @@ impl Keyring {
         &self.inner.current
     }
 
-    /// The epochs that this keyring opens, rising; the last one is the current.
+    /// The epochs that this keyring opens, rising; the current one, and after it the next where it is made.
     pub fn epochs(&self) -> impl Iterator<Item = u32> {
-        self.inner
-            .retired
-            .iter()
-            .chain([&self.inner.current])
-            .map(BranchKey::epoch)
+        self.branch_keys().map(BranchKey::epoch)
     }
 
     /// The context of a message of this tenant: its pseudonym, the policy's version and the object's path.
@@ -319,8 +298,12 @@ impl Keyring {
     }
 
     fn branch_key(&self, epoch: u32) -> Option<&BranchKey> {
-        if epoch == self.inner.current.epoch() {
-            return Some(&self.inner.current);
+        let newer = [&self.inner.current]
+            .into_iter()
+            .chain(&self.inner.next)
+            .find(|key| key.epoch() == epoch);
+        if newer.is_some() {
+            return newer;
         }
         let retired = &self.inner.retired;
         retired
@@ -341,7 +324,8 @@ impl Keyring {
             return Err(KeyringFault::AnotherKeyring);
         }
         let mut inner = Inner::from_file(&self.inner.path, file)?;
-        for key in inner.retired.iter_mut().chain([&mut inner.current]) {
+        let newer = [&mut inner.current].into_iter().chain(&mut inner.next);
+        for key in inner.retired.iter_mut().chain(newer) {
             if let Some(earlier) = self.branch_key(key.epoch()) {
                 key.continue_count_of(earlier);
             }
@@ -358,8 +342,17 @@ impl Inner {
         let mut retired: Vec<BranchKey> = file
             .unwrap_branch_keys()?
             .iter()
-            .map(|(epoch, secret)| BranchKey::new(secret, &namespace, &file.branch, *epoch))
+            .map(|key| {
+                BranchKey::new(
+                    &key.secret,
+                    &namespace,
+                    &file.branch,
+                    key.epoch,
+                    key.active_from,
+                )
+            })
             .collect();
+        let next = file.next.and_then(|_| retired.pop());
         let current = retired.pop().expect("a keyring file has its current epoch");
         Ok(Self {
             path: path.to_owned(),
@@ -369,6 +362,7 @@ impl Inner {
             name_prefix: format!("{}/", file.branch).into(),
             current,
             retired,
+            next,
         })
     }
 }

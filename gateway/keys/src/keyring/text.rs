@@ -1,0 +1,369 @@
+//! The keyring file's text: TOML to keys and keys to TOML. No I/O.
+//!
+//! The TOML is taken apart by hand and not by serde, for two reasons: each fault names its key, and no message of a parser, which may quote
+//! the file, gets near a log. The parser never sees a KEK: the values are cut out of the text before, because its copies are not wiped.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use toml::{Table, Value};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::errors::{Encoding, KeyPath, KeyringFault};
+use super::file::{FORMAT, KeyringFile, PSEUDONYM_LEN_BYTES, WrappedBranchKey};
+use crate::limits::{EPOCHS_MOST, KEKS_MOST, TENANT_LEN_BYTES_MOST};
+use crate::provider::{FileProvider, WRAPPED_LEN_BYTES, WrappedKey};
+use crate::secret::{Secret, SecretText};
+
+const BRANCH_LEN_BYTES_MOST: usize = 32;
+const FORMAT_1_NONCE_LEN_BYTES: usize = 12;
+const FORMAT_1_WRAPPED_LEN_BYTES: usize = 48;
+const KEK_LEN_BYTES: usize = 32;
+const FITS: &str = "a string takes every text";
+
+impl KeyringFile {
+    /// The file's text.
+    pub(super) fn to_text(&self) -> SecretText {
+        const HEAD_LEN_BYTES: usize = 2048;
+        const KEK_ENTRY_LEN_BYTES: usize = 128;
+        const ENTRY_LEN_BYTES: usize = 256;
+        // Reserved whole, so that no copy of the text stays behind where the buffer grew.
+        let mut text = Zeroizing::new(String::with_capacity(
+            HEAD_LEN_BYTES
+                + self.keks.versions().len() * KEK_ENTRY_LEN_BYTES
+                + self.branch_keys.len() * ENTRY_LEN_BYTES,
+        ));
+        text.push_str("# The keys of one tenant. Who reads this file can open everything that was sealed for the tenant;\n");
+        text.push_str("# who loses it can open nothing. Keep it at mode 0600, keep a backup, and do not edit it.\n");
+        let mut line = |key: &str, value: Value| writeln!(text, "{key} = {value}").expect(FITS);
+        line("format", Value::Integer(FORMAT));
+        line("tenant", Value::String(self.tenant.to_string()));
+        line("pseudonym", Value::String(self.pseudonym.to_string()));
+        line("branch", Value::String(self.branch.to_string()));
+        line("kek_version", Value::Integer(self.kek_version.into()));
+        line("current_epoch", Value::Integer(self.current.into()));
+        if let Some(next) = self.next {
+            line("next_epoch", Value::Integer(next.into()));
+        }
+        self.keks.for_each(|version, kek| {
+            let kek = Zeroizing::new(STANDARD.encode(kek.expose()));
+            write!(text, "\n[[kek]]\nversion = {version}\nsecret = \"").expect(FITS);
+            text.push_str(&kek);
+            text.push_str("\"\n");
+        });
+        for key in &self.branch_keys {
+            write!(
+                text,
+                "\n[[branch_key]]\nepoch = {}\nkek_version = {}\n",
+                key.epoch, key.kek_version
+            )
+            .expect(FITS);
+            if let Some(active_from) = key.active_from {
+                writeln!(text, "active_from = {active_from}").expect(FITS);
+            }
+            let wrapped = STANDARD.encode(&key.wrapped.0);
+            writeln!(text, "wrapped = \"{wrapped}\"").expect(FITS);
+        }
+        text
+    }
+
+    /// Reads the file's text, of this format or the first. Every fault names its key.
+    pub(super) fn parse(text: &str) -> Result<Self, KeyringFault> {
+        let (text, cut) = cut_secrets(text);
+        let mut table: Table =
+            text.parse()
+                .map_err(|error: toml::de::Error| KeyringFault::NotToml {
+                    line: 1 + error.span().map_or(0, |span| {
+                        let before = text.as_bytes().get(..span.start).unwrap_or_default();
+                        before.iter().filter(|byte| **byte == b'\n').count()
+                    }),
+                })?;
+        let format = integer(&mut table, KeyPath::Top("format"))?;
+        let tenant = |table: &mut Table| checked_tenant(&string(table, KeyPath::Top("tenant"))?);
+        let file = match format {
+            1 => Self {
+                tenant: tenant(&mut table)?,
+                pseudonym: checked_pseudonym(string(&mut table, KeyPath::Top("pseudonym"))?)?,
+                branch: checked_branch(string(&mut table, KeyPath::Top("branch"))?)?,
+                keks: format_1_kek(&mut table, &cut)?,
+                kek_version: 1,
+                current: number(&mut table, KeyPath::Top("current_epoch"))?,
+                next: None,
+                branch_keys: entries(&mut table, "branch_key", EPOCHS_MOST, format_1_branch_key)?,
+            },
+            FORMAT => Self {
+                tenant: tenant(&mut table)?,
+                pseudonym: checked_pseudonym(string(&mut table, KeyPath::Top("pseudonym"))?)?,
+                branch: checked_branch(string(&mut table, KeyPath::Top("branch"))?)?,
+                keks: keks(&mut table, &cut)?,
+                kek_version: number(&mut table, KeyPath::Top("kek_version"))?,
+                current: number(&mut table, KeyPath::Top("current_epoch"))?,
+                next: match table.contains_key("next_epoch") {
+                    true => Some(number(&mut table, KeyPath::Top("next_epoch"))?),
+                    false => None,
+                },
+                branch_keys: entries(&mut table, "branch_key", EPOCHS_MOST, branch_key)?,
+            },
+            found => return Err(KeyringFault::Format { found }),
+        };
+        if let Some(key) = table.keys().next() {
+            return Err(KeyringFault::UnknownKey {
+                key: key.as_str().into(),
+            });
+        }
+        file.checked()
+    }
+
+    /// Whether the parts fit each other.
+    fn checked(mut self) -> Result<Self, KeyringFault> {
+        self.branch_keys.sort_by_key(|key| key.epoch);
+        let twice = |pair: &&[WrappedBranchKey]| pair[0].epoch == pair[1].epoch;
+        if let Some(pair) = self.branch_keys.windows(2).find(twice) {
+            return Err(KeyringFault::DuplicateEpoch {
+                epoch: pair[0].epoch,
+            });
+        }
+        let has = |epoch| self.branch_keys.iter().any(|key| key.epoch == epoch);
+        if !has(self.current) {
+            let epoch = self.current;
+            return Err(KeyringFault::CurrentEpochUnknown { epoch });
+        }
+        let mut newer = self
+            .branch_keys
+            .iter()
+            .map(|key| key.epoch)
+            .filter(|epoch| *epoch > self.current);
+        if let Some(newest) = newer.clone().next_back()
+            && (newer.next() != self.next || newer.next().is_some())
+        {
+            return Err(KeyringFault::CurrentEpochNotNewest {
+                epoch: self.current,
+                newest,
+            });
+        }
+        if let Some(epoch) = self.next
+            && (!has(epoch) || epoch <= self.current)
+        {
+            return Err(KeyringFault::NextEpochUnknown { epoch });
+        }
+        let held = self.keks.versions();
+        let missing = |version: &&u32| held.binary_search(version).is_err();
+        if let Some(version) = self.needed_keks().iter().find(missing) {
+            return Err(KeyringFault::KekUnknown { version: *version });
+        }
+        match held.last() {
+            Some(newest) if *newest > self.kek_version => Err(KeyringFault::KekNotNewest {
+                version: self.kek_version,
+                newest: *newest,
+            }),
+            _ => Ok(self),
+        }
+    }
+}
+
+/// The text with each KEK's value replaced by its number, and the values. Only lines as this program writes them are cut.
+fn cut_secrets(text: &str) -> (SecretText, Vec<SecretText>) {
+    let mut shown = Zeroizing::new(String::with_capacity(text.len() + 1));
+    let mut cut = Vec::new();
+    for line in text.split_inclusive('\n') {
+        let value = ["kek = \"", "secret = \""].iter().find_map(|key| {
+            let value = line.strip_prefix(key)?.trim_end().strip_suffix('"')?;
+            let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+            // Long enough that its number is not longer than it.
+            let is_secret = value.len() >= KEK_LEN_BYTES && value.bytes().all(is_base64);
+            is_secret.then_some((*key, value))
+        });
+        match value {
+            None => shown.push_str(line),
+            Some((key, value)) => {
+                writeln!(shown, "{key}@{}\"", cut.len()).expect(FITS);
+                cut.push(Zeroizing::new(value.to_owned()));
+            }
+        }
+    }
+    (shown, cut)
+}
+
+/// A KEK's value: one that was cut out, or, in a file that was edited by hand, the text itself.
+fn secret(
+    table: &mut Table,
+    key: KeyPath,
+    cut: &[SecretText],
+) -> Result<Secret<KEK_LEN_BYTES>, KeyringFault> {
+    let text = Zeroizing::new(string(table, key)?);
+    let number = text
+        .strip_prefix('@')
+        .and_then(|number| number.parse().ok());
+    let text = number
+        .and_then(|number: usize| cut.get(number))
+        .unwrap_or(&text);
+    let mut decoded = Zeroizing::new(STANDARD.decode(text.as_bytes()).unwrap_or_default());
+    Secret::take_from(&mut decoded).map_err(|_| KeyringFault::NotBytes {
+        key,
+        len_bytes: KEK_LEN_BYTES,
+        encoding: Encoding::Base64,
+    })
+}
+
+fn keks(table: &mut Table, cut: &[SecretText]) -> Result<FileProvider, KeyringFault> {
+    let read = |entry: &mut Table, index| {
+        let path = |key| KeyPath::Kek { index, key };
+        let version = number(entry, path("version"))?;
+        Ok((version, secret(entry, path("secret"), cut)?))
+    };
+    let provider = FileProvider::new();
+    for (version, kek) in entries(table, "kek", KEKS_MOST, read)? {
+        if !provider.insert(version, kek) {
+            return Err(KeyringFault::DuplicateKek { version });
+        }
+    }
+    Ok(provider)
+}
+
+fn format_1_kek(table: &mut Table, cut: &[SecretText]) -> Result<FileProvider, KeyringFault> {
+    let provider = FileProvider::new();
+    provider.insert(1, secret(table, KeyPath::Top("kek"), cut)?);
+    Ok(provider)
+}
+
+fn branch_key(entry: &mut Table, index: usize) -> Result<WrappedBranchKey, KeyringFault> {
+    let path = |key| KeyPath::BranchKey { index, key };
+    let active_from = match entry.contains_key("active_from") {
+        true => Some(integer(entry, path("active_from"))?.unsigned_abs()),
+        false => None,
+    };
+    Ok(WrappedBranchKey {
+        epoch: number(entry, path("epoch"))?,
+        kek_version: number(entry, path("kek_version"))?,
+        active_from,
+        wrapped: WrappedKey(bytes::<WRAPPED_LEN_BYTES>(entry, path("wrapped"))?),
+    })
+}
+
+fn format_1_branch_key(entry: &mut Table, index: usize) -> Result<WrappedBranchKey, KeyringFault> {
+    let path = |key| KeyPath::BranchKey { index, key };
+    let epoch = number(entry, path("epoch"))?;
+    let mut wrapped = bytes::<FORMAT_1_NONCE_LEN_BYTES>(entry, path("nonce"))?;
+    wrapped.extend(bytes::<FORMAT_1_WRAPPED_LEN_BYTES>(entry, path("wrapped"))?);
+    Ok(WrappedBranchKey {
+        epoch,
+        kek_version: 1,
+        active_from: None,
+        wrapped: WrappedKey(wrapped),
+    })
+}
+
+/// The tables of an array, each read by `read`, which is to take all of its keys.
+fn entries<T>(
+    table: &mut Table,
+    name: &'static str,
+    most: usize,
+    read: impl Fn(&mut Table, usize) -> Result<T, KeyringFault>,
+) -> Result<Vec<T>, KeyringFault> {
+    let wrong = KeyringFault::WrongType {
+        key: KeyPath::Top(name),
+        expected: "[[double-bracketed]] tables",
+    };
+    let Value::Array(values) = take(table, KeyPath::Top(name))? else {
+        return Err(wrong);
+    };
+    if values.len() > most {
+        return Err(match name {
+            "kek" => KeyringFault::TooManyKeks,
+            _ => KeyringFault::TooManyEpochs,
+        });
+    }
+    let mut read_all = Vec::with_capacity(values.len());
+    for (index, value) in values.into_iter().enumerate() {
+        let Value::Table(mut entry) = value else {
+            return Err(wrong);
+        };
+        read_all.push(read(&mut entry, index)?);
+        if let Some(key) = entry.keys().next() {
+            let key = format!("{name}[{index}].{key}").into();
+            return Err(KeyringFault::UnknownKey { key });
+        }
+    }
+    Ok(read_all)
+}
+
+fn take(table: &mut Table, key: KeyPath) -> Result<Value, KeyringFault> {
+    let (KeyPath::Top(name)
+    | KeyPath::Kek { key: name, .. }
+    | KeyPath::BranchKey { key: name, .. }) = key;
+    table.remove(name).ok_or(KeyringFault::Missing(key))
+}
+
+fn string(table: &mut Table, key: KeyPath) -> Result<String, KeyringFault> {
+    match take(table, key)? {
+        Value::String(text) => Ok(text),
+        _ => Err(KeyringFault::WrongType {
+            key,
+            expected: "text in quotes",
+        }),
+    }
+}
+
+fn integer(table: &mut Table, key: KeyPath) -> Result<i64, KeyringFault> {
+    take(table, key)?
+        .as_integer()
+        .ok_or(KeyringFault::WrongType {
+            key,
+            expected: "a whole number",
+        })
+}
+
+/// An epoch or a version.
+fn number(table: &mut Table, key: KeyPath) -> Result<u32, KeyringFault> {
+    let number = u32::try_from(integer(table, key)?).unwrap_or(0);
+    if number == 0 {
+        Err(KeyringFault::NumberOutOfRange(key))
+    } else {
+        Ok(number)
+    }
+}
+
+fn bytes<const N: usize>(table: &mut Table, key: KeyPath) -> Result<Vec<u8>, KeyringFault> {
+    let mut text = string(table, key)?;
+    let decoded = STANDARD.decode(&text).unwrap_or_default();
+    text.zeroize();
+    if decoded.len() == N {
+        return Ok(decoded);
+    }
+    Err(KeyringFault::NotBytes {
+        key,
+        len_bytes: N,
+        encoding: Encoding::Base64,
+    })
+}
+
+pub(super) fn checked_tenant(tenant: &str) -> Result<Box<str>, KeyringFault> {
+    let fits = (1..=TENANT_LEN_BYTES_MOST).contains(&tenant.len())
+        && !tenant.chars().any(char::is_control);
+    fits.then(|| tenant.into()).ok_or(KeyringFault::TenantName)
+}
+
+pub(super) fn checked_pseudonym(text: String) -> Result<Box<str>, KeyringFault> {
+    let is_hex = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    if is_hex && text.len() == 2 * PSEUDONYM_LEN_BYTES {
+        return Ok(text.into());
+    }
+    Err(KeyringFault::NotBytes {
+        key: KeyPath::Top("pseudonym"),
+        len_bytes: PSEUDONYM_LEN_BYTES,
+        encoding: Encoding::Hex,
+    })
+}
+
+pub(super) fn checked_branch(text: String) -> Result<Box<str>, KeyringFault> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let fits = (1..=BRANCH_LEN_BYTES_MOST).contains(&text.len()) && text.bytes().all(allowed);
+    if fits {
+        Ok(text.into())
+    } else {
+        Err(KeyringFault::BranchName)
+    }
+}
