@@ -34,7 +34,10 @@ fn a_reload_opens_and_closes_listeners_and_keeps_connections() {
     // An address that somebody else has changes nothing.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken_address = taken.local_addr().unwrap().to_string();
-    site.write("gateway.toml", &moved.replace(&other.to_string(), &taken_address));
+    site.write(
+        "gateway.toml",
+        &moved.replace(&other.to_string(), &taken_address),
+    );
     let outcome = gateway.reload();
     assert!(outcome.line.contains("refused") && outcome.line.contains(&taken_address));
     echo(&mut second, b"and everything stays");
