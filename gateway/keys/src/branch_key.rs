@@ -1,5 +1,6 @@
 //! The branch key: what wraps the data keys of one tenant in one epoch.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,6 +10,9 @@ use sealgate_envelope::{Context, DataKey, RawAesKey, Recipient, RecipientRef, Un
 use crate::keyring::SealBeginError;
 use crate::limits::WRAPS_MOST;
 use crate::secret::Secret;
+
+/// How often keys have wrapped, by epoch. It outlives them.
+pub(crate) type WrapCounts = BTreeMap<u32, Arc<AtomicU64>>;
 
 /// A tenant's wrapping key of one epoch: raw AES, namespace `sealgate/<pseudonym>`, name `<branch>/<epoch>`.
 ///
@@ -73,6 +77,15 @@ impl BranchKey {
     /// Goes on counting where the same key of an earlier keyring stopped.
     pub(crate) fn continue_count_of(&mut self, earlier: &Self) {
         self.wraps = Arc::clone(&earlier.wraps);
+    }
+
+    /// Goes on counting where `counts` stopped, or begins there.
+    pub(crate) fn continue_count_in(&mut self, counts: &mut WrapCounts) {
+        self.wraps = Arc::clone(
+            counts
+                .entry(self.epoch)
+                .or_insert_with(|| Arc::clone(&self.wraps)),
+        );
     }
 
     /// Wraps a message's data key, and counts it before it does.

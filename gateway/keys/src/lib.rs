@@ -12,6 +12,7 @@
 //! What this crate does not do: count wraps across processes. [`BranchKey::wraps`] counts what this process wrapped since the keyring was
 //! loaded; an operator who runs many nodes on one keyring rotates its epoch by the sum of that metric.
 
+pub mod cache;
 pub mod limits;
 pub mod process;
 pub mod provider;

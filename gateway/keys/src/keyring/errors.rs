@@ -198,6 +198,17 @@ pub enum KeyringFault {
     RandomUnavailable(#[from] RandomUnavailable),
 }
 
+impl KeyringFault {
+    /// Whether it is the operator's or the provider's own word that these keys are not to be used, and not a mishap.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Provider(error) => error.fault.is_refusal(),
+            _ => false,
+        }
+    }
+}
+
 /// An operation on a keyring file or its folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileOperation {

@@ -18,7 +18,7 @@ use sealgate_envelope::{
 };
 use thiserror::Error;
 
-use crate::branch_key::BranchKey;
+use crate::branch_key::{BranchKey, WrapCounts};
 use errors::{KeyringError, KeyringFault};
 use file::KeyringFile;
 
@@ -312,6 +312,15 @@ impl Keyring {
             .map(|at| &retired[at])
     }
 
+    /// Goes on counting wraps in `counts`. Only for a keyring that has no clone yet: another one counts for itself.
+    pub(crate) fn continue_counts(&mut self, counts: &mut WrapCounts) {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner
+                .branch_keys_mut()
+                .for_each(|key| key.continue_count_in(counts));
+        }
+    }
+
     fn from_file(path: &Path, file: &KeyringFile) -> Result<Self, KeyringFault> {
         Ok(Self {
             inner: Arc::new(Inner::from_file(path, file)?),
@@ -324,8 +333,7 @@ impl Keyring {
             return Err(KeyringFault::AnotherKeyring);
         }
         let mut inner = Inner::from_file(&self.inner.path, file)?;
-        let newer = [&mut inner.current].into_iter().chain(&mut inner.next);
-        for key in inner.retired.iter_mut().chain(newer) {
+        for key in inner.branch_keys_mut() {
             if let Some(earlier) = self.branch_key(key.epoch()) {
                 key.continue_count_of(earlier);
             }
@@ -337,6 +345,11 @@ impl Keyring {
 }
 
 impl Inner {
+    fn branch_keys_mut(&mut self) -> impl Iterator<Item = &mut BranchKey> {
+        let newer = [&mut self.current].into_iter().chain(&mut self.next);
+        self.retired.iter_mut().chain(newer)
+    }
+
     fn from_file(path: &Path, file: &KeyringFile) -> Result<Self, KeyringFault> {
         let namespace = format!("sealgate/{}", file.pseudonym);
         let mut retired: Vec<BranchKey> = file

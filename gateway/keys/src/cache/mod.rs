@@ -1,0 +1,329 @@
+//! Keyrings in memory, for as long as they may be there.
+//!
+//! ```text
+//! lookup -> Fresh                          younger than the soft lifetime
+//!        -> Stale + Flight -> source -> land   usable; this caller has another one loaded meanwhile
+//!        -> Absent + Flight -> source -> land  nothing usable; this caller loads, alone for its tenant
+//!        -> Waiting -> lookup              another caller loads
+//!        -> Unavailable                    nothing usable, and the source said no or is not asked again yet
+//! ```
+//!
+//! The cache does no I/O, reads no clock and starts no task. Its lock is held for a lookup in a map and never while something loads, so a
+//! provider that hangs for one tenant is waited for by that tenant alone, and by a bounded number of its callers.
+//!
+//! The hard lifetime is the published bound on revocation. It holds for who looks up at the beginning of each message and keeps the
+//! keyring no longer than the message.
+
+mod source;
+mod tenant;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::keyring::Keyring;
+pub use source::{FileSource, KeyringSource, LoadFault, SourceFuture};
+use tenant::{Step, Tenant};
+
+/// How long keyrings stay, and who waits for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// From this age on a keyring is loaded again; until that has succeeded it stays in use.
+    pub soft: Duration,
+    /// At this age it is dropped, whatever happens. This bounds how long a disabled tenant can still be read.
+    pub hard: Duration,
+    /// Unused for so long, it is dropped.
+    pub unused: Duration,
+    /// Most callers of one tenant that wait for its keyring at a time.
+    pub waiters: usize,
+    /// How long after a failure the source is asked again; doubles with each further one.
+    pub retry_first: Duration,
+    /// Longest time between two tries.
+    pub retry_most: Duration,
+    /// Most tenants.
+    pub tenants: usize,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self {
+            soft: Duration::from_secs(5 * 60),
+            hard: Duration::from_secs(60 * 60),
+            unused: Duration::from_secs(30 * 60),
+            waiters: 256,
+            retry_first: Duration::from_secs(1),
+            retry_most: Duration::from_secs(30),
+            tenants: 100_000,
+        }
+    }
+}
+
+/// There is no keyring for this tenant now: answer 503 with Retry-After. Nothing was sealed or opened.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("no keys for tenant {tenant} from {provider}: {cause}")]
+pub struct Unavailable {
+    /// The tenant.
+    pub tenant: Box<str>,
+    /// [`KeyringSource::name`].
+    pub provider: &'static str,
+    /// Why.
+    pub cause: UnavailableCause,
+    /// When to come back.
+    pub retry_after: Duration,
+}
+
+/// Why there is no keyring.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum UnavailableCause {
+    /// It could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadFault),
+    /// As many callers of this tenant wait as may.
+    #[error("{waiting} callers wait for them already")]
+    Crowded {
+        /// How many.
+        waiting: usize,
+    },
+    /// There is no room for one more tenant.
+    #[error("the cache holds {tenants} tenants, its limit, and all are in use")]
+    Full {
+        /// How many.
+        tenants: usize,
+    },
+}
+
+/// What a lookup found.
+pub enum Lookup {
+    /// A keyring to use for one message.
+    Fresh(Keyring),
+    /// A keyring to use for one message. It has aged: load another with the flight, apart from the message.
+    Stale(Keyring, Flight),
+    /// No keyring; load it with the flight and look up again.
+    Absent(Flight),
+    /// Somebody else loads it; await this and look up again.
+    Wait(Waiting),
+    /// No keyring, and none to be had now.
+    Unavailable(Unavailable),
+}
+
+/// Keyrings by tenant. Clones share them.
+#[derive(Clone)]
+pub struct KeyringCache {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: CacheSettings,
+    provider: &'static str,
+    tenants: Mutex<HashMap<Box<str>, Tenant>>,
+}
+
+impl KeyringCache {
+    /// An empty cache of keyrings that come from `provider`, which is what errors call it.
+    #[must_use]
+    pub fn new(provider: &'static str, settings: CacheSettings) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                settings,
+                provider,
+                tenants: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The keyring of `tenant`, or what to do for it. Cost: a lock, a map lookup, a reference count.
+    #[must_use]
+    pub fn lookup(&self, tenant: &str, now: Instant) -> Lookup {
+        let settings = &self.shared.settings;
+        let mut tenants = self.shared.lock();
+        if !tenants.contains_key(tenant) {
+            if tenants.len() >= settings.tenants && !make_room(&mut tenants, settings, now) {
+                let tenants = tenants.len();
+                return self.unavailable(
+                    tenant,
+                    UnavailableCause::Full { tenants },
+                    settings.retry_first,
+                );
+            }
+            tenants.insert(tenant.into(), Tenant::default());
+        }
+        let Some(entry) = tenants.get_mut(tenant) else {
+            unreachable!("it was put there above")
+        };
+        let flight = |number| Flight {
+            shared: Arc::clone(&self.shared),
+            tenant: tenant.into(),
+            number,
+            begun: now,
+        };
+        match entry.step(settings, now) {
+            Step::Use(keyring) => Lookup::Fresh(keyring),
+            Step::UseAndLoad(keyring, number) => Lookup::Stale(keyring, flight(number)),
+            Step::Load(number) => Lookup::Absent(flight(number)),
+            Step::Wait { flight, slot } => Lookup::Wait(Waiting {
+                shared: Arc::clone(&self.shared),
+                tenant: tenant.into(),
+                flight,
+                slot,
+            }),
+            Step::Crowded(waiting) => self.unavailable(
+                tenant,
+                UnavailableCause::Crowded { waiting },
+                settings.retry_first,
+            ),
+            Step::Failed(fault, wait) => {
+                self.unavailable(tenant, UnavailableCause::Load(fault), wait)
+            }
+        }
+    }
+
+    /// The keyring of `tenant`, loaded by this caller or another where there is none. With it, when it has aged, the flight that is to be
+    /// given to [`Flight::load`] on a task of its own. `clock` is read after every wait.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn keyring(
+        &self,
+        tenant: &str,
+        source: &dyn KeyringSource,
+        clock: &(dyn Fn() -> Instant + Sync),
+    ) -> Result<(Keyring, Option<Flight>), Unavailable> {
+        loop {
+            match self.lookup(tenant, clock()) {
+                Lookup::Fresh(keyring) => return Ok((keyring, None)),
+                Lookup::Stale(keyring, flight) => return Ok((keyring, Some(flight))),
+                Lookup::Absent(flight) => flight.load(source, clock).await,
+                Lookup::Wait(waiting) => waiting.await,
+                Lookup::Unavailable(unavailable) => return Err(unavailable),
+            }
+        }
+    }
+
+    /// Drops the keyring of `tenant`, and what is being loaded for it right now when it arrives. Call it when the tenant is disabled or
+    /// shredded, to be faster than the hard lifetime.
+    pub fn purge(&self, tenant: &str) {
+        if let Some(entry) = self.shared.lock().get_mut(tenant) {
+            entry.purge();
+        }
+    }
+
+    /// Drops every keyring whose time is over. Call it now and then, or keys of tenants that nobody asks for stay in memory.
+    pub fn sweep(&self, now: Instant) {
+        for entry in self.shared.lock().values_mut() {
+            entry.expire(&self.shared.settings, now);
+        }
+    }
+
+    /// How many keyrings are held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.shared
+            .lock()
+            .values()
+            .filter(|entry| entry.is_held())
+            .count()
+    }
+
+    fn unavailable(&self, tenant: &str, cause: UnavailableCause, retry_after: Duration) -> Lookup {
+        Lookup::Unavailable(Unavailable {
+            tenant: tenant.into(),
+            provider: self.shared.provider,
+            cause,
+            retry_after,
+        })
+    }
+}
+
+impl Shared {
+    /// An entry is changed by steps that do not panic halfway.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Tenant>> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets a tenant that holds nothing, and with it how often its keys have wrapped. Gives whether there was one.
+fn make_room(
+    tenants: &mut HashMap<Box<str>, Tenant>,
+    settings: &CacheSettings,
+    now: Instant,
+) -> bool {
+    let idle = tenants.iter_mut().find_map(|(name, entry)| {
+        entry.expire(settings, now);
+        entry.is_idle().then(|| name.clone())
+    });
+    idle.is_some_and(|name| tenants.remove(&name).is_some())
+}
+
+/// The right to load one tenant's keyring; there is one at a time. Dropped before it has landed, the next caller gets it.
+pub struct Flight {
+    shared: Arc<Shared>,
+    tenant: Box<str>,
+    number: u64,
+    begun: Instant,
+}
+
+impl Flight {
+    /// Whose keyring is to be loaded.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// Loads the keyring and puts it, or the failure, into the cache.
+    pub async fn load(self, source: &dyn KeyringSource, clock: &(dyn Fn() -> Instant + Sync)) {
+        let loaded = source.load(&self.tenant).await;
+        self.land(loaded, clock());
+    }
+
+    /// Puts what was loaded into the cache and wakes who waits for it. A keyring's age counts from the beginning of the flight, as the
+    /// source may have read it then. A tenant that was purged meanwhile stays without.
+    pub fn land(self, loaded: Result<Keyring, LoadFault>, now: Instant) {
+        let shared = Arc::clone(&self.shared);
+        if let Some(entry) = shared.lock().get_mut(&self.tenant) {
+            entry.land(self.number, loaded, self.begun, now, &shared.settings);
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if let Some(entry) = self.shared.lock().get_mut(&self.tenant) {
+            entry.abandon(self.number);
+        }
+    }
+}
+
+/// Ends when the flight that it waits for has landed or was given up.
+pub struct Waiting {
+    shared: Arc<Shared>,
+    tenant: Box<str>,
+    flight: u64,
+    slot: u64,
+}
+
+impl Future for Waiting {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        match self.shared.lock().get_mut(&self.tenant) {
+            Some(entry) if entry.is_in_flight(self.flight) => {
+                entry.wait(self.slot, context.waker());
+                Poll::Pending
+            }
+            Some(_) | None => Poll::Ready(()),
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(entry) = self.shared.lock().get_mut(&self.tenant) {
+            entry.leave(self.slot);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! One tenant in the cache: its keyring, the one flight that loads it, who waits for that.
+
+use std::collections::BTreeMap;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use super::{CacheSettings, LoadFault};
+use crate::branch_key::WrapCounts;
+use crate::keyring::Keyring;
+
+#[derive(Default)]
+pub(super) struct Tenant {
+    held: Option<Held>,
+    /// The flight under way.
+    flight: Option<u64>,
+    /// The next flight's or waiter's number; none is used twice, so an old flight cannot land in a new one's place.
+    number: u64,
+    /// `None` for who was not polled yet.
+    waiters: BTreeMap<u64, Option<Waker>>,
+    failure: Option<Failure>,
+    /// Outlives the keyring, so that a key that was dropped and loaded again goes on counting.
+    counts: WrapCounts,
+}
+
+struct Held {
+    keyring: Keyring,
+    loaded_at: Instant,
+    used_at: Instant,
+}
+
+struct Failure {
+    fault: LoadFault,
+    retry_at: Instant,
+    wait: Duration,
+}
+
+/// What a lookup does next.
+pub(super) enum Step {
+    Use(Keyring),
+    UseAndLoad(Keyring, u64),
+    Load(u64),
+    Wait { flight: u64, slot: u64 },
+    Crowded(usize),
+    Failed(LoadFault, Duration),
+}
+
+impl Tenant {
+    pub(super) fn step(&mut self, settings: &CacheSettings, now: Instant) -> Step {
+        self.expire(settings, now);
+        let is_too_early = |failure: &&Failure| now < failure.retry_at;
+        let failure = self.failure.as_ref().filter(is_too_early);
+        if let Some(held) = &mut self.held {
+            held.used_at = now;
+            let keyring = held.keyring.clone();
+            let is_young = now.saturating_duration_since(held.loaded_at) < settings.soft;
+            return if is_young || failure.is_some() || self.flight.is_some() {
+                Step::Use(keyring)
+            } else {
+                Step::UseAndLoad(keyring, self.begin_flight())
+            };
+        }
+        if let Some(failure) = failure {
+            return Step::Failed(failure.fault.clone(), failure.retry_at - now);
+        }
+        match self.flight {
+            None => Step::Load(self.begin_flight()),
+            Some(_) if self.waiters.len() >= settings.waiters => Step::Crowded(self.waiters.len()),
+            Some(flight) => {
+                let slot = self.next_number();
+                self.waiters.insert(slot, None);
+                Step::Wait { flight, slot }
+            }
+        }
+    }
+
+    /// Drops the keyring where its time is over.
+    pub(super) fn expire(&mut self, settings: &CacheSettings, now: Instant) {
+        let is_over = |held: &Held| {
+            now.saturating_duration_since(held.loaded_at) >= settings.hard
+                || now.saturating_duration_since(held.used_at) >= settings.unused
+        };
+        if self.held.as_ref().is_some_and(is_over) {
+            self.held = None;
+        }
+    }
+
+    pub(super) fn land(
+        &mut self,
+        flight: u64,
+        loaded: Result<Keyring, LoadFault>,
+        begun: Instant,
+        now: Instant,
+        settings: &CacheSettings,
+    ) {
+        if !self.is_in_flight(flight) {
+            return;
+        }
+        match loaded {
+            Ok(mut keyring) => {
+                keyring.continue_counts(&mut self.counts);
+                self.failure = None;
+                self.held = Some(Held {
+                    keyring,
+                    loaded_at: begun,
+                    used_at: now,
+                });
+            }
+            Err(fault) => {
+                // The source's own word ends what is held; its silence does not.
+                if fault.is_refusal() {
+                    self.held = None;
+                }
+                let doubled = self.failure.as_ref().map(|failure| failure.wait * 2);
+                let wait = doubled
+                    .unwrap_or(settings.retry_first)
+                    .min(settings.retry_most);
+                let asked = fault.retry_after().unwrap_or_default();
+                self.failure = Some(Failure {
+                    fault,
+                    retry_at: now + wait.max(asked.min(settings.hard)),
+                    wait,
+                });
+            }
+        }
+        self.end_flight();
+    }
+
+    pub(super) fn abandon(&mut self, flight: u64) {
+        if self.is_in_flight(flight) {
+            self.end_flight();
+        }
+    }
+
+    pub(super) fn purge(&mut self) {
+        self.held = None;
+        self.failure = None;
+        self.end_flight();
+    }
+
+    pub(super) fn wait(&mut self, slot: u64, waker: &Waker) {
+        self.waiters.insert(slot, Some(waker.clone()));
+    }
+
+    pub(super) fn leave(&mut self, slot: u64) {
+        self.waiters.remove(&slot);
+    }
+
+    pub(super) fn is_in_flight(&self, flight: u64) -> bool {
+        self.flight == Some(flight)
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.held.is_none() && self.flight.is_none() && self.waiters.is_empty()
+    }
+
+    fn begin_flight(&mut self) -> u64 {
+        let flight = self.next_number();
+        self.flight = Some(flight);
+        flight
+    }
+
+    fn end_flight(&mut self) {
+        self.flight = None;
+        let waiters = std::mem::take(&mut self.waiters);
+        waiters.into_values().flatten().for_each(Waker::wake);
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+}
