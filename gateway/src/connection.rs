@@ -239,7 +239,7 @@ impl Relaying<'_> {
             half_close,
             idle,
             self.class,
-            &self.worker.counters,
+            self.worker,
         )
         .await
     }

@@ -159,7 +159,12 @@ impl Cause {
             Cause::ClientCertificateRejected => {
                 ("client_certificate_rejected", Client, Level::INFO, None)
             }
-            Cause::ClientTruncated => ("truncated", Client, Level::INFO, None),
+            Cause::ClientTruncated => (
+                "truncated",
+                Client,
+                Level::INFO,
+                told(400, "The request body is cut short or malformed"),
+            ),
             Cause::ClientReset => ("reset", Client, Level::INFO, None),
             Cause::ClientTls => ("client_tls", Client, Level::INFO, None),
             Cause::IdleTimeout => ("idle_timeout", Limit, Level::INFO, None),

@@ -31,6 +31,10 @@ pub const UPSTREAM_REQUESTS: usize = 16_384;
 pub const DROPPED_BODY_BYTES: usize = 64 * 1024;
 /// How long that may take.
 pub const DROPPED_BODY_TIME: Duration = Duration::from_secs(5);
+/// How long an idle HTTP connection that we close has to end.
+pub const CLOSE_TIME: Duration = Duration::from_secs(5);
+/// How long connections that are cut at the end of a drain have to end.
+pub const DRAIN_CUT: Duration = Duration::from_secs(1);
 /// After a failed accept for want of descriptors, the listener rests this long.
 pub const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// hyper's buffer per direction of an HTTP connection, at most: it holds body bytes in transit.

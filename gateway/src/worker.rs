@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::accept::{Gate, accept_all, bind};
 use crate::connection;
-use crate::limits::LARGE_BUFFERS_PER_WORKER;
+use crate::limits::{DRAIN_CUT, LARGE_BUFFERS_PER_WORKER};
 use crate::metrics::Counters;
 use crate::settings::Settings;
 use crate::snapshot::{BuildError, Snapshot};
@@ -82,32 +82,50 @@ pub struct Worker {
     pub drain: Drain,
 }
 
-/// Tells connections that the worker drains.
+/// Tells connections that the worker drains, and then that their time is over.
 #[derive(Default)]
 pub struct Drain {
-    begun: Cell<bool>,
-    notify: Notify,
+    begun: Announcement,
+    over: Announcement,
 }
 
 impl Drain {
     /// Whether it has begun.
     pub fn has_begun(&self) -> bool {
-        self.begun.get()
+        self.begun.made.get()
     }
 
     /// Waits until it begins.
     pub async fn begins(&self) {
+        self.begun.wait().await;
+    }
+
+    /// Waits until the grace period is over: what is still open has to be cut, visibly.
+    pub async fn is_over(&self) {
+        self.over.wait().await;
+    }
+}
+
+/// Something that is said once, to all who wait for it.
+#[derive(Default)]
+struct Announcement {
+    made: Cell<bool>,
+    notify: Notify,
+}
+
+impl Announcement {
+    fn make(&self) {
+        self.made.set(true);
+        self.notify.notify_waiters();
+    }
+
+    async fn wait(&self) {
         let notified = self.notify.notified();
         let mut notified = std::pin::pin!(notified);
         notified.as_mut().enable();
-        if !self.begun.get() {
+        if !self.made.get() {
             notified.await;
         }
-    }
-
-    fn begin(&self) {
-        self.begun.set(true);
-        self.notify.notify_waiters();
     }
 }
 
@@ -283,14 +301,17 @@ async fn drain(
     for listener in listeners {
         listener.handle.close();
     }
-    worker.drain.begin();
+    worker.drain.begun.make();
     let grace = snapshot.borrow().settings.timeouts.drain;
-    let emptied = async {
+    let emptied = || async {
         while gate.open() > 0 {
             idle.notified().await;
         }
     };
     // Nothing of the ring is pending in there, so it may be dropped.
-    let _ = tokio::time::timeout(grace, emptied).await;
-    gate.open()
+    let _ = tokio::time::timeout(grace, emptied()).await;
+    let left = gate.open();
+    worker.drain.over.make();
+    let _ = tokio::time::timeout(DRAIN_CUT, emptied()).await;
+    left
 }

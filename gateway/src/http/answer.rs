@@ -375,7 +375,13 @@ impl Body for AnswerBody {
 
 impl Drop for AnswerBody {
     fn drop(&mut self) {
-        if self.left == Some(0) || matches!(self.kind, Kind::Empty) {
+        // hyper does not poll again after the last byte that was announced.
+        let given = match &self.kind {
+            Kind::Empty => true,
+            Kind::Open(body) => body.is_complete(),
+            Kind::Problem(_) | Kind::Forward(_) => self.left == Some(0),
+        };
+        if given {
             self.complete();
         }
     }

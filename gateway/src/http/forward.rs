@@ -5,14 +5,14 @@ use hyper::body::{Body, Incoming};
 
 use super::answer::{self, Answer, Head};
 use super::exchange::exchange;
-use super::headers::strip_hop_by_hop;
+use super::headers::{announce_length, strip_hop_by_hop};
 use super::request_body::RequestBody;
 use super::serve::Asked;
 use crate::error::Cause;
 
 /// Forwards one request.
 pub(crate) async fn forward(asked: Asked<'_>, request: Request<Incoming>) -> Answer {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let body = match body.is_end_stream() {
         true => RequestBody::empty(),
         false => {
@@ -20,6 +20,7 @@ pub(crate) async fn forward(asked: Asked<'_>, request: Request<Incoming>) -> Ans
             RequestBody::forward(body, progress, asked.record.counters.clone())
         }
     };
+    announce_length(&mut parts.headers, &body);
     let repeat = asked.repeat(&body);
     let request = Request::from_parts(parts, body);
     let answered = exchange(

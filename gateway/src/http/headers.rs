@@ -1,11 +1,14 @@
 //! Which header fields pass.
 
 use hyper::HeaderMap;
+use hyper::body::Body;
 use hyper::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, EXPECT, FORWARDED,
     HeaderName, HeaderValue, IF_RANGE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
+
+use super::request_body::RequestBody;
 
 /// Fields that speak of one connection (RFC 9110 §7.6.1, and the old ones that still occur).
 const HOP_BY_HOP: [HeaderName; 7] = [
@@ -78,6 +81,17 @@ pub(crate) fn set_forwarded(
     set("x-forwarded-proto", "https");
     set("x-forwarded-host", host);
     set("x-request-id", request_id);
+}
+
+/// Says how long a request body is, or that it is chunked: hyper would send a GET's without framing.
+pub(crate) fn announce_length(headers: &mut HeaderMap, body: &RequestBody) {
+    if body.is_end_stream() {
+        return;
+    }
+    match body.size_hint().exact() {
+        Some(len) => headers.insert(CONTENT_LENGTH, HeaderValue::from(len)),
+        None => headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
+    };
 }
 
 /// Takes out of a request on a sealed route what would be wrong, or meaningless, for the sealed

@@ -45,6 +45,9 @@ pub(crate) enum OpenError {
         /// Length of the header that came.
         header_len: u64,
     },
+    /// The message was whole but not as long as its sealed length said.
+    #[error("the message's length is not the one announced")]
+    NotAsAnnounced,
     /// The path is too long for a context.
     #[error("the path does not fit an envelope's context")]
     PathTooLong,
@@ -130,19 +133,22 @@ impl OpenBody {
         Ok(())
     }
 
-    /// What may be given now: all that is opened, but not the announced length's last byte before
-    /// the message has ended as it should.
-    fn releasable(&mut self) -> Bytes {
-        let held = match (self.left, &self.opener) {
-            (Some(left), Some(_)) if self.opened.len() as u64 >= left => 1,
-            _ => 0,
+    /// What may be given now: all that is opened, but never the announced length's last byte before
+    /// the message has ended as it should. hyper takes the announced length for the end.
+    fn releasable(&mut self) -> Result<Bytes, OpenError> {
+        let Some(left) = self.left else {
+            return Ok(std::mem::take(&mut self.opened));
         };
-        let n = self.opened.len().saturating_sub(held);
-        let bytes = self.opened.split_to(n);
-        if let Some(left) = &mut self.left {
-            *left = left.saturating_sub(n as u64);
-        }
-        bytes
+        let most = match &self.opener {
+            Some(_) => left.saturating_sub(1),
+            None if self.opened.len() as u64 != left => return Err(OpenError::NotAsAnnounced),
+            None => left,
+        };
+        let n = usize::try_from(most)
+            .unwrap_or(usize::MAX)
+            .min(self.opened.len());
+        self.left = Some(left - n as u64);
+        Ok(self.opened.split_to(n))
     }
 
     /// The next plaintext.
@@ -151,9 +157,10 @@ impl OpenBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, OpenError>>> {
         loop {
-            let bytes = self.releasable();
-            if !bytes.is_empty() {
-                return Poll::Ready(Some(Ok(bytes)));
+            match self.releasable() {
+                Ok(bytes) if !bytes.is_empty() => return Poll::Ready(Some(Ok(bytes))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Some(Err(self.give_up(error)))),
             }
             if self.opener.is_none() {
                 return Poll::Ready(None);
@@ -167,11 +174,22 @@ impl OpenBody {
                 None => self.finish(),
             };
             if let Err(error) = step {
-                self.opened.clear();
-                self.opener = None;
-                return Poll::Ready(Some(Err(error)));
+                return Poll::Ready(Some(Err(self.give_up(error))));
             }
         }
+    }
+
+    /// Nothing more is given.
+    fn give_up(&mut self, error: OpenError) -> OpenError {
+        self.opened.clear();
+        self.opener = None;
+        self.left = None;
+        error
+    }
+
+    /// Whether the message has ended as it should, and all of it was given.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.opener.is_none() && self.opened.is_empty() && self.left.is_none_or(|left| left == 0)
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Pace {
     io: AbortHandle,
     /// Exchanges that are not over: request body, answer body and service included.
     in_flight: Cell<u32>,
+    /// Exchanges begun so far.
+    begun: Cell<u64>,
     /// When the last exchange ended, and what the client had sent by then.
     idle_since: Cell<(Instant, u64)>,
     /// When a service's bytes last moved.
@@ -44,6 +46,7 @@ impl Pace {
         Rc::new(Pace {
             io,
             in_flight: Cell::new(0),
+            begun: Cell::new(0),
             idle_since,
             service_moved: Cell::new(now),
             cut_by: Cell::new(None),
@@ -53,6 +56,7 @@ impl Pace {
     /// Begins an exchange.
     pub(crate) fn begin(self: &Rc<Self>) -> Busy {
         self.in_flight.set(self.in_flight.get() + 1);
+        self.begun.set(self.begun.get() + 1);
         self.service_moved.set(Instant::now());
         Busy {
             pace: Rc::clone(self),
@@ -72,8 +76,9 @@ impl Pace {
     /// Ends when a time limit is reached. It looks only when a limit could have been reached, so
     /// that an idle connection costs nothing.
     pub(crate) async fn watch(&self, timeouts: &TimeoutSettings) -> Late {
-        // A client that connects has something to say: its first head is under way.
-        let mut head_since = Some(Instant::now());
+        // The head under way: after how many exchanges, and since when. A client that connects has
+        // something to say.
+        let mut head = Some((0, Instant::now()));
         let mut client_moved = (Instant::now(), self.io.moved_bytes());
         loop {
             let now = Instant::now();
@@ -82,15 +87,16 @@ impl Pace {
                 client_moved = (now, moved);
             }
             let (since, received) = self.idle_since.get();
+            let begun = self.begun.get();
+            head = head.filter(|(after, _)| *after == begun);
             let wake = if self.is_busy() || self.io.has_unsent() {
-                head_since = None;
                 let moved = client_moved.0.max(self.service_moved.get());
                 match left(moved, timeouts.idle, now) {
                     Some(wake) => wake,
                     None => return Late::Cause(Cause::IdleTimeout),
                 }
-            } else if head_since.is_some() || self.io.received_bytes() != received {
-                match left(*head_since.get_or_insert(now), timeouts.head, now) {
+            } else if head.is_some() || self.io.received_bytes() != received {
+                match left(head.get_or_insert((begun, now)).1, timeouts.head, now) {
                     Some(wake) => wake,
                     None => return Late::Cause(Cause::HeadTimeout),
                 }

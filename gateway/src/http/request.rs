@@ -57,18 +57,32 @@ pub(crate) fn target(request: &Request<Incoming>) -> Result<Target, Cause> {
 
 /// What the length fields announce. hyper has refused ambiguous ones, and lets `Transfer-Encoding`
 /// win over `Content-Length` by taking the latter out.
-pub(crate) fn body_len(request: &Request<Incoming>) -> BodyLen {
-    if request.headers().contains_key(TRANSFER_ENCODING) {
-        return BodyLen::Unknown;
+///
+/// # Errors
+/// [`Cause::BadRequest`] for any transfer coding but `chunked`: whoever dropped one would change the
+/// body.
+pub(crate) fn body_len(request: &Request<Incoming>) -> Result<BodyLen, Cause> {
+    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        let chunked = coding
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"chunked");
+        return match chunked && codings.next().is_none() {
+            true => Ok(BodyLen::Unknown),
+            false => Err(Cause::BadRequest),
+        };
     }
     let length = request.headers().get(CONTENT_LENGTH);
-    match length
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.parse().ok())
-    {
-        Some(len) => BodyLen::Known(len),
-        None => BodyLen::None,
-    }
+    Ok(
+        match length
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.parse().ok())
+        {
+            Some(len) => BodyLen::Known(len),
+            None => BodyLen::None,
+        },
+    )
 }
 
 /// The host of `host[:port]` in lower case; empty for an empty authority.

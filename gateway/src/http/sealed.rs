@@ -14,7 +14,7 @@ use sealgate_uring::spawn;
 use super::Readers;
 use super::answer::{self, Answer, Head};
 use super::exchange::exchange;
-use super::headers::{open_response, seal_request, strip_hop_by_hop};
+use super::headers::{announce_length, open_response, seal_request, strip_hop_by_hop};
 use super::open_body::{OpenBody, OpenError};
 use super::request::BodyLen;
 use super::request_body::RequestBody;
@@ -52,11 +52,7 @@ pub(crate) async fn seal(
         Ok(body) => body,
         Err((cause, detail)) => return asked.refuse(cause, detail),
     };
-    if let Some(len) = body.size_hint().exact()
-        && !body.is_end_stream()
-    {
-        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
-    }
+    announce_length(&mut parts.headers, &body);
     let repeat = asked.repeat(&body);
     let answered = exchange(
         &asked.route.pool,
@@ -254,6 +250,7 @@ fn cause(error: &OpenError) -> Cause {
         OpenError::Refused(_) | OpenError::NotOurs(_) | OpenError::Length { .. } => {
             Cause::NotAnEnvelope
         }
+        OpenError::NotAsAnnounced => Cause::NotVerified,
         OpenError::PathTooLong => Cause::PathTooLong,
     }
 }

@@ -24,7 +24,7 @@ use super::route::{Handling, HttpRoute};
 use super::{forward, sealed};
 use crate::connection::{ConnectionLog, millis};
 use crate::error::Cause;
-use crate::limits::HTTP_BUFFER_BYTES;
+use crate::limits::{CLOSE_TIME, HTTP_BUFFER_BYTES};
 use crate::metrics::Class;
 use crate::settings::TimeoutSettings;
 use crate::snapshot::{Binding, Plan, Snapshot};
@@ -120,7 +120,7 @@ pub async fn serve(
     if draining {
         connection.as_mut().graceful_shutdown();
     }
-    let mut closing = false;
+    let mut closing: Option<Instant> = None;
     let result = loop {
         tokio::select! {
             biased;
@@ -129,17 +129,24 @@ pub async fn serve(
                 draining = true;
                 connection.as_mut().graceful_shutdown();
             }
+            () = worker.drain.is_over() => {
+                client.pace.cut(Cause::Draining);
+                client.abort.abort();
+                return;
+            }
             // hyper does not look at the client while it answers.
             () = client.abort.read_failed() => {
                 client.abort.abort();
                 return;
             }
-            late = client.pace.watch(&snapshot.settings.timeouts) => match late {
-                Late::KeepAlive if !closing => {
-                    closing = true;
+            () = tokio::time::sleep_until(closing.unwrap_or_else(Instant::now)), if closing.is_some() => {
+                return;
+            }
+            late = client.pace.watch(&snapshot.settings.timeouts), if closing.is_none() => match late {
+                Late::KeepAlive => {
+                    closing = Some(Instant::now() + CLOSE_TIME);
                     connection.as_mut().graceful_shutdown();
                 }
-                Late::KeepAlive => return,
                 Late::Cause(cause) => {
                     // Requests that are under way say it themselves.
                     client.pace.cut(cause);
@@ -163,8 +170,9 @@ impl Client {
     async fn answer(self: &Rc<Self>, mut request: Request<Incoming>) -> Answer {
         let mut record = self.record(&request);
         let abort = self.abort.clone();
-        let target = match target(&request) {
-            Ok(target) => target,
+        let checked = target(&request).and_then(|target| Ok((target, body_len(&request)?)));
+        let (target, body_len) = match checked {
+            Ok(checked) => checked,
             Err(cause) => return problem(cause, None, record, abort),
         };
         record.path.clone_from(&target.path);
@@ -183,7 +191,6 @@ impl Client {
         };
         record.route = Some(Rc::clone(&route.name));
         record.class = route.class();
-        let body_len = body_len(&request);
         let peer = self.log.peer.ip();
         strip_hop_by_hop(request.headers_mut());
         set_forwarded(

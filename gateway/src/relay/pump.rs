@@ -7,12 +7,13 @@ use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
-use sealgate_stream::{ReadError, ReadHalf, Stream, WriteError, WriteHalf};
+use sealgate_stream::{ReadError, ReadHalf, Stream, WriteHalf, close_gently};
 use sealgate_uring::{Half, Socket};
 use tokio::time::Instant;
 
 use crate::error::Cause;
 use crate::metrics::{Class, Counters};
+use crate::worker::Worker;
 
 /// What a relay did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +47,15 @@ struct Shared<'a> {
     bytes_in: Cell<u64>,
     bytes_out: Cell<u64>,
     failed: Cell<Option<Cause>>,
+    /// The client has ended its direction cleanly: what it sent has to arrive, whatever else
+    /// happens to the client.
+    client_ended: Cell<bool>,
+    /// The client takes nothing any more: what the service says is read, so that the service goes on
+    /// reading, and dropped.
+    discard: Cell<bool>,
+    /// The service takes nothing any more.
+    service_full: Cell<bool>,
+    to_client: WriteHalf,
     /// We are ending both sides: what the directions then report is not news.
     ending: Cell<bool>,
     half_close: HalfClose,
@@ -60,19 +70,30 @@ enum Way {
     Down,
 }
 
+/// What a direction does after a failed write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AfterWrite {
+    GoOn,
+    Stop,
+}
+
 /// Relays between client and service until both directions have ended, or no byte has moved for
-/// `idle`.
+/// `idle`, or the worker's grace period is over.
 pub async fn relay(
     downstream: Stream,
     upstream: Stream,
     half_close: HalfClose,
     idle: Duration,
     class: Class,
-    counters: &Counters,
+    worker: &Worker,
 ) -> Relayed {
+    let (counters, drain) = (&*worker.counters, &worker.drain);
+    let (client_socket, service_socket) = (downstream.socket().clone(), upstream.socket().clone());
+    let (from_client, to_client) = downstream.split();
+    let (from_service, to_service) = upstream.split();
     let shared = Shared {
-        downstream: downstream.socket().clone(),
-        upstream: upstream.socket().clone(),
+        downstream: client_socket,
+        upstream: service_socket,
         counters,
         class,
         last_move: Cell::new(Instant::now()),
@@ -80,11 +101,13 @@ pub async fn relay(
         bytes_in: Cell::new(0),
         bytes_out: Cell::new(0),
         failed: Cell::new(None),
+        client_ended: Cell::new(false),
+        discard: Cell::new(false),
+        service_full: Cell::new(false),
+        to_client: to_client.handle(),
         ending: Cell::new(false),
         half_close,
     };
-    let (from_client, to_client) = downstream.split();
-    let (from_service, to_service) = upstream.split();
     {
         let both = async {
             tokio::join!(
@@ -101,7 +124,15 @@ pub async fn relay(
                 shared.fail(Cause::IdleTimeout);
                 both.await;
             }
+            () = drain.is_over() => {
+                shared.fail(Cause::Draining);
+                both.await;
+            }
         }
+    }
+    if shared.service_full.get() && !shared.ending.get() {
+        // The client may still be sending: the service's last words are not to be lost in a RST.
+        close_gently(&shared.downstream, &worker.pool).await;
     }
     Relayed {
         bytes_in: shared.bytes_in.get(),
@@ -114,17 +145,21 @@ impl Shared<'_> {
     async fn pump(&self, way: Way, mut from: ReadHalf, mut to: WriteHalf) {
         loop {
             match from.read().await {
+                Ok(Some(_)) if way == Way::Down && self.discard.get() => {
+                    self.last_move.set(Instant::now());
+                }
                 Ok(Some(bytes)) => {
                     self.moved(way, bytes.len() as u64);
                     self.sending.set(self.sending.get() + 1);
                     let written = to.write(bytes).await;
                     self.sending.set(self.sending.get() - 1);
-                    if let Err(error) = written {
-                        return self.write_failed(way, &error);
+                    if written.is_err() && self.write_failed(way) == AfterWrite::Stop {
+                        return;
                     }
                     self.last_move.set(Instant::now());
                 }
                 Ok(None) => return self.ended(way, &mut to).await,
+                Err(_) if way == Way::Down && self.discard.get() => return,
                 Err(error) => {
                     self.fail(read_cause(way, &error));
                     return;
@@ -147,30 +182,42 @@ impl Shared<'_> {
         }
     }
 
-    /// One direction has ended cleanly: pass it on.
+    /// One direction has ended cleanly: pass it on. A peer that is gone by then shows in the other
+    /// direction, or does not matter any more.
     async fn ended(&self, way: Way, to: &mut WriteHalf) {
-        if way == Way::Up && self.half_close == HalfClose::EndsBoth {
-            self.ending.set(true);
-            // Ends the other direction's read, whose end then tells the client.
-            self.upstream.shutdown(Half::Read);
+        if way == Way::Up {
+            self.client_ended.set(true);
+            if self.half_close == HalfClose::EndsBoth {
+                self.discard.set(true);
+                let _ = self.to_client.handle().finish().await;
+            }
         }
-        // A peer that is gone shows in the other direction, or does not matter any more.
         let _ = to.finish().await;
         self.last_move.set(Instant::now());
     }
 
-    /// The receiver takes no more. What it sent may still be on its way to the other side, so that
-    /// direction goes on to its own end.
-    fn write_failed(&self, way: Way, error: &WriteError) {
-        let cause = match (way, error) {
-            (Way::Up, _) => Cause::UpstreamReset,
-            (Way::Down, _) => Cause::ClientReset,
-        };
-        self.note(cause);
+    /// A receiver takes no more.
+    fn write_failed(&self, way: Way) -> AfterWrite {
         match way {
-            Way::Up => self.upstream.shutdown(Half::Write),
-            // A client that is gone takes nothing any more: nothing is left to do for it.
-            Way::Down => self.fail(cause),
+            // What the service has said may still be on its way, so that direction goes on to its
+            // own end.
+            Way::Up => {
+                self.note(Cause::UpstreamReset);
+                self.service_full.set(true);
+                self.upstream.shutdown(Half::Write);
+                AfterWrite::Stop
+            }
+            // The client had said all it wanted: the service gets the whole of it.
+            Way::Down if self.client_ended.get() => {
+                if !self.discard.replace(true) {
+                    self.note(Cause::ClientReset);
+                }
+                AfterWrite::GoOn
+            }
+            Way::Down => {
+                self.fail(Cause::ClientReset);
+                AfterWrite::Stop
+            }
         }
     }
 

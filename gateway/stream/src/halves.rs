@@ -242,6 +242,12 @@ impl WriteHalf {
         WriteHalf { socket, pool, tls }
     }
 
+    /// Another handle to the same direction, to end it from elsewhere. Records of both leave in the
+    /// order in which they were sealed.
+    pub fn handle(&self) -> WriteHalf {
+        WriteHalf::new(self.socket.clone(), self.pool.clone(), self.tls.clone())
+    }
+
     /// Sends all of `plaintext`.
     ///
     /// # Errors
