@@ -1,9 +1,12 @@
-//! Seals or opens a file under a raw AES key, for tests against the official SDKs.
+//! Seals or opens a file under a raw key, for tests against the official SDKs.
 //!
 //! ```text
-//! esdk_file seal KEY_HEX NAMESPACE NAME FRAME_LEN HEADER_LEN|- CHUNK_LEN INPUT OUTPUT [KEY=VALUE ...]
-//! esdk_file open KEY_HEX NAMESPACE NAME CHUNK_LEN INPUT OUTPUT [KEY=VALUE ...]
+//! esdk_file seal KEY NAMESPACE NAME FRAME_LEN HEADER_LEN|- CHUNK_LEN INPUT OUTPUT [KEY=VALUE ...]
+//! esdk_file open KEY NAMESPACE NAME CHUNK_LEN INPUT OUTPUT [KEY=VALUE ...]
 //! ```
+//!
+//! KEY is an AES key in hexadecimal, or KIND:FILE with KIND one of rsa-sha256, rsa-sha1, ecdh-p256, ecdh-p384 and FILE the public key
+//! (sealing) or the private one (opening) in DER. ECDH keys have no namespace and name: they are ignored.
 //!
 //! Pairs are the context: written when sealing, compared when opening. A pair after `!` is required: authenticated, not stored. Exit status 3 is a refusal of the message. The key stands on the
 //! command line, where everybody on the machine can read it: this is for test keys only.
@@ -15,8 +18,9 @@ use std::num::ParseIntError;
 use std::process::ExitCode;
 
 use sealgate_envelope::{
-    Context, DataKey, Header, Opener, ParsedHeader, RawAesKey, Recipient, Refusal, SealSettings,
-    Sealer, UnwrapError,
+    Context, Curve, DataKey, Header, OaepHash, Opener, ParsedHeader, RawAesKey, RawEcdhPrivateKey,
+    RawEcdhPublicKey, RawRsaPrivateKey, RawRsaPublicKey, Recipient, RecipientRef, Refusal,
+    SealSettings, Sealer, UnwrapError,
 };
 use thiserror::Error as ErrorDerive;
 
@@ -93,7 +97,7 @@ fn seal(
     let data_key = DataKey::generate()?;
     // A recipient of a kind that nobody knows comes first: readers have to skip it.
     let foreign = Recipient::new(b"sealgate-test", b"nobody", b"not a data key")?;
-    let recipient = raw_aes_key(key)?.wrap(&data_key, &stored.joined_with(&required)?)?;
+    let recipient = wrap(key, &data_key, &stored.joined_with(&required)?)?;
     let recipients = [foreign, recipient];
     let (mut sealer, mut message) =
         Sealer::begin_with_required(&data_key, &stored, &required, &recipients, settings)?;
@@ -110,14 +114,14 @@ fn open(
     [input, output]: [&str; 2],
     pairs: &[&str],
 ) -> Result<(), Box<dyn Error>> {
-    let key = raw_aes_key(key)?;
+    let key = private_key(key)?;
     let chunk_len = chunk_len.parse()?;
     let plaintext = open_message(&key, &contexts(pairs)?, &fs::read(input)?, chunk_len)?;
     Ok(fs::write(output, plaintext)?)
 }
 
 fn open_message(
-    key: &RawAesKey,
+    key: &PrivateKey,
     (stored, required): &(Context, Context),
     message: &[u8],
     chunk_len: usize,
@@ -132,12 +136,13 @@ fn open_message(
     {
         return Err(Refused::Context);
     }
-    let recipient = header
-        .recipients()
-        .find(|recipient| key.is_named_by(recipient))
-        .ok_or(Refused::NoRecipient)?;
     let both = header.context().joined_with(required);
-    let data_key = key.unwrap(&recipient, &both.map_err(|_| Refused::Context)?)?;
+    let both = both.map_err(|_| Refused::Context)?;
+    let data_key = header
+        .recipients()
+        .map(|recipient| key.unwrap(&recipient, &both))
+        .find(|unwrapped| !matches!(unwrapped, Err(UnwrapError::NotAddressed)))
+        .ok_or(Refused::NoRecipient)??;
     let mut opener = Opener::begin_with_required(&header, required, &data_key)?;
     let mut plaintext = Vec::new();
     for chunk in message[len_bytes..].chunks(chunk_len) {
@@ -145,6 +150,69 @@ fn open_message(
     }
     opener.finish()?;
     Ok(plaintext)
+}
+
+/// A key that unwraps, of any kind.
+enum PrivateKey {
+    Aes(RawAesKey),
+    Rsa(RawRsaPrivateKey),
+    Ecdh(RawEcdhPrivateKey),
+}
+
+impl PrivateKey {
+    fn unwrap(
+        &self,
+        recipient: &RecipientRef<'_>,
+        context: &Context,
+    ) -> Result<DataKey, UnwrapError> {
+        match self {
+            Self::Aes(key) => key.unwrap(recipient, context),
+            Self::Rsa(key) => key.unwrap(recipient),
+            Self::Ecdh(key) => key.unwrap(recipient, context),
+        }
+    }
+}
+
+fn private_key([key, namespace, name]: [&str; 3]) -> Result<PrivateKey, Box<dyn Error>> {
+    let Some((kind, file)) = key.split_once(':') else {
+        return Ok(PrivateKey::Aes(raw_aes_key([key, namespace, name])?));
+    };
+    let der = fs::read(file)?;
+    Ok(match oaep_hash(kind) {
+        Some(hash) => PrivateKey::Rsa(RawRsaPrivateKey::from_pkcs8(&der, hash, namespace, name)?),
+        None => PrivateKey::Ecdh(RawEcdhPrivateKey::from_pkcs8(&der, curve(kind)?)?),
+    })
+}
+
+fn wrap(
+    [key, namespace, name]: [&str; 3],
+    data_key: &DataKey,
+    context: &Context,
+) -> Result<Recipient, Box<dyn Error>> {
+    let Some((kind, file)) = key.split_once(':') else {
+        return Ok(raw_aes_key([key, namespace, name])?.wrap(data_key, context)?);
+    };
+    let der = fs::read(file)?;
+    Ok(match oaep_hash(kind) {
+        Some(hash) => RawRsaPublicKey::from_der(&der, hash, namespace, name)?.wrap(data_key)?,
+        None => RawEcdhPublicKey::from_der(&der, curve(kind)?)?.wrap(data_key, context)?,
+    })
+}
+
+fn oaep_hash(kind: &str) -> Option<OaepHash> {
+    match kind {
+        "rsa-sha256" => Some(OaepHash::Sha256),
+        "rsa-sha1" => Some(OaepHash::Sha1),
+        _ => None,
+    }
+}
+
+fn curve(kind: &str) -> Result<Curve, Box<dyn Error>> {
+    match kind {
+        "ecdh-p256" => Ok(Curve::P256),
+        "ecdh-p384" => Ok(Curve::P384),
+        _ => Err("the key's kind should be rsa-sha256, rsa-sha1, ecdh-p256 or ecdh-p384".into()),
+    }
 }
 
 fn raw_aes_key([hex, namespace, name]: [&str; 3]) -> Result<RawAesKey, Box<dyn Error>> {

@@ -11,14 +11,16 @@
 //! system is randomness for message ids, data keys and wrapping nonces: a caller who could choose those could repeat them, and a
 //! repeated message id is a repeated GCM nonce.
 //!
-//! # Context
+//! # Context, recipients, and who reads them
 //! By default all of a message's context is stored in its header, for all to read. Required context is authenticated but not stored
 //! ([`Sealer::begin_with_required`]): a reader brings the same pairs or is refused. Not every SDK can:
 //!
-//! | AWS Encryption SDK | stored context | required context |
-//! |---|---|---|
-//! | Python 4.x, Rust | yes | yes |
-//! | Node 5.x | yes | no |
+//! | AWS Encryption SDK | stored context | required context | raw AES | raw RSA | raw ECDH |
+//! |---|---|---|---|---|---|
+//! | Python 4.x, Rust | yes | yes | yes | yes | yes |
+//! | Node 5.x | yes | no | yes | yes | no |
+//!
+//! The X-Wing recipient is this crate's own; SDKs skip it.
 //!
 //! What the crate does not do: keep keys (that is `sealgate-keys`), choose recipients, write suite `0x0578`, or rewrite a header. A header is
 //! written once: a second header tag under one message id gives the authentication key away.
@@ -43,8 +45,17 @@ pub use data_key::{DATA_KEY_LEN_BYTES, DataKey, RandomUnavailable};
 pub use header::{Header, HeaderLimits, ParsedHeader};
 pub use open::{Opener, WholeMessage};
 pub use range::{RangeError, RangeOpener, ReadAt, VerifiedEnd, read_header};
-pub use recipient::raw_aes::{RawAesKey, UnwrapError, WrapError};
-pub use recipient::{PAD_PROVIDER_ID, Recipient, RecipientError, RecipientField, RecipientRef};
+pub use recipient::raw_aes::RawAesKey;
+pub use recipient::raw_ecdh::{Curve, RawEcdhPrivateKey, RawEcdhPublicKey};
+pub use recipient::raw_rsa::{OaepHash, RawRsaPrivateKey, RawRsaPublicKey};
+pub use recipient::xwing::{
+    XWING_PRIVATE_KEY_LEN_BYTES, XWING_PROVIDER_ID, XWING_PUBLIC_KEY_LEN_BYTES, XwingPrivateKey,
+    XwingPublicKey,
+};
+pub use recipient::{
+    KeyError, PAD_PROVIDER_ID, Recipient, RecipientError, RecipientField, RecipientRef,
+    UnwrapError, WrapError,
+};
 pub use refusal::{Refusal, RefusalReason};
 pub use seal::{SealError, SealSettings, Sealer};
 pub use suite::Suite;

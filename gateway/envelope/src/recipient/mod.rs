@@ -4,8 +4,13 @@
 
 pub(crate) mod pad;
 pub(crate) mod raw_aes;
+pub(crate) mod raw_ecdh;
+pub(crate) mod raw_rsa;
+pub(crate) mod xwing;
 
 use thiserror::Error;
+
+use crate::data_key::RandomUnavailable;
 
 pub use pad::PAD_PROVIDER_ID;
 
@@ -44,6 +49,39 @@ pub enum RecipientError {
         /// Its length.
         len_bytes: usize,
     },
+}
+
+/// A data key that could not be wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum WrapError {
+    /// The system gave no random nonce.
+    #[error(transparent)]
+    RandomUnavailable(#[from] RandomUnavailable),
+    /// The cryptographic library failed: a bug, or no memory.
+    #[error("the cipher failed")]
+    CipherFailed,
+}
+
+/// A recipient that this key does not unwrap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum UnwrapError {
+    /// The recipient is of another kind or names another key. Skip it.
+    #[error("the recipient is not this key's")]
+    NotAddressed,
+    /// The recipient names this key, but its bytes or the context are not what was written for it.
+    #[error("the wrapped data key does not verify under this key and context")]
+    NotAuthentic,
+}
+
+/// A wrapping key that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// Its namespace or name does not fit a header.
+    #[error(transparent)]
+    Name(#[from] RecipientError),
+    /// Its bytes are not a key of the kind that is expected: another encoding, another curve, or too short for its use.
+    #[error("the key's bytes are not a key of this kind")]
+    Malformed,
 }
 
 impl Recipient {
@@ -130,6 +168,23 @@ pub(crate) const fn serialized_len(
     ciphertext_len: usize,
 ) -> usize {
     6 + provider_id_len + provider_info_len + ciphertext_len
+}
+
+/// Refuses a namespace or a name that no header can hold; `tail_len` bytes follow the name in the provider info.
+fn check_names(namespace: &str, name: &str, tail_len: usize) -> Result<(), RecipientError> {
+    for (field, text, tail_len) in [
+        (RecipientField::ProviderId, namespace, 0),
+        (RecipientField::ProviderInfo, name, tail_len),
+    ] {
+        if text.is_empty() {
+            return Err(RecipientError::EmptyField { field });
+        }
+        let len_bytes = text.len() + tail_len;
+        if len_bytes > usize::from(u16::MAX) {
+            return Err(RecipientError::FieldTooLong { field, len_bytes });
+        }
+    }
+    Ok(())
 }
 
 fn read_field(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -3,9 +3,10 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::rand;
-use thiserror::Error;
 
-use super::{Recipient, RecipientError, RecipientField, RecipientRef, serialized_len};
+use super::{
+    Recipient, RecipientError, RecipientRef, UnwrapError, WrapError, check_names, serialized_len,
+};
 use crate::context::Context;
 use crate::data_key::{DATA_KEY_LEN_BYTES, DataKey, RandomUnavailable};
 
@@ -26,28 +27,6 @@ pub struct RawAesKey {
     name: Box<str>,
 }
 
-/// A data key that could not be wrapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum WrapError {
-    /// The system gave no random nonce.
-    #[error(transparent)]
-    RandomUnavailable(#[from] RandomUnavailable),
-    /// The cryptographic library failed: a bug, or no memory.
-    #[error("the cipher failed")]
-    CipherFailed,
-}
-
-/// A recipient that this key does not unwrap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum UnwrapError {
-    /// The recipient is of another kind or names another key. Skip it.
-    #[error("the recipient is not this key's")]
-    NotAddressed,
-    /// The recipient names this key, but its bytes or the context are not what the holder of the key wrote.
-    #[error("the wrapped data key does not verify under this key and context")]
-    NotAuthentic,
-}
-
 impl RawAesKey {
     /// The wrapping key with these bytes. `namespace` becomes the provider id; `name` opens the provider info. The caller wipes its copy
     /// of `key`.
@@ -55,18 +34,7 @@ impl RawAesKey {
     /// # Errors
     /// [`RecipientError`] when namespace or name is empty or too long for a header field.
     pub fn new(key: &[u8; 32], namespace: &str, name: &str) -> Result<Self, RecipientError> {
-        for (field, text, tail_len) in [
-            (RecipientField::ProviderId, namespace, 0),
-            (RecipientField::ProviderInfo, name, INFO_TAIL_LEN_BYTES),
-        ] {
-            if text.is_empty() {
-                return Err(RecipientError::EmptyField { field });
-            }
-            let len_bytes = text.len() + tail_len;
-            if len_bytes > usize::from(u16::MAX) {
-                return Err(RecipientError::FieldTooLong { field, len_bytes });
-            }
-        }
+        check_names(namespace, name, INFO_TAIL_LEN_BYTES)?;
         let key = UnboundKey::new(&AES_256_GCM, key).expect("AES-256 takes every key of 32 bytes");
         Ok(Self {
             key: LessSafeKey::new(key),
@@ -180,6 +148,7 @@ const INFO_LENGTHS: [u8; 8] = {
 
 #[cfg(test)]
 mod tests {
+    use super::super::RecipientField;
     use super::*;
 
     fn key(byte: u8, name: &str) -> RawAesKey {

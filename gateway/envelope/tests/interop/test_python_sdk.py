@@ -5,10 +5,7 @@ Then run it as: target/venv/bin/python -m pytest gateway/envelope/tests/interop
 """
 
 import hashlib
-import os
 import secrets
-import subprocess
-from pathlib import Path
 
 import aws_encryption_sdk
 import pytest
@@ -24,11 +21,9 @@ from aws_encryption_sdk import CommitmentPolicy
 from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
 from aws_encryption_sdk.identifiers import AlgorithmSuite
 from cryptography.exceptions import InvalidTag
+from program import PROGRAM, REFUSED, pairs, run
 
-REPOSITORY = Path(__file__).resolve().parents[4]
-PROGRAM = Path(os.environ.get("SEALGATE_ENVELOPE_EXAMPLE", REPOSITORY / "target/debug/examples/esdk_file"))
-# The program's exit status, and the SDK's exceptions, when a message is refused.
-REFUSED = 3
+# The SDK's exceptions when a message is refused.
 REFUSALS = (AWSEncryptionSDKClientError, InvalidTag)
 
 NAMESPACE = "sealgate/5f0c9a"
@@ -50,16 +45,6 @@ def keyring(key, name=NAME):
             wrapping_alg=AesWrappingAlg.ALG_AES256_GCM_IV12_TAG16,
         )
     )
-
-
-def run(*arguments):
-    """Runs the program; gives its exit status and what it said."""
-    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=120)
-    return done.returncode, done.stderr
-
-
-def pairs(context):
-    return [f"{key}={value}" for key, value in context.items()]
 
 
 class Bench:
