@@ -92,11 +92,13 @@ fn a_keyring_of_another_tenant_and_a_damaged_one_are_refused() {
     let body = site.tenant("acme", &["a.test"], "keyring = \"other.keyring\"")
         + &http_route("acme", "sealed", &[refusing()], "readers = \"anyone\"");
     refused(&site, &body, &["gateway.toml:", "other.keyring"]);
-    let text = fs::read_to_string(site.path("other.keyring"))
-        .unwrap()
-        .replace("\"other\"", "\"acme\"");
-    site.write("other.keyring", &text.replace("kek = \"", "kek = \"AAAA"));
-    refused(&site, &body, &["gateway.toml:", "other.keyring"]);
+    // The tenant's own, with one character of a key changed.
+    let text = fs::read_to_string(site.keyring("acme")).unwrap();
+    let body = body.replace("other.keyring", "acme.keyring");
+    let at = text.find("wrapped = \"").unwrap() + 20;
+    let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
+    site.write("acme.keyring", &format!("{}{other}{}", &text[..at], &text[at + 1..]));
+    refused(&site, &body, &["gateway.toml:", "acme.keyring"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 """The official AWS Encryption SDK opens what the running gateway sealed, and the gateway what the SDK sealed.
 
-The branch key is taken out of the keyring file here: KEK and wrapped keys stand in it (gateway/keys/src/keyring/file.rs).
+The branch key is taken out of the keyring file here: KEK and wrapped keys stand in it
+(gateway/keys/src/keyring/text.rs, gateway/keys/src/provider/file.rs).
 Run it as: target/venv/bin/python -m pytest gateway/tests/python
 """
 
@@ -38,12 +39,13 @@ class Keyring:
         for text in (self.pseudonym, branch):
             aad += struct.pack(">Q", len(text)) + text.encode()
         aad += struct.pack(">I", newest["epoch"])
-        kek, nonce, wrapped = (base64.b64decode(text) for text in (file["kek"], newest["nonce"], newest["wrapped"]))
+        [kek] = [kek["secret"] for kek in file["kek"] if kek["version"] == newest["kek_version"]]
+        kek, wrapped = base64.b64decode(kek), base64.b64decode(newest["wrapped"])
         self.keyring = providers.create_raw_aes_keyring(
             input=CreateRawAesKeyringInput(
                 key_namespace=f"sealgate/{self.pseudonym}",
                 key_name=f"{branch}/{newest['epoch']}",
-                wrapping_key=AESGCM(kek).decrypt(nonce, wrapped, aad),
+                wrapping_key=AESGCM(kek).decrypt(wrapped[:12], wrapped[12:], aad),
                 wrapping_alg=AesWrappingAlg.ALG_AES256_GCM_IV12_TAG16,
             )
         )
