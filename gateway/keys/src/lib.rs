@@ -25,7 +25,7 @@ pub use branch_key::BranchKey;
 pub use keyring::context_key;
 pub use keyring::errors::{Encoding, FileOperation, KeyPath, KeyringError, KeyringFault};
 pub use keyring::{
-    KekRotation, Keyring, OpenBeginError, RewrapProgress, Role, RotationDue, RotationPolicy,
-    SealBeginError,
+    KekRotation, Keyring, KeyringState, OpenBeginError, RewrapProgress, Role, RotationDue,
+    RotationPolicy, SealBeginError, Shredded,
 };
 pub use secret::{Secret, SecretLen};

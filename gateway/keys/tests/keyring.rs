@@ -429,7 +429,7 @@ fn what_is_not_a_regular_file_is_refused_without_waiting() {
 #[test]
 fn damage_is_refused_and_named() {
     let refused = |edit: Edit| Place::edited(edit).1.to_string();
-    let cases: [(&str, Edit); 22] = [
+    let cases: [(&str, Edit); 23] = [
         ("key `format` is 3, expected 2", |text| {
             text.replace("format = 2", "format = 3")
         }),
@@ -499,6 +499,9 @@ fn damage_is_refused_and_named() {
         ("key `kek` is missing", |text| {
             let kek = &text[text.find("[[kek]]").unwrap()..text.find("[[branch_key]]").unwrap()];
             text.replace(kek, "")
+        }),
+        ("key `state` should be", |text| {
+            text.replace("state = \"enabled\"", "state = \"on\"")
         }),
         ("key `branch` should be", |text| {
             text.replace("branch = \"main\"", "branch = \"Main/\"")

@@ -15,6 +15,13 @@ use crate::secret::SecretText;
 
 const OTHERS: u32 = 0o077;
 
+/// What follows a keyring's name in that of the file that is to replace it.
+pub(super) const NEW: &str = ".new";
+/// In that of the record of what was done to it.
+pub(super) const AUDIT: &str = ".audit";
+/// In that of its branch keys as the recovery key opens them.
+pub(super) const RECOVERY: &str = ".recovery";
+
 /// Reads the whole keyring at `path` after checking that it is a regular file that nobody else can access.
 pub(super) fn read(path: &Path) -> Result<SecretText, KeyringFault> {
     read_from(&open(path)?)
@@ -53,9 +60,7 @@ impl Locked {
 
     /// Replaces the file: after a crash at any moment the path holds the old text or the new, whole.
     pub(super) fn replace(self, text: &str) -> Result<(), KeyringFault> {
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
-        let new_path = self.path.with_file_name(name);
+        let new_path = beside(&self.path, NEW);
         // Under the lock, a file of that name can only be what a crash left.
         match fs::unlink(&new_path) {
             Ok(()) | Err(Errno::NOENT) => {}
@@ -68,6 +73,79 @@ impl Locked {
         }
         sync_folder(&self.path)
     }
+
+    /// Writes `text` over the file's own bytes and forces it to disk. For a shred: a file put in its place would leave the old bytes on
+    /// free blocks. Where the file system or the device never writes in place, that is so all the same.
+    pub(super) fn overwrite(self, text: &str) -> Result<(), KeyringFault> {
+        overwrite(&self.path, text)
+    }
+
+    /// Where it really is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The file that belongs to the keyring at `path`: its name and `suffix`.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+/// Appends a line to a file that nobody else can access, which is made where it is missing, and forces it to disk.
+pub(super) fn append(path: &Path, line: &str) -> Result<(), KeyringFault> {
+    let flags =
+        OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)
+        .map_err(|errno| io(FileOperation::Open, errno))?;
+    let stat = fs::fstat(&file).map_err(|errno| io(FileOperation::Stat, errno))?;
+    check(&stat, path)?;
+    let mut file = File::from(file);
+    // One write, so that two lines do not mix.
+    file.write_all(line.as_bytes())
+        .map_err(|error| io(FileOperation::Write, errno(&error)))?;
+    file.sync_all()
+        .map_err(|error| io(FileOperation::Sync, errno(&error)))?;
+    sync_folder(path)
+}
+
+/// Writes over a file and removes it. Gives whether there was one.
+pub(super) fn destroy(path: &Path) -> Result<bool, KeyringFault> {
+    match fs::lstat(path) {
+        Err(Errno::NOENT) => return Ok(false),
+        Err(errno) => return Err(io(FileOperation::Stat, errno)),
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+            overwrite(path, "")?;
+        }
+        // A link or a pipe holds nothing.
+        Ok(_) => {}
+    }
+    fs::unlink(path).map_err(|errno| io(FileOperation::Remove, errno))?;
+    sync_folder(path)?;
+    Ok(true)
+}
+
+/// Writes `text` and then spaces over a file's bytes.
+fn overwrite(path: &Path, text: &str) -> Result<(), KeyringFault> {
+    // A keyring may be read-only to its owner.
+    fs::chmodat(CWD, path, Mode::RUSR | Mode::WUSR, fs::AtFlags::empty())
+        .map_err(|errno| io(FileOperation::Write, errno))?;
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = fs::openat(CWD, path, flags, Mode::empty())
+        .map_err(|errno| io(FileOperation::Open, errno))?;
+    let mut file = File::from(file);
+    let len_bytes = file
+        .metadata()
+        .map_err(|error| io(FileOperation::Stat, errno(&error)))?
+        .len();
+    let mut bytes = text.as_bytes().to_vec();
+    bytes.resize(bytes.len().max(len_bytes as usize), b' ');
+    file.write_all(&bytes)
+        .map_err(|error| io(FileOperation::Write, errno(&error)))?;
+    file.sync_all()
+        .map_err(|error| io(FileOperation::Sync, errno(&error)))
 }
 
 /// Creates the file, which must not exist, and forces it and its folder to disk.

@@ -173,6 +173,26 @@ pub enum KeyringFault {
     /// More KEK versions than the limit, or no number left.
     #[error("more than {KEKS_MOST} KEK versions; finish the rotation that left them")]
     TooManyKeks,
+    /// The operator switched the keyring off.
+    #[error("disabled; `sealgate keys disable --undo` switches it on again")]
+    Disabled,
+    /// The operator destroyed the keys. What they sealed opens nowhere any more.
+    #[error("shredded; what was sealed for this tenant cannot be opened any more")]
+    Shredded {
+        /// When, in seconds of Unix time.
+        at: u64,
+    },
+    /// A state that no keyring has.
+    #[error("key `state` should be \"enabled\", \"disabled\" or \"shredded\"")]
+    State,
+    /// The record of what is done to the keyring was not written, and so it was not done.
+    #[error("the audit record {} was not written, so nothing was done: {cause}", path.display())]
+    Audit {
+        /// The record.
+        path: PathBuf,
+        /// Why.
+        cause: Box<KeyringFault>,
+    },
     /// The key provider did not do its part.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -204,6 +224,7 @@ impl KeyringFault {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Provider(error) => error.fault.is_refusal(),
+            Self::Disabled | Self::Shredded { .. } => true,
             _ => false,
         }
     }

@@ -23,6 +23,7 @@ pub(super) struct KeyringFile {
     pub(super) tenant: Box<str>,
     pub(super) pseudonym: Box<str>,
     pub(super) branch: Box<str>,
+    pub(super) state: KeyringState,
     pub(super) keks: FileProvider,
     /// The KEK version that wraps; it is the newest.
     pub(super) kek_version: u32,
@@ -32,6 +33,15 @@ pub(super) struct KeyringFile {
     pub(super) next: Option<u32>,
     /// By rising epoch, never empty; the last one is the next, or the current where there is no next.
     pub(super) branch_keys: Vec<WrappedBranchKey>,
+}
+
+/// Whether a keyring may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyringState {
+    /// It seals and opens.
+    Enabled,
+    /// It does neither. Its keys are still there.
+    Disabled,
 }
 
 pub(super) struct WrappedBranchKey {
@@ -58,6 +68,7 @@ impl KeyringFile {
             tenant: checked_tenant(tenant)?,
             pseudonym: hex(&pseudonym),
             branch: BRANCH_DEFAULT.into(),
+            state: KeyringState::Enabled,
             keks: FileProvider::new(),
             kek_version: FIRST,
             current: FIRST,

@@ -2,10 +2,14 @@
 
 mod disk;
 pub(crate) mod errors;
+mod fields;
 mod file;
+mod revocation;
 mod rotation;
 mod text;
 
+pub use file::KeyringState;
+pub use revocation::Shredded;
 pub use rotation::{KekRotation, RewrapProgress, Role, RotationDue, RotationPolicy};
 
 use std::path::{Path, PathBuf};
@@ -351,6 +355,9 @@ impl Inner {
     }
 
     fn from_file(path: &Path, file: &KeyringFile) -> Result<Self, KeyringFault> {
+        if file.state == KeyringState::Disabled {
+            return Err(KeyringFault::Disabled);
+        }
         let namespace = format!("sealgate/{}", file.pseudonym);
         let mut retired: Vec<BranchKey> = file
             .unwrap_branch_keys()?

@@ -8,10 +8,11 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use toml::{Table, Value};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::errors::{Encoding, KeyPath, KeyringFault};
-use super::file::{FORMAT, KeyringFile, PSEUDONYM_LEN_BYTES, WrappedBranchKey};
+use super::fields::{bytes, entries, integer, number, string};
+use super::file::{FORMAT, KeyringFile, KeyringState, PSEUDONYM_LEN_BYTES, WrappedBranchKey};
 use crate::limits::{EPOCHS_MOST, KEKS_MOST, TENANT_LEN_BYTES_MOST};
 use crate::provider::{FileProvider, WRAPPED_LEN_BYTES, WrappedKey};
 use crate::secret::{Secret, SecretText};
@@ -20,6 +21,7 @@ const BRANCH_LEN_BYTES_MOST: usize = 32;
 const FORMAT_1_NONCE_LEN_BYTES: usize = 12;
 const FORMAT_1_WRAPPED_LEN_BYTES: usize = 48;
 const KEK_LEN_BYTES: usize = 32;
+const SHREDDED: &str = "shredded";
 const FITS: &str = "a string takes every text";
 
 impl KeyringFile {
@@ -41,6 +43,7 @@ impl KeyringFile {
         line("tenant", Value::String(self.tenant.to_string()));
         line("pseudonym", Value::String(self.pseudonym.to_string()));
         line("branch", Value::String(self.branch.to_string()));
+        line("state", Value::String(state_word(self.state).to_owned()));
         line("kek_version", Value::Integer(self.kek_version.into()));
         line("current_epoch", Value::Integer(self.current.into()));
         if let Some(next) = self.next {
@@ -86,6 +89,7 @@ impl KeyringFile {
                 tenant: tenant(&mut table)?,
                 pseudonym: checked_pseudonym(string(&mut table, KeyPath::Top("pseudonym"))?)?,
                 branch: checked_branch(string(&mut table, KeyPath::Top("branch"))?)?,
+                state: KeyringState::Enabled,
                 keks: format_1_kek(&mut table, &cut)?,
                 kek_version: 1,
                 current: number(&mut table, KeyPath::Top("current_epoch"))?,
@@ -96,6 +100,7 @@ impl KeyringFile {
                 tenant: tenant(&mut table)?,
                 pseudonym: checked_pseudonym(string(&mut table, KeyPath::Top("pseudonym"))?)?,
                 branch: checked_branch(string(&mut table, KeyPath::Top("branch"))?)?,
+                state: state(&mut table)?,
                 keks: keks(&mut table, &cut)?,
                 kek_version: number(&mut table, KeyPath::Top("kek_version"))?,
                 current: number(&mut table, KeyPath::Top("current_epoch"))?,
@@ -113,6 +118,17 @@ impl KeyringFile {
             });
         }
         file.checked()
+    }
+
+    /// What stands in the file's place when its keys are destroyed.
+    pub(super) fn tombstone(&self, now: u64) -> String {
+        let tenant = Value::String(self.tenant.to_string());
+        format!(
+            "# The keys of this tenant were destroyed. What was sealed with them cannot be opened.\n\
+             format = {FORMAT}\ntenant = {tenant}\npseudonym = \"{}\"\nbranch = \"{}\"\n\
+             state = \"{SHREDDED}\"\nshredded_at = {now}\n",
+            self.pseudonym, self.branch
+        )
     }
 
     /// Whether the parts fit each other.
@@ -206,6 +222,25 @@ fn secret(
     })
 }
 
+fn state_word(state: KeyringState) -> &'static str {
+    match state {
+        KeyringState::Enabled => "enabled",
+        KeyringState::Disabled => "disabled",
+    }
+}
+
+fn state(table: &mut Table) -> Result<KeyringState, KeyringFault> {
+    let word = string(table, KeyPath::Top("state"))?;
+    if word == SHREDDED {
+        let at = integer(table, KeyPath::Top("shredded_at"))?.unsigned_abs();
+        return Err(KeyringFault::Shredded { at });
+    }
+    [KeyringState::Enabled, KeyringState::Disabled]
+        .into_iter()
+        .find(|state| state_word(*state) == word)
+        .ok_or(KeyringFault::State)
+}
+
 fn keks(table: &mut Table, cut: &[SecretText]) -> Result<FileProvider, KeyringFault> {
     let read = |entry: &mut Table, index| {
         let path = |key| KeyPath::Kek { index, key };
@@ -251,90 +286,6 @@ fn format_1_branch_key(entry: &mut Table, index: usize) -> Result<WrappedBranchK
         kek_version: 1,
         active_from: None,
         wrapped: WrappedKey(wrapped),
-    })
-}
-
-/// The tables of an array, each read by `read`, which is to take all of its keys.
-fn entries<T>(
-    table: &mut Table,
-    name: &'static str,
-    most: usize,
-    read: impl Fn(&mut Table, usize) -> Result<T, KeyringFault>,
-) -> Result<Vec<T>, KeyringFault> {
-    let wrong = KeyringFault::WrongType {
-        key: KeyPath::Top(name),
-        expected: "[[double-bracketed]] tables",
-    };
-    let Value::Array(values) = take(table, KeyPath::Top(name))? else {
-        return Err(wrong);
-    };
-    if values.len() > most {
-        return Err(match name {
-            "kek" => KeyringFault::TooManyKeks,
-            _ => KeyringFault::TooManyEpochs,
-        });
-    }
-    let mut read_all = Vec::with_capacity(values.len());
-    for (index, value) in values.into_iter().enumerate() {
-        let Value::Table(mut entry) = value else {
-            return Err(wrong);
-        };
-        read_all.push(read(&mut entry, index)?);
-        if let Some(key) = entry.keys().next() {
-            let key = format!("{name}[{index}].{key}").into();
-            return Err(KeyringFault::UnknownKey { key });
-        }
-    }
-    Ok(read_all)
-}
-
-fn take(table: &mut Table, key: KeyPath) -> Result<Value, KeyringFault> {
-    let (KeyPath::Top(name)
-    | KeyPath::Kek { key: name, .. }
-    | KeyPath::BranchKey { key: name, .. }) = key;
-    table.remove(name).ok_or(KeyringFault::Missing(key))
-}
-
-fn string(table: &mut Table, key: KeyPath) -> Result<String, KeyringFault> {
-    match take(table, key)? {
-        Value::String(text) => Ok(text),
-        _ => Err(KeyringFault::WrongType {
-            key,
-            expected: "text in quotes",
-        }),
-    }
-}
-
-fn integer(table: &mut Table, key: KeyPath) -> Result<i64, KeyringFault> {
-    take(table, key)?
-        .as_integer()
-        .ok_or(KeyringFault::WrongType {
-            key,
-            expected: "a whole number",
-        })
-}
-
-/// An epoch or a version.
-fn number(table: &mut Table, key: KeyPath) -> Result<u32, KeyringFault> {
-    let number = u32::try_from(integer(table, key)?).unwrap_or(0);
-    if number == 0 {
-        Err(KeyringFault::NumberOutOfRange(key))
-    } else {
-        Ok(number)
-    }
-}
-
-fn bytes<const N: usize>(table: &mut Table, key: KeyPath) -> Result<Vec<u8>, KeyringFault> {
-    let mut text = string(table, key)?;
-    let decoded = STANDARD.decode(&text).unwrap_or_default();
-    text.zeroize();
-    if decoded.len() == N {
-        return Ok(decoded);
-    }
-    Err(KeyringFault::NotBytes {
-        key,
-        len_bytes: N,
-        encoding: Encoding::Base64,
     })
 }
 
