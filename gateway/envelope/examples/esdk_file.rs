@@ -8,6 +8,8 @@
 //! KEY is an AES key in hexadecimal, or KIND:FILE with KIND one of rsa-sha256, rsa-sha1, ecdh-p256, ecdh-p384 and FILE the public key
 //! (sealing) or the private one (opening) in DER. ECDH keys have no namespace and name: they are ignored.
 //!
+//! `--signed` among the pairs seals with suite 0x0578.
+//!
 //! Pairs are the context: written when sealing, compared when opening. A pair after `!` is required: authenticated, not stored. Exit status 3 is a refusal of the message. The key stands on the
 //! command line, where everybody on the machine can read it: this is for test keys only.
 
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 use sealgate_envelope::{
     Context, Curve, DataKey, Header, OaepHash, Opener, ParsedHeader, RawAesKey, RawEcdhPrivateKey,
     RawEcdhPublicKey, RawRsaPrivateKey, RawRsaPublicKey, Recipient, RecipientRef, Refusal,
-    SealSettings, Sealer, UnwrapError,
+    SealSettings, Sealer, Signer, UnwrapError,
 };
 use thiserror::Error as ErrorDerive;
 
@@ -93,14 +95,26 @@ fn seal(
             Some(header_len.parse()?)
         },
     };
-    let (stored, required) = contexts(pairs)?;
+    let (options, pairs): (Vec<&str>, Vec<&str>) =
+        pairs.iter().partition(|pair| pair.starts_with("--"));
+    let (mut stored, required) = contexts(&pairs)?;
     let data_key = DataKey::generate()?;
+    let signer = match options.as_slice() {
+        [] => None,
+        ["--signed"] => Some(Signer::new(&stored)?),
+        _ => return Err("the only option is --signed".into()),
+    };
+    if let Some(signer) = &signer {
+        stored = signer.context().clone();
+    }
     // A recipient of a kind that nobody knows comes first: readers have to skip it.
     let foreign = Recipient::new(b"sealgate-test", b"nobody", b"not a data key")?;
     let recipient = wrap(key, &data_key, &stored.joined_with(&required)?)?;
     let recipients = [foreign, recipient];
-    let (mut sealer, mut message) =
-        Sealer::begin_with_required(&data_key, &stored, &required, &recipients, settings)?;
+    let (mut sealer, mut message) = match signer {
+        Some(signer) => Sealer::begin_signed(&data_key, signer, &required, &recipients, settings)?,
+        None => Sealer::begin_with_required(&data_key, &stored, &required, &recipients, settings)?,
+    };
     for chunk in fs::read(input)?.chunks(chunk_len.parse()?) {
         sealer.write(chunk, &mut message)?;
     }

@@ -22,7 +22,7 @@
 //!
 //! The X-Wing recipient is this crate's own; SDKs skip it.
 //!
-//! What the crate does not do: keep keys (that is `sealgate-keys`), choose recipients, write suite `0x0578`, or rewrite a header. A header is
+//! What the crate does not do: keep keys (that is `sealgate-keys`), choose recipients, or rewrite a header. A header is
 //! written once: a second header tag under one message id gives the authentication key away.
 
 pub mod limits;
@@ -58,4 +58,5 @@ pub use recipient::{
 };
 pub use refusal::{Refusal, RefusalReason};
 pub use seal::{SealError, SealSettings, Sealer};
+pub use signature::Signer;
 pub use suite::Suite;

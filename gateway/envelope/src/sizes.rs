@@ -7,6 +7,10 @@ use crate::context::Context;
 use crate::frame::{FINAL_OVERHEAD_BYTES, REGULAR_OVERHEAD_BYTES};
 use crate::header;
 use crate::limits::{FRAME_LEN_BYTES_MOST, FRAMES_MOST};
+use crate::signature;
+
+/// What a message of suite `0x0578` as [`crate::Sealer`] writes it adds after its final frame. Other writers may differ by a byte or two.
+pub const FOOTER_LEN_BYTES: usize = signature::FOOTER_LEN_BYTES;
 
 /// Length of a header with `context` and recipients of these lengths, tag included, before any pad. A pad fills it to the fixed length.
 #[must_use]
@@ -22,7 +26,7 @@ pub fn header_len(
     )
 }
 
-/// Length of the message that [`crate::Sealer`] writes for `plaintext_len` bytes after a header of `header_len` bytes.
+/// Length of the message of suite `0x0478` that [`crate::Sealer`] writes for `plaintext_len` bytes after a header of `header_len` bytes.
 ///
 /// `None` when the frame length is out of range, or when no message is that long: 2^32-1 frames are the most.
 #[must_use]

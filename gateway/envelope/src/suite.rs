@@ -22,9 +22,9 @@ const WITHOUT_COMMITMENT: [u16; 9] = [
 /// An algorithm suite with key commitment: AES-256-GCM under HKDF-SHA512.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suite {
-    /// `0x0478`, no signature. The suite that is written.
+    /// `0x0478`, no signature. The suite that is written unless another is asked for.
     Committed,
-    /// `0x0578`: as `0x0478`, with an ECDSA P-384 signature over the whole message in a footer. Opened, not written.
+    /// `0x0578`: as `0x0478`, with an ECDSA P-384 signature over the whole message in a footer. Written on request.
     CommittedSigned,
 }
 

@@ -98,7 +98,7 @@ pub enum SealError {
 }
 
 /// A message of which nothing but the header is written.
-pub(super) struct Begun {
+pub(crate) struct Begun {
     pub(super) key: LessSafeKey,
     pub(super) message_id: [u8; MESSAGE_ID_LEN_BYTES],
     pub(super) header: Vec<u8>,
@@ -151,7 +151,7 @@ pub(super) fn begin(
 }
 
 /// Refuses context keys that the format keeps for itself.
-pub(super) fn refuse_reserved_keys(context: &Context) -> Result<(), SealError> {
+pub(crate) fn refuse_reserved_keys(context: &Context) -> Result<(), SealError> {
     if context
         .pairs()
         .any(|(key, _)| key.starts_with(RESERVED_KEY_PREFIX))

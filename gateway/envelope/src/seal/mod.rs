@@ -1,8 +1,10 @@
 //! Sealing: plaintext of any chunking in, header and frames out.
 
-mod begin;
+pub(crate) mod begin;
 
 pub use begin::{SealError, SealSettings};
+
+use begin::Begun;
 
 use aws_lc_rs::aead::{Aad, LessSafeKey};
 use zeroize::Zeroize;
@@ -13,12 +15,14 @@ use crate::frame::{self, FINAL_OVERHEAD_BYTES, FrameAad, FrameKind, REGULAR_OVER
 use crate::header::TAG_LEN_BYTES;
 use crate::limits::FRAMES_MOST;
 use crate::recipient::Recipient;
+use crate::signature::{FOOTER_LEN_BYTES, Signer};
 use crate::suite::{MESSAGE_ID_LEN_BYTES, Suite};
 
-/// Seals one message, suite `0x0478`.
+/// Seals one message, suite `0x0478`, or `0x0578` where it is asked for with [`Sealer::begin_signed`].
 ///
-/// It holds the message key, which the library wipes on drop, and at most one frame of plaintext, which is wiped on drop. It has no `Debug`. Drop it instead of calling [`Sealer::finish`] to abandon a message: what was written then has no final
-/// frame, and every reader refuses it.
+/// It holds the message key, which the library wipes on drop, and at most one frame of plaintext, which is wiped on drop. It has no
+/// `Debug`. Drop it instead of calling [`Sealer::finish`] to abandon a message: what was written then has no final frame, and every reader
+/// refuses it.
 pub struct Sealer {
     key: LessSafeKey,
     message_id: [u8; MESSAGE_ID_LEN_BYTES],
@@ -29,6 +33,7 @@ pub struct Sealer {
     held: Vec<u8>,
     /// Set once plaintext was taken but not sealed: the message must not be ended as if it were whole.
     failed: Option<SealError>,
+    signer: Option<Signer>,
 }
 
 impl Sealer {
@@ -62,25 +67,42 @@ impl Sealer {
         settings: SealSettings,
     ) -> Result<(Self, Vec<u8>), SealError> {
         begin::refuse_reserved_keys(stored)?;
-        let begun = begin::begin(
-            Suite::Committed,
-            data_key,
-            stored,
-            required,
-            recipients,
-            settings,
-        )?;
-        Ok((
-            Self {
-                key: begun.key,
-                message_id: begun.message_id,
-                frame_len: settings.frame_len_bytes as usize,
-                sealed_frames: 0,
-                held: Vec::new(),
-                failed: None,
-            },
-            begun.header,
-        ))
+        let suite = Suite::Committed;
+        let begun = begin::begin(suite, data_key, stored, required, recipients, settings)?;
+        Ok(Self::after(begun, settings, None))
+    }
+
+    /// As [`Sealer::begin_with_required`], for a message of suite `0x0578`: a signature over all of it follows its final frame.
+    ///
+    /// The stored context is [`Signer::context`], and `recipients` carry the data key wrapped in it. Readers of a signed message cannot
+    /// believe a byte before they have read the last, and no range of it opens: use it where that is wanted.
+    ///
+    /// # Errors
+    /// As [`Sealer::begin_with_required`].
+    pub fn begin_signed(
+        data_key: &DataKey,
+        mut signer: Signer,
+        required: &Context,
+        recipients: &[Recipient],
+        settings: SealSettings,
+    ) -> Result<(Self, Vec<u8>), SealError> {
+        let (suite, stored) = (Suite::CommittedSigned, signer.context());
+        let begun = begin::begin(suite, data_key, stored, required, recipients, settings)?;
+        signer.update(&begun.header);
+        Ok(Self::after(begun, settings, Some(signer)))
+    }
+
+    fn after(begun: Begun, settings: SealSettings, signer: Option<Signer>) -> (Self, Vec<u8>) {
+        let sealer = Self {
+            key: begun.key,
+            message_id: begun.message_id,
+            frame_len: settings.frame_len_bytes as usize,
+            sealed_frames: 0,
+            held: Vec::new(),
+            failed: None,
+            signer,
+        };
+        (sealer, begun.header)
     }
 
     /// Takes plaintext and appends to `out` every frame that is now known not to be the last.
@@ -92,15 +114,19 @@ impl Sealer {
     /// [`SealError::TooManyFrames`] or [`SealError::CipherFailed`]. Frames before the failed one are in `out`; the message has to be
     /// abandoned: every later call gives the same error.
     pub fn write(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
-        match self.failed {
-            Some(error) => Err(error),
-            None => self
-                .seal_frames(plaintext, out)
-                .inspect_err(|error| self.failed = Some(*error)),
+        if let Some(error) = self.failed {
+            return Err(error);
         }
+        let start = out.len();
+        self.seal_frames(plaintext, out)
+            .inspect_err(|error| self.failed = Some(*error))?;
+        if let Some(signer) = &mut self.signer {
+            signer.update(&out[start..]);
+        }
+        Ok(())
     }
 
-    /// Ends the message: appends the final frame to `out`. An empty plaintext has an empty final frame.
+    /// Ends the message: appends the final frame to `out`, and the footer of a signed one. An empty plaintext has an empty final frame.
     ///
     /// # Errors
     /// [`SealError::TooManyFrames`] or [`SealError::CipherFailed`]; `out` is as it was.
@@ -116,14 +142,23 @@ impl Sealer {
         out.reserve(self.held.len() + FINAL_OVERHEAD_BYTES);
         let start = out.len();
         frame::write_final_head(out, number, len);
-        self.seal_held(FrameKind::Final, number, out, start)
+        self.seal_held(FrameKind::Final, number, out, start)?;
+        let Some(mut signer) = self.signer.take() else {
+            return Ok(());
+        };
+        signer.update(&out[start..]);
+        signer.write_footer(out).map_err(|_| {
+            out.truncate(start);
+            SealError::CipherFailed
+        })
     }
 
     /// Most bytes that the next [`Sealer::write`] of `plaintext_len` bytes, or [`Sealer::finish`] after it, appends in total.
     #[must_use]
     pub fn output_len_most(&self, plaintext_len: usize) -> usize {
         let len = self.held.len() + plaintext_len;
-        len + len / self.frame_len * REGULAR_OVERHEAD_BYTES + FINAL_OVERHEAD_BYTES
+        let footer_len = self.signer.as_ref().map_or(0, |_| FOOTER_LEN_BYTES);
+        len + len / self.frame_len * REGULAR_OVERHEAD_BYTES + FINAL_OVERHEAD_BYTES + footer_len
     }
 
     fn seal_frames(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {

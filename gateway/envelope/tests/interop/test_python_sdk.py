@@ -20,11 +20,12 @@ from aws_cryptographic_material_providers.mpl.models import (
 from aws_encryption_sdk import CommitmentPolicy
 from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
 from aws_encryption_sdk.identifiers import AlgorithmSuite
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from program import PROGRAM, REFUSED, pairs, run
 
 # The SDK's exceptions when a message is refused.
 REFUSALS = (AWSEncryptionSDKClientError, InvalidTag)
+SIGNATURE_REFUSALS = (*REFUSALS, InvalidSignature)
 
 NAMESPACE = "sealgate/5f0c9a"
 NAME = "main/7"
@@ -54,11 +55,12 @@ class Bench:
         self.folder = folder
         self.key = secrets.token_bytes(32)
 
-    def seal_here(self, plaintext, frame_len=64 * 1024, header_len="-", chunk_len=100_000, context=CONTEXT):
+    def seal_here(self, plaintext, frame_len=64 * 1024, header_len="-", chunk_len=100_000, context=CONTEXT, options=()):
         source, sealed = self.folder / "plain", self.folder / "sealed"
         source.write_bytes(plaintext)
         status, said = run(
-            "seal", self.key.hex(), NAMESPACE, NAME, frame_len, header_len, chunk_len, source, sealed, *pairs(context)
+            *("seal", self.key.hex(), NAMESPACE, NAME, frame_len, header_len, chunk_len, source, sealed),
+            *(*pairs(context), *options),
         )
         assert status == 0, said
         return sealed.read_bytes()
@@ -149,6 +151,28 @@ def test_we_open_what_python_signed(bench):
     damaged = message[:-1] + bytes([message[-1] ^ 1])
     _, status, said = bench.open_here(damaged)
     assert (status, "signature does not verify" in said) == (REFUSED, True), said
+
+
+@pytest.mark.parametrize("size", [0, 1, 1024, 200_000])
+def test_python_opens_what_we_signed(bench, size):
+    plaintext = secrets.token_bytes(size)
+    message = bench.seal_here(plaintext, 1024, context=CONTEXT, options=["--signed"])
+    opened, header = bench.open_there(message)
+    assert opened == plaintext
+    assert header.algorithm == AlgorithmSuite.AES_256_GCM_HKDF_SHA512_COMMIT_KEY_ECDSA_P384
+    assert header.encryption_context.keys() == CONTEXT.keys() | {"aws-crypto-public-key"}
+    for place in (len(message) - 1, len(message) - 120):
+        damaged = bytearray(message)
+        damaged[place] ^= 1
+        with pytest.raises(SIGNATURE_REFUSALS):
+            bench.open_there(bytes(damaged))
+
+
+def test_python_opens_what_we_signed_with_required_context(bench):
+    message = bench.seal_here(b"x", context=STORED | required_pairs(REQUIRED), options=["--signed"])
+    assert bench.open_there(message, context=STORED | REQUIRED)[0] == b"x"
+    with pytest.raises(REFUSALS):
+        bench.open_there(message, context=STORED)
 
 
 def test_the_wrong_key_is_refused_on_both_sides(bench):
