@@ -10,9 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
+use support::http::Browser;
 use support::pki::tcp_route;
 use support::tcp::Upstream;
-use support::tls::echo;
+use support::tls::{dial, echo};
 use support::watch::Watch;
 use support::{Gateway, Site, noise};
 
@@ -60,6 +61,51 @@ fn a_thousand_connections_at_once_are_all_served() {
     gateway.entries_like(THREADS * EACH, "connections", |entry| {
         entry.has("route", "acme-tcp")
     });
+}
+
+#[test]
+fn beyond_the_limit_connections_are_closed_and_room_is_given_back() {
+    const MOST: usize = 4;
+    let (site, upstream) = (Site::new(), Upstream::echo());
+    let gateway = site.run(
+        &(site.tenant("acme", &["a.test"], "")
+            + &tcp_route("acme", &[upstream.address], "")
+            + &format!("[limits]\nmax_connections = {MOST}\n")),
+    );
+    let served = || -> Vec<_> {
+        let clients = (0..40).filter_map(|_| site.client().connect(site.listen, "a.test").ok());
+        let word = |client: &mut support::tls::Tls| {
+            client
+                .write_all(b"hello")
+                .and_then(|()| client.read_exact(&mut [0; 5]))
+                .is_ok()
+        };
+        clients
+            .filter_map(|mut client| word(&mut client).then_some(client))
+            .collect()
+    };
+    let first = served();
+    assert!(
+        (1..=MOST).contains(&first.len()),
+        "{} were served at once",
+        first.len()
+    );
+    // In a flood there is no line for each: they are counted.
+    let mut admin = Browser::new(dial(site.admin).unwrap());
+    let metrics = admin
+        .request("GET", "/metrics", "Host: localhost\r\n", b"")
+        .complete();
+    let metrics = String::from_utf8(metrics.body).unwrap();
+    let counted = metrics
+        .lines()
+        .find(|line| line.contains("cause=\"connection_limit\""))
+        .unwrap();
+    let refused: usize = counted.rsplit_once(' ').unwrap().1.parse().unwrap();
+    assert_eq!(refused, 40 - first.len(), "{counted}");
+    let open = first.len();
+    drop(first);
+    gateway.entries_like(open, "connections", |entry| entry.has("route", "acme-tcp"));
+    assert!(!served().is_empty(), "no room came back");
 }
 
 #[test]

@@ -96,8 +96,15 @@ fn a_keyring_of_another_tenant_and_a_damaged_one_are_refused() {
     let text = fs::read_to_string(site.keyring("acme")).unwrap();
     let body = body.replace("other.keyring", "acme.keyring");
     let at = text.find("wrapped = \"").unwrap() + 20;
-    let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
-    site.write("acme.keyring", &format!("{}{other}{}", &text[..at], &text[at + 1..]));
+    let other = if text.as_bytes()[at] == b'A' {
+        "B"
+    } else {
+        "A"
+    };
+    site.write(
+        "acme.keyring",
+        &format!("{}{other}{}", &text[..at], &text[at + 1..]),
+    );
     refused(&site, &body, &["gateway.toml:", "acme.keyring"]);
 }
 
