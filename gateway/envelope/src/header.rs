@@ -135,7 +135,9 @@ impl Header {
         self.frame_len_bytes
     }
 
-    pub(crate) fn message_id(&self) -> &[u8; MESSAGE_ID_LEN_BYTES] {
+    /// The message id: random, and this message's alone.
+    #[must_use]
+    pub fn message_id(&self) -> &[u8; MESSAGE_ID_LEN_BYTES] {
         self.bytes[MESSAGE_ID_AT..]
             .first_chunk()
             .expect("a parsed header holds its message id")

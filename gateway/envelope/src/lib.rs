@@ -23,13 +23,14 @@
 //! The X-Wing recipient is this crate's own; SDKs skip it.
 //!
 //! What the crate does not do: keep keys (that is `sealgate-keys`), choose recipients, or rewrite a header. A header is
-//! written once: a second header tag under one message id gives the authentication key away.
+//! written once: a second header tag under one message id gives the authentication key away. A further recipient gets a [`grant`].
 
 pub mod limits;
 
 mod context;
 mod data_key;
 mod frame;
+pub mod grant;
 mod header;
 mod open;
 mod range;

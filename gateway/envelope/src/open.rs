@@ -329,17 +329,26 @@ pub(crate) fn authenticate(
     required: &Context,
     data_key: &DataKey,
 ) -> Result<LessSafeKey, Refusal> {
-    // A failure of the library itself ends in the same refusal: without a commitment nothing may be opened.
-    let commitment_mismatch =
-        Refusal::at(header.commitment_at(), RefusalReason::CommitmentMismatch);
-    let derivation = Derivation::new(header.suite(), data_key, header.message_id())
-        .map_err(|_| commitment_mismatch)?;
-    let commitment = derivation.commitment().map_err(|_| commitment_mismatch)?;
-    verify_slices_are_equal(&commitment, header.commitment()).map_err(|_| commitment_mismatch)?;
-
-    let key = derivation.message_key().map_err(|_| commitment_mismatch)?;
+    let key = commits_to(header, data_key)?
+        .message_key()
+        .map_err(|_| commitment_mismatch(header))?;
     if !header::verify_tag(&key, header, required) {
         return Err(Refusal::at(0, RefusalReason::HeaderTagMismatch));
     }
     Ok(key)
+}
+
+/// Checks in constant time that the header commits to the data key; gives what its keys are derived from.
+pub(crate) fn commits_to(header: &Header, data_key: &DataKey) -> Result<Derivation, Refusal> {
+    let mismatch = |_| commitment_mismatch(header);
+    let derivation =
+        Derivation::new(header.suite(), data_key, header.message_id()).map_err(mismatch)?;
+    let commitment = derivation.commitment().map_err(mismatch)?;
+    verify_slices_are_equal(&commitment, header.commitment()).map_err(mismatch)?;
+    Ok(derivation)
+}
+
+/// Also the refusal where the library itself fails: without a commitment nothing may be opened.
+fn commitment_mismatch(header: &Header) -> Refusal {
+    Refusal::at(header.commitment_at(), RefusalReason::CommitmentMismatch)
 }
