@@ -16,6 +16,7 @@ pub mod cache;
 pub mod limits;
 pub mod process;
 pub mod provider;
+pub mod slip39;
 
 mod branch_key;
 mod keyring;
@@ -25,7 +26,7 @@ pub use branch_key::BranchKey;
 pub use keyring::context_key;
 pub use keyring::errors::{Encoding, FileOperation, KeyPath, KeyringError, KeyringFault};
 pub use keyring::{
-    KekRotation, Keyring, KeyringState, OpenBeginError, RewrapProgress, Role, RotationDue,
-    RotationPolicy, SealBeginError, Shredded,
+    KekRotation, Keyring, KeyringState, OpenBeginError, RecoveryFault, RewrapProgress, Role,
+    RotationDue, RotationPolicy, SealBeginError, Shredded,
 };
 pub use secret::{Secret, SecretLen};

@@ -60,18 +60,8 @@ impl Locked {
 
     /// Replaces the file: after a crash at any moment the path holds the old text or the new, whole.
     pub(super) fn replace(self, text: &str) -> Result<(), KeyringFault> {
-        let new_path = beside(&self.path, NEW);
-        // Under the lock, a file of that name can only be what a crash left.
-        match fs::unlink(&new_path) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(io(FileOperation::Remove, errno)),
-        }
-        write_new(&new_path, text)?;
-        if let Err(errno) = fs::rename(&new_path, &self.path) {
-            let _ = fs::unlink(&new_path);
-            return Err(io(FileOperation::Rename, errno));
-        }
-        sync_folder(&self.path)
+        // Under the lock, a file of the new one's name can only be what a crash left.
+        put(&self.path, text)
     }
 
     /// Writes `text` over the file's own bytes and forces it to disk. For a shred: a file put in its place would leave the old bytes on
@@ -91,6 +81,21 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(suffix);
     path.with_file_name(name)
+}
+
+/// Puts a file in the place of what is there, if anything: after a crash the path holds the old text or the new, whole.
+pub(super) fn put(path: &Path, text: &str) -> Result<(), KeyringFault> {
+    let new_path = beside(path, NEW);
+    match fs::unlink(&new_path) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(io(FileOperation::Remove, errno)),
+    }
+    write_new(&new_path, text)?;
+    if let Err(errno) = fs::rename(&new_path, path) {
+        let _ = fs::unlink(&new_path);
+        return Err(io(FileOperation::Rename, errno));
+    }
+    sync_folder(path)
 }
 
 /// Appends a line to a file that nobody else can access, which is made where it is missing, and forces it to disk.

@@ -8,6 +8,7 @@ use sealgate_envelope::RandomUnavailable;
 use thiserror::Error;
 
 use super::file::FORMAT;
+use super::recovery::RecoveryFault;
 use crate::limits::{EPOCHS_MOST, KEKS_MOST, KEYRING_FILE_LEN_BYTES_MOST, TENANT_LEN_BYTES_MOST};
 use crate::provider::ProviderError;
 
@@ -185,6 +186,9 @@ pub enum KeyringFault {
     /// A state that no keyring has.
     #[error("key `state` should be \"enabled\", \"disabled\" or \"shredded\"")]
     State,
+    /// A recovery was not set up or not done.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryFault),
     /// The record of what is done to the keyring was not written, and so it was not done.
     #[error("the audit record {} was not written, so nothing was done: {cause}", path.display())]
     Audit {
@@ -299,6 +303,13 @@ pub enum KeyPath {
         /// The key in it.
         key: &'static str,
     },
+    /// A key of an entry of `[[envelope]]`, in a recovery file.
+    Envelope {
+        /// Which entry, from 0.
+        index: usize,
+        /// The key in it.
+        key: &'static str,
+    },
     /// A key of an entry of `[[branch_key]]`.
     BranchKey {
         /// Which entry, from 0.
@@ -313,6 +324,7 @@ impl fmt::Display for KeyPath {
         match self {
             Self::Top(key) => f.write_str(key),
             Self::Kek { index, key } => write!(f, "kek[{index}].{key}"),
+            Self::Envelope { index, key } => write!(f, "envelope[{index}].{key}"),
             Self::BranchKey { index, key } => write!(f, "branch_key[{index}].{key}"),
         }
     }

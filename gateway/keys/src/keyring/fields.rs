@@ -44,6 +44,7 @@ pub(super) fn entries<T>(
 pub(super) fn take(table: &mut Table, key: KeyPath) -> Result<Value, KeyringFault> {
     let (KeyPath::Top(name)
     | KeyPath::Kek { key: name, .. }
+    | KeyPath::Envelope { key: name, .. }
     | KeyPath::BranchKey { key: name, .. }) = key;
     table.remove(name).ok_or(KeyringFault::Missing(key))
 }

@@ -6,6 +6,7 @@ use aws_lc_rs::rand;
 use sealgate_envelope::RandomUnavailable;
 
 use super::errors::KeyringFault;
+use super::recovery::RecoveryKey;
 use super::text::checked_tenant;
 use crate::limits::EPOCHS_MOST;
 use crate::provider::{FileProvider, KekName, KeyProvider, WrapContext, WrappedKey, ready};
@@ -31,6 +32,8 @@ pub(super) struct KeyringFile {
     pub(super) current: u32,
     /// The epoch that will seal, made ahead so that every node can open what the first one seals with it.
     pub(super) next: Option<u32>,
+    /// Who can recover the branch keys.
+    pub(super) recovery: Option<RecoveryKey>,
     /// By rising epoch, never empty; the last one is the next, or the current where there is no next.
     pub(super) branch_keys: Vec<WrappedBranchKey>,
 }
@@ -64,19 +67,34 @@ impl KeyringFile {
     pub(super) fn generate(tenant: &str, now: u64) -> Result<Self, KeyringFault> {
         let mut pseudonym = [0; PSEUDONYM_LEN_BYTES];
         rand::fill(&mut pseudonym).map_err(|_| RandomUnavailable)?;
-        let mut file = Self {
-            tenant: checked_tenant(tenant)?,
-            pseudonym: hex(&pseudonym),
-            branch: BRANCH_DEFAULT.into(),
+        let mut file = Self::empty(
+            checked_tenant(tenant)?,
+            hex(&pseudonym),
+            BRANCH_DEFAULT.into(),
+        )?;
+        file.add_branch_key(FIRST, Some(now))?;
+        Ok(file)
+    }
+
+    /// A keyring with one KEK and no epoch yet, which has to get one.
+    pub(super) fn empty(
+        tenant: Box<str>,
+        pseudonym: Box<str>,
+        branch: Box<str>,
+    ) -> Result<Self, KeyringFault> {
+        let file = Self {
+            tenant,
+            pseudonym,
+            branch,
             state: KeyringState::Enabled,
             keks: FileProvider::new(),
             kek_version: FIRST,
             current: FIRST,
             next: None,
+            recovery: None,
             branch_keys: Vec::new(),
         };
         ready(file.keks.generate(&file.kek(FIRST)))?;
-        file.add_branch_key(FIRST, Some(now))?;
         Ok(file)
     }
 
@@ -213,7 +231,7 @@ impl KeyringFile {
         }
     }
 
-    fn context(&self, epoch: u32) -> WrapContext {
+    pub(super) fn context(&self, epoch: u32) -> WrapContext {
         WrapContext {
             pseudonym: self.pseudonym.clone(),
             branch: self.branch.clone(),

@@ -4,11 +4,13 @@ mod disk;
 pub(crate) mod errors;
 mod fields;
 mod file;
+mod recovery;
 mod revocation;
 mod rotation;
 mod text;
 
 pub use file::KeyringState;
+pub use recovery::RecoveryFault;
 pub use revocation::Shredded;
 pub use rotation::{KekRotation, RewrapProgress, Role, RotationDue, RotationPolicy};
 

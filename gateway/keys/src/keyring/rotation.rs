@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::disk::Locked;
 use super::errors::{KeyringError, KeyringFault};
 use super::file::KeyringFile;
+use super::recovery::write_envelopes;
 use super::{Inner, Keyring};
 use crate::branch_key::BranchKey;
 use crate::limits::{REWRAP_BATCH, WRAPS_MOST};
@@ -249,7 +250,12 @@ pub(super) fn change_file<T>(
     let work = || {
         let locked = Locked::open(path)?;
         let mut file = KeyringFile::parse(&locked.read()?)?;
+        let epochs = file.branch_keys.len();
         let told = change(&mut file)?;
+        // First, so that no epoch seals that could not be recovered.
+        if file.branch_keys.len() != epochs {
+            write_envelopes(locked.path(), &file)?;
+        }
         locked.replace(&file.to_text())?;
         Ok(told)
     };

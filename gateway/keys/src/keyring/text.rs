@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::errors::{Encoding, KeyPath, KeyringFault};
 use super::fields::{bytes, entries, integer, number, string};
 use super::file::{FORMAT, KeyringFile, KeyringState, PSEUDONYM_LEN_BYTES, WrappedBranchKey};
+use super::recovery::RecoveryKey;
 use crate::limits::{EPOCHS_MOST, KEKS_MOST, TENANT_LEN_BYTES_MOST};
 use crate::provider::{FileProvider, WRAPPED_LEN_BYTES, WrappedKey};
 use crate::secret::{Secret, SecretText};
@@ -49,6 +50,9 @@ impl KeyringFile {
         if let Some(next) = self.next {
             line("next_epoch", Value::Integer(next.into()));
         }
+        if let Some(public) = &self.recovery {
+            line("recovery_public", Value::String(STANDARD.encode(public)));
+        }
         self.keks.for_each(|version, kek| {
             let kek = Zeroizing::new(STANDARD.encode(kek.expose()));
             write!(text, "\n[[kek]]\nversion = {version}\nsecret = \"").expect(FITS);
@@ -74,14 +78,7 @@ impl KeyringFile {
     /// Reads the file's text, of this format or the first. Every fault names its key.
     pub(super) fn parse(text: &str) -> Result<Self, KeyringFault> {
         let (text, cut) = cut_secrets(text);
-        let mut table: Table =
-            text.parse()
-                .map_err(|error: toml::de::Error| KeyringFault::NotToml {
-                    line: 1 + error.span().map_or(0, |span| {
-                        let before = text.as_bytes().get(..span.start).unwrap_or_default();
-                        before.iter().filter(|byte| **byte == b'\n').count()
-                    }),
-                })?;
+        let mut table = parse_table(&text)?;
         let format = integer(&mut table, KeyPath::Top("format"))?;
         let tenant = |table: &mut Table| checked_tenant(&string(table, KeyPath::Top("tenant"))?);
         let file = match format {
@@ -94,6 +91,7 @@ impl KeyringFile {
                 kek_version: 1,
                 current: number(&mut table, KeyPath::Top("current_epoch"))?,
                 next: None,
+                recovery: None,
                 branch_keys: entries(&mut table, "branch_key", EPOCHS_MOST, format_1_branch_key)?,
             },
             FORMAT => Self {
@@ -108,15 +106,12 @@ impl KeyringFile {
                     true => Some(number(&mut table, KeyPath::Top("next_epoch"))?),
                     false => None,
                 },
+                recovery: recovery(&mut table)?,
                 branch_keys: entries(&mut table, "branch_key", EPOCHS_MOST, branch_key)?,
             },
             found => return Err(KeyringFault::Format { found }),
         };
-        if let Some(key) = table.keys().next() {
-            return Err(KeyringFault::UnknownKey {
-                key: key.as_str().into(),
-            });
-        }
+        reject_unknown(&table)?;
         file.checked()
     }
 
@@ -132,7 +127,7 @@ impl KeyringFile {
     }
 
     /// Whether the parts fit each other.
-    fn checked(mut self) -> Result<Self, KeyringFault> {
+    pub(super) fn checked(mut self) -> Result<Self, KeyringFault> {
         self.branch_keys.sort_by_key(|key| key.epoch);
         let twice = |pair: &&[WrappedBranchKey]| pair[0].epoch == pair[1].epoch;
         if let Some(pair) = self.branch_keys.windows(2).find(twice) {
@@ -178,6 +173,27 @@ impl KeyringFile {
     }
 }
 
+/// The text as a table.
+pub(super) fn parse_table(text: &str) -> Result<Table, KeyringFault> {
+    text.parse()
+        .map_err(|error: toml::de::Error| KeyringFault::NotToml {
+            line: 1 + error.span().map_or(0, |span| {
+                let before = text.as_bytes().get(..span.start).unwrap_or_default();
+                before.iter().filter(|byte| **byte == b'\n').count()
+            }),
+        })
+}
+
+/// Whatever was not taken out of a table is unknown.
+pub(super) fn reject_unknown(table: &Table) -> Result<(), KeyringFault> {
+    match table.keys().next() {
+        None => Ok(()),
+        Some(key) => Err(KeyringFault::UnknownKey {
+            key: key.as_str().into(),
+        }),
+    }
+}
+
 /// The text with each KEK's value replaced by its number, and the values. Only lines as this program writes them are cut.
 fn cut_secrets(text: &str) -> (SecretText, Vec<SecretText>) {
     let mut shown = Zeroizing::new(String::with_capacity(text.len() + 1));
@@ -220,6 +236,14 @@ fn secret(
         len_bytes: KEK_LEN_BYTES,
         encoding: Encoding::Base64,
     })
+}
+
+fn recovery(table: &mut Table) -> Result<Option<RecoveryKey>, KeyringFault> {
+    if !table.contains_key("recovery_public") {
+        return Ok(None);
+    }
+    let public = bytes::<KEK_LEN_BYTES>(table, KeyPath::Top("recovery_public"))?;
+    Ok(public.try_into().ok())
 }
 
 fn state_word(state: KeyringState) -> &'static str {
