@@ -8,7 +8,7 @@
 //! KEY is an AES key in hexadecimal, or KIND:FILE with KIND one of rsa-sha256, rsa-sha1, ecdh-p256, ecdh-p384 and FILE the public key
 //! (sealing) or the private one (opening) in DER. ECDH keys have no namespace and name: they are ignored.
 //!
-//! `--signed` among the pairs seals with suite 0x0578.
+//! Among the pairs `--signed` seals with suite 0x0578, `--threads=N` on several cores.
 //!
 //! Pairs are the context: written when sealing, compared when opening. A pair after `!` is required: authenticated, not stored. Exit status 3 is a refusal of the message. The key stands on the
 //! command line, where everybody on the machine can read it: this is for test keys only.
@@ -16,7 +16,7 @@
 use std::env;
 use std::error::Error;
 use std::fs;
-use std::num::ParseIntError;
+use std::num::{NonZeroUsize, ParseIntError};
 use std::process::ExitCode;
 
 use sealgate_envelope::{
@@ -99,11 +99,14 @@ fn seal(
         pairs.iter().partition(|pair| pair.starts_with("--"));
     let (mut stored, required) = contexts(&pairs)?;
     let data_key = DataKey::generate()?;
-    let signer = match options.as_slice() {
-        [] => None,
-        ["--signed"] => Some(Signer::new(&stored)?),
-        _ => return Err("the only option is --signed".into()),
-    };
+    let (mut signer, mut threads) = (None, NonZeroUsize::MIN);
+    for option in options {
+        match option.split_once('=') {
+            None if option == "--signed" => signer = Some(Signer::new(&stored)?),
+            Some(("--threads", count)) => threads = count.parse()?,
+            _ => return Err("the options are --signed and --threads=N".into()),
+        }
+    }
     if let Some(signer) = &signer {
         stored = signer.context().clone();
     }
@@ -116,7 +119,7 @@ fn seal(
         None => Sealer::begin_with_required(&data_key, &stored, &required, &recipients, settings)?,
     };
     for chunk in fs::read(input)?.chunks(chunk_len.parse()?) {
-        sealer.write(chunk, &mut message)?;
+        sealer.write_on(threads, chunk, &mut message)?;
     }
     sealer.finish(&mut message)?;
     Ok(fs::write(output, message)?)

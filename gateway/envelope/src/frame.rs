@@ -50,10 +50,12 @@ impl Frame {
     }
 }
 
-/// Appends the head of a regular frame.
-pub(crate) fn write_regular_head(out: &mut Vec<u8>, number: u32) {
-    out.extend_from_slice(&number.to_be_bytes());
-    out.extend_from_slice(&iv(number));
+/// The head of a regular frame.
+pub(crate) fn regular_head(number: u32) -> [u8; REGULAR_HEAD_LEN_BYTES] {
+    let mut head = [0; REGULAR_HEAD_LEN_BYTES];
+    head[..4].copy_from_slice(&number.to_be_bytes());
+    head[4..].copy_from_slice(&iv(number));
+    head
 }
 
 /// Appends the head of the final frame.

@@ -1,10 +1,14 @@
 //! Sealing: plaintext of any chunking in, header and frames out.
 
 pub(crate) mod begin;
+mod parallel;
 
 pub use begin::{SealError, SealSettings};
 
 use begin::Begun;
+use parallel::Run;
+
+use std::num::NonZeroUsize;
 
 use aws_lc_rs::aead::{Aad, LessSafeKey};
 use zeroize::Zeroize;
@@ -114,11 +118,27 @@ impl Sealer {
     /// [`SealError::TooManyFrames`] or [`SealError::CipherFailed`]. Frames before the failed one are in `out`; the message has to be
     /// abandoned: every later call gives the same error.
     pub fn write(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
+        self.write_on(NonZeroUsize::MIN, plaintext, out)
+    }
+
+    /// As [`Sealer::write`], sealing whole frames in `plaintext` on up to `threads` cores, this one among them. The bytes are the same.
+    ///
+    /// It pays off for some megabytes at a time; under twice [`crate::limits::SEAL_PART_LEN_BYTES`] no thread is begun. All have ended when it
+    /// returns.
+    ///
+    /// # Errors
+    /// As [`Sealer::write`]; no frame that was sealed beside a failed one is in `out`.
+    pub fn write_on(
+        &mut self,
+        threads: NonZeroUsize,
+        plaintext: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
         let start = out.len();
-        self.seal_frames(plaintext, out)
+        self.seal_frames(plaintext, threads, out)
             .inspect_err(|error| self.failed = Some(*error))?;
         if let Some(signer) = &mut self.signer {
             signer.update(&out[start..]);
@@ -161,25 +181,61 @@ impl Sealer {
         len + len / self.frame_len * REGULAR_OVERHEAD_BYTES + FINAL_OVERHEAD_BYTES + footer_len
     }
 
-    fn seal_frames(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
+    fn seal_frames(
+        &mut self,
+        plaintext: &[u8],
+        threads: NonZeroUsize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealError> {
         let mut rest = plaintext;
-        let frames = (self.held.len() + rest.len()).saturating_sub(1) / self.frame_len;
+        let mut frames = (self.held.len() + rest.len()).saturating_sub(1) / self.frame_len;
         out.reserve(frames * (self.frame_len + REGULAR_OVERHEAD_BYTES));
-        for _ in 0..frames {
+        if frames > 0 && !self.held.is_empty() {
             let number = self.next_regular_number()?;
             let start = out.len();
-            frame::write_regular_head(out, number);
-            if self.held.is_empty() {
-                let (whole, after) = rest.split_at(self.frame_len);
-                self.seal_regular(number, whole, out, start)?;
-                rest = after;
-            } else {
-                rest = self.hold(rest);
-                self.seal_held(FrameKind::Regular, number, out, start)?;
-            }
+            out.extend_from_slice(&frame::regular_head(number));
+            rest = self.hold(rest);
+            self.seal_held(FrameKind::Regular, number, out, start)?;
             self.sealed_frames = number;
+            frames -= 1;
+        }
+        let (whole, rest) = rest.split_at(frames * self.frame_len);
+        if Run::is_worth_threads(whole.len(), threads) {
+            self.seal_run(whole, threads, out)?;
+        } else {
+            for plaintext in whole.chunks_exact(self.frame_len) {
+                let number = self.next_regular_number()?;
+                let start = out.len();
+                out.extend_from_slice(&frame::regular_head(number));
+                self.seal_regular(number, plaintext, out, start)?;
+                self.sealed_frames = number;
+            }
         }
         self.hold(rest);
+        Ok(())
+    }
+
+    fn seal_run(
+        &mut self,
+        whole: &[u8],
+        threads: NonZeroUsize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealError> {
+        let first = self.next_regular_number()?;
+        let last = u32::try_from(whole.len() / self.frame_len)
+            .ok()
+            .and_then(|frames| self.sealed_frames.checked_add(frames))
+            .filter(|last| *last < FRAMES_MOST)
+            .ok_or(SealError::TooManyFrames { most: FRAMES_MOST })?;
+        let run = Run {
+            key: &self.key,
+            message_id: &self.message_id,
+            frame_len: self.frame_len,
+            first,
+        };
+        run.seal(whole, threads, out)
+            .map_err(|_| SealError::CipherFailed)?;
+        self.sealed_frames = last;
         Ok(())
     }
 
@@ -270,7 +326,10 @@ impl Drop for Sealer {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::aead::{AES_256_GCM, UnboundKey};
+
     use super::*;
+    use crate::limits::SEAL_PART_LEN_BYTES;
 
     fn sealer_after(sealed_frames: u32) -> Sealer {
         let data_key = DataKey::generate().unwrap();
@@ -302,5 +361,86 @@ mod tests {
         assert_eq!(sealer.write(b"a", &mut out), Ok(()));
         assert_eq!(sealer.finish(&mut out), Ok(()));
         assert_eq!(out[33..41], [0xFF; 8]);
+    }
+
+    #[test]
+    fn several_cores_write_the_same_bytes() {
+        let plaintext: Vec<u8> = (0..9_000_001_u32).map(|i| (i >> 7) as u8).collect();
+        for (frame_len_bytes, first_len, threads) in [
+            (65_536, 0, 2),
+            (65_536, 1, 3),
+            (65_536, 65_536, 4),
+            (100_000, 99_999, 1000),
+            (4 << 20, 5, 2),
+            (1000, 4_000_000, 2),
+        ] {
+            let settings = SealSettings {
+                frame_len_bytes,
+                header_len_bytes: None,
+            };
+            let begin = || {
+                let data_key = DataKey::from_bytes(&[3; 32]);
+                let recipient = Recipient::new(b"id", b"info", b"wrapped").unwrap();
+                let context = Context::empty();
+                let (sealer, _) = Sealer::begin(&data_key, &context, &[recipient], settings)
+                    .ok()
+                    .unwrap();
+                sealer
+            };
+            let (mut alone, mut together) = (begin(), begin());
+            // The same message twice, as only a test may write it.
+            alone.message_id = [9; 32];
+            together.message_id = [9; 32];
+            for sealer in [&mut alone, &mut together] {
+                let key = UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap();
+                sealer.key = LessSafeKey::new(key);
+            }
+            let (mut expected, mut found) = (Vec::new(), Vec::new());
+            alone.write(&plaintext, &mut expected).unwrap();
+            alone.finish(&mut expected).unwrap();
+            let threads = NonZeroUsize::new(threads).unwrap();
+            let (first, rest) = plaintext.split_at(first_len);
+            together.write_on(threads, first, &mut found).unwrap();
+            together.write_on(threads, rest, &mut found).unwrap();
+            together.finish(&mut found).unwrap();
+            assert!(expected == found, "{frame_len_bytes}, {first_len}");
+        }
+    }
+
+    #[test]
+    fn a_run_ends_before_the_final_mark_too() {
+        let plaintext = vec![0; 4 * SEAL_PART_LEN_BYTES];
+        let mut sealer = sealer_after(FRAMES_MOST - 3);
+        let mut out = Vec::new();
+        let two = NonZeroUsize::new(2).unwrap();
+        assert_eq!(
+            sealer.write_on(two, &plaintext, &mut out),
+            Err(SealError::TooManyFrames { most: FRAMES_MOST })
+        );
+        assert_eq!(out, b"");
+
+        // With the last number that a regular frame may have, and one byte for the final frame.
+        let frames = 64;
+        sealer = sealer_after(FRAMES_MOST - 1 - frames);
+        sealer.frame_len = plaintext.len() / frames as usize;
+        sealer.write_on(two, &plaintext, &mut out).unwrap();
+        assert_eq!(out.len(), 63 * (sealer.frame_len + 32));
+        sealer.write_on(two, &[0], &mut out).unwrap();
+        assert_eq!(sealer.sealed_frames, FRAMES_MOST - 1);
+        assert!(sealer.write_on(two, &plaintext, &mut out).is_err());
+    }
+
+    #[test]
+    fn a_run_may_end_with_the_last_regular_number() {
+        let frames = 32_u32;
+        let plaintext = vec![0; frames as usize * 65_536];
+        let mut sealer = sealer_after(FRAMES_MOST - 1 - frames);
+        sealer.frame_len = 65_536;
+        let mut out = Vec::new();
+        let two = NonZeroUsize::new(2).unwrap();
+        sealer.seal_run(&plaintext, two, &mut out).unwrap();
+        assert_eq!(out[31 * 65_568..][..4], (FRAMES_MOST - 1).to_be_bytes());
+        assert_eq!(sealer.finish(&mut out), Ok(()));
+        assert_eq!(out[32 * 65_568..][..8], [0xFF; 8]);
     }
 }

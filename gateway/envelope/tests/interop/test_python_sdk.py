@@ -153,6 +153,14 @@ def test_we_open_what_python_signed(bench):
     assert (status, "signature does not verify" in said) == (REFUSED, True), said
 
 
+@pytest.mark.parametrize("options", [["--threads=2"], ["--threads=4", "--signed"]])
+def test_python_opens_what_we_sealed_on_several_cores(bench, options):
+    plaintext = secrets.token_bytes(20 * 1024 * 1024 + 5)
+    message = bench.seal_here(plaintext, chunk_len=9_000_000, options=options)
+    opened, _header = bench.open_there(message)
+    assert hashlib.sha256(opened).digest() == hashlib.sha256(plaintext).digest()
+
+
 @pytest.mark.parametrize("size", [0, 1, 1024, 200_000])
 def test_python_opens_what_we_signed(bench, size):
     plaintext = secrets.token_bytes(size)
