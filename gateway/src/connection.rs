@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustls::ProtocolVersion;
+use rustls::{NamedGroup, ProtocolVersion};
 use sealgate_stream::{Facts, Stream, close_gently};
 use sealgate_tls::ClientHello;
 use sealgate_uring::{SizeClass, Socket, deadline};
@@ -19,6 +19,7 @@ use crate::accept::Admission;
 use crate::error::Cause;
 use crate::handshake::{self, Bound, Seen};
 use crate::http;
+use crate::limits::LOGGED_CHARS;
 use crate::metrics::Class;
 use crate::relay::{HalfClose, Relayed, TcpRoute, relay};
 use crate::snapshot::{Binding, Plan, Snapshot};
@@ -154,11 +155,16 @@ fn handshake_failed(
         %peer,
         tenant = seen.tenant.as_deref().unwrap_or("-"),
         sni = seen.sni.as_deref().unwrap_or("-"),
-        groups_offered = seen.groups.join(","),
+        groups_offered = group_names(&seen.groups),
         outcome = cause.label(),
-        error = detail,
+        error = clipped(detail),
         "handshake failed"
     );
+}
+
+fn group_names(groups: &[NamedGroup]) -> String {
+    let names: Vec<String> = groups.iter().map(|group| format!("{group:?}")).collect();
+    names.join(",")
 }
 
 /// A connection on its way through a layer 4 route.
@@ -273,4 +279,12 @@ impl Relaying<'_> {
 /// Milliseconds for a log line, to the microsecond.
 pub fn millis(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1e3
+}
+
+/// A text from outside for a log line, so long at most.
+pub fn clipped(text: &str) -> &str {
+    match text.char_indices().nth(LOGGED_CHARS) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
 }

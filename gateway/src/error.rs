@@ -248,7 +248,7 @@ impl Cause {
                 Level::INFO,
                 told(
                     400,
-                    "The path is not in canonical form: no dot segments, no encoded slashes",
+                    "The path is not in canonical form: no empty or dot segments, no encoded slashes",
                 ),
             ),
             Cause::MethodNotAllowed => (

@@ -18,6 +18,10 @@ pub const LARGE_BUFFERS_PER_WORKER: usize = 128;
 pub const CONTROL_QUEUE: usize = 16;
 /// Log lines on their way to the writer; more are dropped and counted.
 pub const LOG_LINES: usize = 16_384;
+/// Characters of a text from outside in one field of a log line.
+pub const LOGGED_CHARS: usize = 512;
+/// Groups of a ClientHello in a log line.
+pub const LOGGED_GROUPS: usize = 16;
 /// Small buffers that one connection holds at most: two directions, each with one before and one
 /// behind the cipher, and one for control bytes.
 const SMALL_BUFFERS_PER_CONNECTION: usize = 5;
@@ -31,6 +35,8 @@ pub const UPSTREAM_REQUESTS: usize = 16_384;
 pub const DROPPED_BODY_BYTES: usize = 64 * 1024;
 /// How long that may take.
 pub const DROPPED_BODY_TIME: Duration = Duration::from_secs(5);
+/// How often the send queue towards a service is looked at before its connection is closed.
+pub const SEND_QUEUE_LOOK: Duration = Duration::from_millis(20);
 /// How long an idle HTTP connection that we close has to end.
 pub const CLOSE_TIME: Duration = Duration::from_secs(5);
 /// How long connections that are cut at the end of a drain have to end.

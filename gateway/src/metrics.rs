@@ -152,7 +152,7 @@ impl Collector for CounterSum {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let accepted = ConstCounter::new(self.sum(|c| &c.accepted));
         accepted.encode(encoder.encode_descriptor(
-            "sealgate_connections",
+            "sealgate_connections_accepted",
             "Connections accepted",
             None,
             accepted.metric_type(),

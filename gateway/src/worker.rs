@@ -220,12 +220,14 @@ struct Accepting {
 
 impl Accepting {
     /// Opens the listeners of `settings` that are not open, then closes those that are not in it.
+    /// One that cannot be opened does not keep the others from it.
     fn listen(&self, settings: &Settings, open: &mut Vec<OpenListener>) -> Result<(), WorkerError> {
         let wanted: Vec<(&str, SocketAddr)> = settings
             .listeners
             .iter()
             .flat_map(|l| l.addresses.iter().map(|address| (&*l.name, *address)))
             .collect();
+        let mut failed = Ok(());
         for (name, address) in &wanted {
             if open
                 .iter()
@@ -233,10 +235,14 @@ impl Accepting {
             {
                 continue;
             }
-            let bound = bind(*address).map_err(|error| WorkerError::System {
-                what: format!("listener {name} on {address}"),
-                error,
-            })?;
+            let bound = match bind(*address) {
+                Ok(bound) => bound,
+                Err(error) => {
+                    let what = format!("listener {name} on {address}");
+                    failed = Err(WorkerError::System { what, error });
+                    continue;
+                }
+            };
             let name: Rc<str> = (*name).into();
             open.push(OpenListener {
                 name: Rc::clone(&name),
@@ -255,7 +261,7 @@ impl Accepting {
             }
             stays
         });
-        Ok(())
+        failed
     }
 
     /// Serves a connection that was accepted on `listener`, if there is a place for it.

@@ -6,12 +6,13 @@
 
 use std::rc::Rc;
 
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, NamedGroup};
 use sealgate_stream::{HandshakeError, Stream, accept_hello};
 use sealgate_tls::{ClientHello, ClientHelloError, TlsError, UNRECOGNIZED_NAME_ALERT};
 use sealgate_uring::{Pool, SizeClass, Socket};
 
 use crate::error::Cause;
+use crate::limits::LOGGED_GROUPS;
 use crate::snapshot::{Binding, ListenerTable, Plan};
 use crate::tenant::NoTenant;
 
@@ -37,8 +38,8 @@ pub struct NotBound {
 pub struct Seen {
     /// The server name asked for.
     pub sni: Option<String>,
-    /// Groups offered, in the client's order.
-    pub groups: Vec<String>,
+    /// The first groups offered, in the client's order.
+    pub groups: Vec<NamedGroup>,
     /// The tenant it was bound to.
     pub tenant: Option<Rc<str>>,
 }
@@ -70,11 +71,7 @@ pub async fn bind(
         }
     };
     seen.sni.clone_from(&hello.server_name);
-    seen.groups = hello
-        .groups
-        .iter()
-        .map(|group| format!("{group:?}"))
-        .collect();
+    seen.groups = hello.groups.iter().take(LOGGED_GROUPS).copied().collect();
     let binding = match table.resolve(hello.server_name.as_deref()) {
         Ok(binding) => Rc::clone(binding),
         Err(no_tenant) => {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::headers::REQUEST_ID;
 use super::open_body::{OpenBody, OpenError};
 use super::request_body::{Progress, RequestBody};
-use crate::connection::{ConnectionLog, millis};
+use crate::connection::{ConnectionLog, clipped, millis};
 use crate::error::Cause;
 use crate::metrics::{Class, Counters};
 use crate::upstream::Lease;
@@ -85,14 +85,14 @@ impl Drop for Record {
             tls_group = facts.group_name(),
             tls_kind = facts.kind_name(),
             method = self.method.as_str(),
-            path = self.path,
+            path = clipped(&self.path),
             status = self.status.as_u16(),
             bytes_in = self.progress.bytes_in.get(),
             bytes_out = self.bytes_out,
             duration_ms = millis(self.begun.elapsed()),
             request_id = self.request_id,
             outcome = cause.map_or("ok", Cause::label),
-            error = (!self.detail.is_empty()).then_some(&*self.detail),
+            error = (!self.detail.is_empty()).then_some(clipped(&self.detail)),
             "request"
         );
     }

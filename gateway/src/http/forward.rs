@@ -1,7 +1,8 @@
 //! Class `terminated`: requests and answers as they come, less what concerns one connection only.
 
-use hyper::Request;
 use hyper::body::{Body, Incoming};
+use hyper::header::CONTENT_LENGTH;
+use hyper::{Request, StatusCode};
 
 use super::answer::{self, Answer, Head};
 use super::exchange::exchange;
@@ -42,6 +43,10 @@ pub(crate) async fn forward(asked: Asked<'_>, request: Request<Incoming>) -> Ans
     }
     let (mut parts, body) = response.into_parts();
     strip_hop_by_hop(&mut parts.headers);
+    if parts.status == StatusCode::NO_CONTENT {
+        // RFC 9110 §8.6.
+        parts.headers.remove(CONTENT_LENGTH);
+    }
     let head = Head {
         status: parts.status,
         headers: parts.headers,

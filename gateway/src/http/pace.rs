@@ -76,9 +76,8 @@ impl Pace {
     /// Ends when a time limit is reached. It looks only when a limit could have been reached, so
     /// that an idle connection costs nothing.
     pub(crate) async fn watch(&self, timeouts: &TimeoutSettings) -> Late {
-        // The head under way: after how many exchanges, and since when. A client that connects has
-        // something to say.
-        let mut head = Some((0, Instant::now()));
+        // The head under way: after how many exchanges, and since when.
+        let mut head: Option<(u64, Instant)> = None;
         let mut client_moved = (Instant::now(), self.io.moved_bytes());
         loop {
             let now = Instant::now();

@@ -18,11 +18,11 @@ use super::answer::{Answer, Outcome, Record, problem};
 use super::exchange::Repeat;
 use super::headers::{set_forwarded, strip_hop_by_hop};
 use super::pace::{Late, Pace};
-use super::request::{body_len, target};
+use super::request::{body_len, target, without_parameters};
 use super::request_body::{Progress, RequestBody};
 use super::route::{Handling, HttpRoute};
 use super::{forward, sealed};
-use crate::connection::{ConnectionLog, millis};
+use crate::connection::{ConnectionLog, clipped, millis};
 use crate::error::Cause;
 use crate::limits::{CLOSE_TIME, HTTP_BUFFER_BYTES};
 use crate::metrics::Class;
@@ -183,12 +183,14 @@ impl Client {
         let Plan::Http(_, routes) = &self.binding.plan else {
             return problem(Cause::NoRoute, None, record, abort);
         };
-        let Some(route) = routes
-            .iter()
-            .find(|r| target.path.starts_with(&r.path_prefix))
-        else {
+        let Some(route) = route_of(routes, &target.path) else {
             return problem(Cause::NoRoute, None, record, abort);
         };
+        // A service that drops parameters must not see another route's path.
+        let plain = route_of(routes, &without_parameters(&target.path));
+        if plain.is_none_or(|plain| !std::ptr::eq(plain, route)) {
+            return problem(Cause::BadPath, None, record, abort);
+        }
         record.route = Some(Rc::clone(&route.name));
         record.class = route.class();
         let peer = self.log.peer.ip();
@@ -263,10 +265,17 @@ impl Client {
             tls_version = self.log.facts.version_name(),
             duration_ms = millis(self.log.accepted.elapsed()),
             outcome = cause.label(),
-            error = detail,
+            error = clipped(detail),
             "connection failed"
         );
     }
+}
+
+/// The route with the longest prefix of `path`; they are sorted. A prefix `/a/` takes `/a` too.
+fn route_of<'a>(routes: &'a [HttpRoute], path: &str) -> Option<&'a HttpRoute> {
+    routes.iter().find(|route| {
+        path.starts_with(&route.path_prefix) || route.path_prefix.strip_suffix('/') == Some(path)
+    })
 }
 
 /// 16 hexadecimal digits that name a request in our log, to the client and to the service.

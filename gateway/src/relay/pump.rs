@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use sealgate_stream::{ReadError, ReadHalf, Stream, WriteHalf, close_gently};
 use sealgate_uring::{Half, Socket};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::error::Cause;
+use crate::limits::SEND_QUEUE_LOOK;
 use crate::metrics::{Class, Counters};
 use crate::worker::Worker;
 
@@ -42,8 +44,6 @@ struct Shared<'a> {
     counters: &'a Counters,
     class: Class,
     last_move: Cell<Instant>,
-    /// Sends under way: a slow reader may take longer for one than the idle limit, and still read.
-    sending: Cell<u8>,
     bytes_in: Cell<u64>,
     bytes_out: Cell<u64>,
     failed: Cell<Option<Cause>>,
@@ -53,6 +53,8 @@ struct Shared<'a> {
     /// The client takes nothing any more: what the service says is read, so that the service goes on
     /// reading, and dropped.
     discard: Cell<bool>,
+    /// The client has ended both directions, and that was passed on.
+    both_ended: Notify,
     /// The service takes nothing any more.
     service_full: Cell<bool>,
     to_client: WriteHalf,
@@ -97,17 +99,20 @@ pub async fn relay(
         counters,
         class,
         last_move: Cell::new(Instant::now()),
-        sending: Cell::new(0),
         bytes_in: Cell::new(0),
         bytes_out: Cell::new(0),
         failed: Cell::new(None),
         client_ended: Cell::new(false),
         discard: Cell::new(false),
+        both_ended: Notify::new(),
         service_full: Cell::new(false),
         to_client: to_client.handle(),
         ending: Cell::new(false),
         half_close,
     };
+    // A worker that dies must not make a cut stream look complete.
+    shared.downstream.set_reset_on_close(true);
+    shared.upstream.set_reset_on_close(true);
     {
         let both = async {
             tokio::join!(
@@ -122,6 +127,11 @@ pub async fn relay(
             _ = &mut both => {}
             () = shared.watch(idle) => {
                 shared.fail(Cause::IdleTimeout);
+                both.await;
+            }
+            () = shared.service_has_all() => {
+                shared.ending.set(true);
+                shared.upstream.shutdown(Half::Both);
                 both.await;
             }
             () = drain.is_over() => {
@@ -150,9 +160,7 @@ impl Shared<'_> {
                 }
                 Ok(Some(bytes)) => {
                     self.moved(way, bytes.len() as u64);
-                    self.sending.set(self.sending.get() + 1);
                     let written = to.write(bytes).await;
-                    self.sending.set(self.sending.get() - 1);
                     if written.is_err() && self.write_failed(way) == AfterWrite::Stop {
                         return;
                     }
@@ -189,10 +197,13 @@ impl Shared<'_> {
             self.client_ended.set(true);
             if self.half_close == HalfClose::EndsBoth {
                 self.discard.set(true);
-                let _ = self.to_client.handle().finish().await;
+                finish(&mut self.to_client.handle()).await;
+                finish(to).await;
+                self.both_ended.notify_one();
+                return;
             }
         }
-        let _ = to.finish().await;
+        finish(to).await;
         self.last_move.set(Instant::now());
     }
 
@@ -235,8 +246,21 @@ impl Shared<'_> {
         self.downstream.reset();
     }
 
-    /// Ends when no byte has moved for `idle`; where a send is under way and the kernel has to be
-    /// asked whether it moves, for twice that at most.
+    /// Ends when a client that has ended both directions, and all that it sent, is dealt with.
+    async fn service_has_all(&self) {
+        self.both_ended.notified().await;
+        // The kernel tells no one when a send queue is empty. The idle limit bounds this.
+        while self
+            .upstream
+            .bytes_unacknowledged()
+            .is_some_and(|queued| queued > 0)
+        {
+            tokio::time::sleep(SEND_QUEUE_LOOK).await;
+        }
+    }
+
+    /// Ends when no byte has moved for `idle`. Where the kernel still has bytes of ours to deliver, it
+    /// is asked whether they move: a slow reader may take longer than the limit for what is in there.
     async fn watch(&self, idle: Duration) {
         let mut acked = None;
         loop {
@@ -246,14 +270,23 @@ impl Shared<'_> {
                 tokio::time::sleep_until(due).await;
                 continue;
             }
-            let now = (self.downstream.bytes_acked(), self.upstream.bytes_acked());
-            if self.sending.get() == 0 || acked == Some(now) {
+            let sockets = [&self.downstream, &self.upstream];
+            let waiting = sockets.map(|socket| socket.bytes_unacknowledged().unwrap_or(0));
+            let now = sockets.map(Socket::bytes_acked);
+            if waiting == [0, 0] || acked == Some(now) {
                 return;
             }
             acked = Some(now);
             tokio::time::sleep(idle).await;
         }
     }
+}
+
+/// Ends one direction as it should end; what is still in the kernel is then delivered after a close.
+async fn finish(half: &mut WriteHalf) {
+    // A peer that is gone shows in the other direction.
+    let _ = half.finish().await;
+    half.socket().set_reset_on_close(false);
 }
 
 fn read_cause(way: Way, error: &ReadError) -> Cause {

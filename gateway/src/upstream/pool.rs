@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::error::Error as StdError;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use hyper::body::Body;
@@ -20,6 +20,8 @@ pub struct HttpPool<B> {
     idle: RefCell<Vec<Idle<B>>>,
     most_idle: usize,
     leased: Cell<usize>,
+    /// Whether a task sweeps the idle connections.
+    sweeping: Cell<bool>,
 }
 
 struct Idle<B> {
@@ -71,6 +73,7 @@ where
             idle: RefCell::default(),
             most_idle,
             leased: Cell::new(0),
+            sweeping: Cell::new(false),
         }
     }
 
@@ -87,11 +90,13 @@ where
         if reuse == Reuse::Allowed
             && let Some(connection) = self.take_idle()
         {
-            return Ok(self.lend(connection, true));
+            return Ok(self.lend(Some(connection), true));
         }
         if self.leased.get() >= UPSTREAM_REQUESTS {
             return Err(LeaseError::Busy);
         }
+        // Counted from here on: a request that waits for a connection is one that waits.
+        let mut lease = self.lend(None, false);
         // In a task of its own: if the request is given up meanwhile, the ring operations still
         // run to their end.
         let (pool, buffers) = (Rc::clone(self), buffers.clone());
@@ -107,18 +112,24 @@ where
             .handshake(io)
             .await;
         let (sender, driver) = handshake.map_err(LeaseError::Http)?;
+        let pool = Rc::downgrade(self);
         spawn(async move {
             if let Err(error) = driver.await {
                 tracing::debug!(%error, "an upstream connection failed");
             }
+            // A connection that the service has closed gives its descriptor back at once.
+            if let Some(pool) = pool.upgrade() {
+                pool.sweep();
+            }
         });
-        Ok(self.lend(Connection { sender, abort }, false))
+        lease.connection = Some(Connection { sender, abort });
+        Ok(lease)
     }
 
-    fn lend(self: &Rc<Self>, connection: Connection<B>, reused: bool) -> Lease<B> {
+    fn lend(self: &Rc<Self>, connection: Option<Connection<B>>, reused: bool) -> Lease<B> {
         self.leased.set(self.leased.get() + 1);
         Lease {
-            connection: Some(connection),
+            connection,
             pool: Rc::clone(self),
             reused,
         }
@@ -126,10 +137,8 @@ where
 
     /// The connection that was idle the shortest, of those that are still good.
     fn take_idle(&self) -> Option<Connection<B>> {
+        self.sweep();
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|idle| {
-            !idle.connection.sender.is_closed() && idle.since.elapsed() < UPSTREAM_IDLE
-        });
         // One that just came back may not be ready yet: hyper is still finishing its last request.
         let at = idle
             .iter()
@@ -138,7 +147,16 @@ where
     }
 }
 
-impl<B> Lease<B> {
+impl<B> HttpPool<B> {
+    /// Lets go of idle connections that are closed or too old.
+    fn sweep(&self) {
+        self.idle.borrow_mut().retain(|idle| {
+            !idle.connection.sender.is_closed() && idle.since.elapsed() < UPSTREAM_IDLE
+        });
+    }
+}
+
+impl<B: 'static> Lease<B> {
     /// The connection's sender.
     pub fn sender(&mut self) -> &mut SendRequest<B> {
         &mut self
@@ -159,6 +177,22 @@ impl<B> Lease<B> {
                 connection,
                 since: Instant::now(),
             });
+            if !self.pool.sweeping.replace(true) {
+                spawn(sweep_while_idle(Rc::downgrade(&self.pool)));
+            }
+        }
+    }
+}
+
+/// Sweeps a pool from time to time for as long as it has idle connections.
+async fn sweep_while_idle<B>(pool: Weak<HttpPool<B>>) {
+    loop {
+        tokio::time::sleep(UPSTREAM_IDLE / 2).await;
+        let Some(pool) = pool.upgrade() else { return };
+        pool.sweep();
+        if pool.idle.borrow().is_empty() {
+            pool.sweeping.set(false);
+            return;
         }
     }
 }

@@ -73,9 +73,6 @@ impl ClientHelloReader {
     /// # Errors
     /// [`ClientHelloError`]; the client's fault.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Option<ClientHello>, ClientHelloError> {
-        if self.bytes.len() + bytes.len() > MAX_CLIENT_HELLO_BYTES {
-            return Err(ClientHelloError::TooLong);
-        }
         self.bytes.extend_from_slice(bytes);
         let mut unread = bytes;
         loop {
@@ -100,6 +97,10 @@ impl ClientHelloReader {
                         groups: hello.named_groups().unwrap_or_default().to_vec(),
                         bytes: std::mem::take(&mut self.bytes),
                     }));
+                }
+                // Early data may stand behind a complete hello, so the bound holds for incomplete ones.
+                Ok(None) if self.bytes.len() > MAX_CLIENT_HELLO_BYTES => {
+                    return Err(ClientHelloError::TooLong);
                 }
                 Ok(None) if unread.is_empty() || fed == 0 => return Ok(None),
                 Ok(None) => {}

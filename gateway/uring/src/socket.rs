@@ -134,10 +134,23 @@ impl Socket {
         }
     }
 
+    /// Whether closing the descriptor, by whatever end of this process, resets the connection. On
+    /// while bytes are under way; off once our direction has ended as it should.
+    pub fn set_reset_on_close(&self, reset: bool) {
+        let linger = reset.then_some(std::time::Duration::ZERO);
+        // It only fails on what is no socket.
+        let _ = SockRef::from(&*self.fd).set_linger(linger);
+    }
+
     /// Bytes that the peer has acknowledged so far: what moves while a large send is under way.
     /// `None` where the kernel does not say.
     pub fn bytes_acked(&self) -> Option<u64> {
         crate::tcp_info::bytes_acked(&self.fd)
+    }
+
+    /// Bytes sent that the peer has not acknowledged yet. `None` where the kernel does not say.
+    pub fn bytes_unacknowledged(&self) -> Option<usize> {
+        crate::tcp_info::bytes_unacknowledged(&self.fd)
     }
 
     /// The peer's address.
@@ -190,6 +203,7 @@ mod tests {
             client.send_all(out).await.0.unwrap();
             server.readable().await.unwrap();
             assert_eq!(client.bytes_acked().unwrap() - before, 5);
+            assert_eq!(client.bytes_unacknowledged(), Some(0));
             client.shutdown(Half::Write);
             let (n, buf) = server.recv_now(pool.take(SizeClass::Small), 4).await;
             assert_eq!(n.unwrap(), 4);

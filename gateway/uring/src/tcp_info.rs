@@ -31,3 +31,15 @@ pub(crate) fn bytes_acked(fd: &OwnedFd) -> Option<u64> {
     let bytes = info[BYTES_ACKED_OFFSET..].try_into().ok()?;
     Some(u64::from_ne_bytes(bytes))
 }
+
+/// Bytes sent that the peer has not acknowledged, or `None` where the kernel does not say.
+pub(crate) fn bytes_unacknowledged(fd: &OwnedFd) -> Option<usize> {
+    let mut queued: libc::c_int = 0;
+    // SAFETY: TIOCOUTQ writes one int behind the pointer; `queued` is one and lives until the call
+    // returns, and `fd` is open because it is borrowed.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut queued) };
+    if result != 0 {
+        return None;
+    }
+    usize::try_from(queued).ok()
+}
