@@ -51,7 +51,13 @@ pub async fn serve(
     let table = &snapshot.listeners[listener];
     let mut seen = Seen::default();
     let bound = {
-        let binding = handshake::bind(socket.clone(), &worker.pool, table, &mut seen);
+        // Boxed, as all stations below: a connection holds the state of the one it is at.
+        let binding = Box::pin(handshake::bind(
+            socket.clone(),
+            &worker.pool,
+            table,
+            &mut seen,
+        ));
         deadline(timeouts.handshake, binding, || socket.reset()).await
     };
     let bound = match bound {
@@ -103,7 +109,7 @@ pub async fn serve(
                     class,
                     log,
                 };
-                relaying.passthrough(socket, &hello).await;
+                Box::pin(relaying.passthrough(socket, &hello)).await;
             }
         }
         Bound::Terminated(binding, stream) => {
@@ -127,11 +133,14 @@ pub async fn serve(
                         class,
                         log,
                     };
-                    relaying.terminated(stream).await;
+                    Box::pin(relaying.terminated(stream)).await;
                 }
                 Plan::Http(..) => {
                     let binding = Rc::clone(&binding);
-                    http::serve(&worker, &snapshot, listener, binding, stream, log).await;
+                    Box::pin(http::serve(
+                        &worker, &snapshot, listener, binding, stream, log,
+                    ))
+                    .await;
                 }
                 Plan::Passthrough(_) => {}
             }

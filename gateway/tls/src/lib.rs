@@ -6,10 +6,10 @@
 //! plaintext           -> Session::seal  -> bytes for the wire
 //! ```
 //!
-//! [`Session`] is the engine's interface; [`rustls_session`] its implementation over rustls's
+//! [`Session`] is the engine's interface; [`RustlsSession`] its implementation over rustls's
 //! unbuffered API, which rustls 0.24 removes: that, and a faster record layer, is why the trait
-//! stands between. Certificates, ALPN, groups and tickets are settled in [`server`], [`client`] and
-//! [`ticket`].
+//! stands between. Certificates, ALPN, groups and tickets are settled by [`server_configs`],
+//! [`client_config`] and [`Ticketer`].
 //!
 //! It does no I/O, reads no clock (rustls reads it for certificate validity) and accepts no early
 //! data.
