@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::command::arguments::KeysArgs;
 use crate::control::config::from_flags::{HttpFlags, TcpFlags};
 
 const EXAMPLES: &str = "\
@@ -69,12 +70,6 @@ Examples:
         --upstream http://127.0.0.1:9080 \\
         --seal acme.keyring --tenant acme --readers mtls --client-ca clients.pem";
 
-const KEYS_EXAMPLES: &str = "\
-Examples:
-  sealgate keys new --tenant acme --out acme.keyring
-
-Keep a copy of the keyring in a safe place: what was sealed with it cannot be opened without it.";
-
 /// The `sealgate` program.
 #[derive(Debug, Parser)]
 #[command(
@@ -104,7 +99,7 @@ pub enum Command {
     /// Run a layer 7 gateway without a file: one listener, one certificate, one HTTP service
     #[command(after_help = HTTP_EXAMPLES)]
     Http(HttpFlags),
-    /// Make the keys that bodies are sealed with
+    /// Make, rotate, disable, destroy and recover the keys that bodies are sealed with
     Keys(KeysArgs),
 }
 
@@ -124,34 +119,6 @@ pub struct CheckArgs {
     /// The configuration file (TOML)
     #[arg(long, short, value_name = "FILE")]
     pub config: PathBuf,
-}
-
-/// Arguments of `sealgate keys`.
-#[derive(Debug, Args)]
-#[command(after_help = KEYS_EXAMPLES, arg_required_else_help = true)]
-pub struct KeysArgs {
-    /// What to do with keys.
-    #[command(subcommand)]
-    pub command: KeysCommand,
-}
-
-/// What `sealgate keys` is asked to do.
-#[derive(Debug, Subcommand)]
-pub enum KeysCommand {
-    /// Make a new keyring file for one tenant; an existing file is never overwritten
-    New(KeysNewArgs),
-}
-
-/// Arguments of `sealgate keys new`.
-#[derive(Debug, Args)]
-#[command(after_help = KEYS_EXAMPLES)]
-pub struct KeysNewArgs {
-    /// The tenant the keyring is for, as `id` in the configuration
-    #[arg(long, value_name = "ID")]
-    pub tenant: String,
-    /// The file to make, readable by its owner only
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
 }
 
 #[cfg(test)]
@@ -193,6 +160,13 @@ mod tests {
             "sealgate http --listen 127.0.0.1:8443 --cert C --key K --upstream http://127.0.0.1:9080 \
              --seal R --tenant acme --readers anyone --client-ca F --workers 1 --admin 127.0.0.1:1",
             "sealgate keys new --tenant acme --out acme.keyring",
+            "sealgate keys list acme.keyring bolt.keyring --json",
+            "sealgate keys rotate acme.keyring --older-than-days 90",
+            "sealgate keys rotate acme.keyring --kek",
+            "sealgate keys disable acme.keyring --undo",
+            "sealgate keys shred acme.keyring --confirm acme",
+            "sealgate keys export-recovery acme.keyring --threshold 3 --shares 5",
+            "sealgate keys recover acme.keyring.recovery --out acme.keyring",
         ];
         for line in lines {
             if let Err(refusal) = Cli::try_parse_from(line.split_whitespace()) {

@@ -17,6 +17,7 @@ pub mod http;
 pub mod upstream;
 
 pub mod cli;
+pub mod command;
 pub mod control;
 pub mod error;
 pub mod limits;

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use sealgate::cli::{Cli, Command, KeysCommand, KeysNewArgs};
+use sealgate::cli::{Cli, Command};
+use sealgate::command;
 use sealgate::control::config::{self, ConfigErrors, from_flags};
 use sealgate::control::{self, log};
 use sealgate::settings::Settings;
-use sealgate_keys::Keyring;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,9 +23,7 @@ fn main() -> ExitCode {
         Command::Tcp(flags) => serve(from_flags::tcp(flags), None, &unprotected),
         Command::Http(flags) => serve(from_flags::http(flags), None, &unprotected),
         Command::Check(args) => config::check(&args.config),
-        Command::Keys(args) => match args.command {
-            KeysCommand::New(args) => new_keyring(&args),
-        },
+        Command::Keys(args) => command::keys::run(&args),
     }
 }
 
@@ -46,23 +44,4 @@ fn serve(
         tracing::warn!("{protection}");
     }
     control::run(settings, file)
-}
-
-fn new_keyring(args: &KeysNewArgs) -> ExitCode {
-    match Keyring::create(&args.out, &args.tenant) {
-        Ok(keyring) => {
-            println!(
-                "{}: a keyring for tenant {}, pseudonym {}. Keep a copy in a safe place: what is \
-                 sealed with it cannot be opened without it.",
-                args.out.display(),
-                args.tenant,
-                keyring.pseudonym()
-            );
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
 }

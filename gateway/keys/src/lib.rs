@@ -3,6 +3,7 @@
 //! ```text
 //! keyring file --KEK--> branch keys by epoch --wrap--> data key of one message -> Sealer
 //!                                            --unwrap-> data key of one message -> Opener
+//!                      branch keys --recovery key--> recovery file --shares--> another keyring file
 //! ```
 //!
 //! The file keyring holds its KEK beside the keys that the KEK wraps: key bytes on disk, protected by the file's mode alone. Who reads the
@@ -26,7 +27,7 @@ pub use branch_key::BranchKey;
 pub use keyring::context_key;
 pub use keyring::errors::{Encoding, FileOperation, KeyPath, KeyringError, KeyringFault};
 pub use keyring::{
-    KekRotation, Keyring, KeyringState, OpenBeginError, RecoveryFault, RewrapProgress, Role,
-    RotationDue, RotationPolicy, SealBeginError, Shredded,
+    Description, EpochDescription, KekRotation, Keyring, KeyringState, OpenBeginError,
+    RecoveryFault, RewrapProgress, Role, RotationDue, RotationPolicy, SealBeginError, Shredded,
 };
 pub use secret::{Secret, SecretLen};

@@ -1,5 +1,6 @@
 //! The keyring of one tenant: seals under the current epoch's branch key, opens under any epoch's.
 
+mod description;
 mod disk;
 pub(crate) mod errors;
 mod fields;
@@ -9,6 +10,7 @@ mod revocation;
 mod rotation;
 mod text;
 
+pub use description::{Description, EpochDescription};
 pub use file::KeyringState;
 pub use recovery::RecoveryFault;
 pub use revocation::Shredded;

@@ -62,6 +62,18 @@ pub enum Role {
     Next,
 }
 
+impl Role {
+    /// The role of `epoch` where `current` seals and `previous` did before.
+    pub(super) fn of(epoch: u32, current: u32, previous: Option<u32>) -> Self {
+        match epoch {
+            epoch if epoch == current => Self::Current,
+            epoch if epoch > current => Self::Next,
+            epoch if Some(epoch) == previous => Self::Previous,
+            _ => Self::Retired,
+        }
+    }
+}
+
 /// How far a KEK rotation has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RewrapProgress {
@@ -209,15 +221,8 @@ impl Keyring {
     pub fn roles(&self) -> impl Iterator<Item = (u32, Role)> {
         let current = self.inner.current.epoch();
         let previous = self.inner.retired.last().map(BranchKey::epoch);
-        self.epochs().map(move |epoch| {
-            let role = match epoch {
-                epoch if epoch == current => Role::Current,
-                epoch if epoch > current => Role::Next,
-                epoch if Some(epoch) == previous => Role::Previous,
-                _ => Role::Retired,
-            };
-            (epoch, role)
-        })
+        self.epochs()
+            .map(move |epoch| (epoch, Role::of(epoch, current, previous)))
     }
 
     /// By rising epoch.
