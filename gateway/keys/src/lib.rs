@@ -21,6 +21,8 @@ pub mod slip39;
 
 mod branch_key;
 mod keyring;
+#[cfg(test)]
+mod memory_test;
 mod secret;
 
 pub use branch_key::BranchKey;

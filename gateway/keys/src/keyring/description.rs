@@ -56,6 +56,20 @@ impl Keyring {
             fault,
         })
     }
+
+    /// Shows a keyring file's newest KEK and branch key, for the test that looks for them in memory.
+    #[cfg(test)]
+    pub(crate) fn show_secrets<T>(path: &Path, show: impl FnOnce(&[u8], &[u8]) -> T) -> T {
+        let file = KeyringFile::parse(&disk::read(path).unwrap()).unwrap();
+        let keys = file.unwrap_branch_keys().unwrap();
+        let (mut show, mut shown) = (Some(show), None);
+        file.keks.for_each(|_, kek| {
+            if let Some(show) = show.take() {
+                shown = Some(show(kek.expose(), keys[0].secret.expose()));
+            }
+        });
+        shown.unwrap()
+    }
 }
 
 impl KeyringFile {
