@@ -16,11 +16,14 @@ struct Needle {
 }
 
 const MASK: u8 = 0xA5;
+const LEN_BYTES: usize = 16;
 
 impl Needle {
+    /// The last 16 bytes: an allocator writes over the first ones of what it is given back, which would hide the rest.
     fn of(secret: &[u8]) -> Self {
+        let tail = &secret[secret.len() - LEN_BYTES..];
         Self {
-            masked: secret.iter().map(|byte| byte ^ MASK).collect(),
+            masked: tail.iter().map(|byte| byte ^ MASK).collect(),
         }
     }
 
@@ -42,9 +45,7 @@ impl Needle {
 /// How often each needle stands in memory that the process can write.
 fn count(needles: &[&Needle]) -> Vec<usize> {
     const CHUNK: usize = 1 << 20;
-    let longest = needles.iter().map(|needle| needle.masked.len()).max();
-    let overlap = longest.unwrap_or(0);
-    let mut buffer = vec![0; CHUNK + overlap];
+    let mut buffer = vec![0; CHUNK + LEN_BYTES];
     let own = buffer.as_ptr() as u64..buffer.as_ptr() as u64 + buffer.len() as u64;
     let memory = File::open("/proc/self/mem").unwrap();
     let mut counts = vec![0; needles.len()];
@@ -57,7 +58,7 @@ fn count(needles: &[&Needle]) -> Vec<usize> {
         let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).unwrap());
         let mut at = start;
         while at < end {
-            let len = (CHUNK + overlap).min((end - at) as usize);
+            let len = (CHUNK + LEN_BYTES).min((end - at) as usize);
             // A page may have gone since the list was made.
             let read = memory.read_at(&mut buffer[..len], at).unwrap_or(0);
             for offset in 0..read.min(CHUNK) {
@@ -65,7 +66,7 @@ fn count(needles: &[&Needle]) -> Vec<usize> {
                     continue;
                 }
                 for (count, needle) in counts.iter_mut().zip(needles) {
-                    let fits = offset + needle.masked.len() <= read;
+                    let fits = offset + LEN_BYTES <= read;
                     *count += usize::from(fits && needle.is_at(&buffer[offset..read]));
                 }
             }

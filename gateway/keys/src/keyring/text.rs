@@ -342,3 +342,23 @@ pub(super) fn checked_branch(text: String) -> Result<Box<str>, KeyringFault> {
         Err(KeyringFault::BranchName)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_toml_parser_is_shown_no_kek() {
+        let mut file = KeyringFile::generate("acme", 0).unwrap();
+        file.add_kek().unwrap();
+        let text = file.to_text();
+        let format_1 = text.replace("secret = ", "kek = ");
+        for text in [text.as_str(), format_1.as_str()] {
+            let (shown, cut) = cut_secrets(text);
+            assert_eq!(cut.len(), 2);
+            assert!(cut.iter().all(|kek| text.contains(kek.as_str())));
+            assert!(cut.iter().all(|kek| !shown.contains(kek.as_str())));
+            assert_eq!(shown.lines().count(), text.lines().count());
+        }
+    }
+}
