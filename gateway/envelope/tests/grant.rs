@@ -124,6 +124,8 @@ fn what_its_writer_made_up_is_refused() {
     assert_eq!(seal(&context, &made_up), Some(GrantError::OtherDataKey));
     let other_id = [&[1][..], &[9; 32], &[7; 32]].concat();
     assert_eq!(seal(&context, &other_id), Some(GrantError::OtherMessage));
+    let elsewhere = grant::context(&header(&Message::small().bytes).0);
+    assert_eq!(seal(&elsewhere, &made_up), Some(GrantError::OtherMessage));
     assert_eq!(seal(&context, b"hello"), Some(GrantError::NotAGrant));
     let other_version = [&[2], &made_up[1..]].concat();
     assert_eq!(seal(&context, &other_version), Some(GrantError::NotAGrant));
