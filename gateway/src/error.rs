@@ -49,6 +49,7 @@ pub enum Cause {
     ClientHttp,
     PathTooLong,
     TooLarge,
+    KeysWithdrawn,
 }
 
 /// Who has to do something about it.
@@ -88,7 +89,7 @@ pub struct Row {
 
 impl Cause {
     /// All causes, for the metrics.
-    pub const ALL: [Cause; 39] = [
+    pub const ALL: [Cause; 40] = [
         Cause::ConnectionLimit,
         Cause::ClientHelloInvalid,
         Cause::ClientHelloTooLong,
@@ -128,6 +129,7 @@ impl Cause {
         Cause::ClientHttp,
         Cause::PathTooLong,
         Cause::TooLarge,
+        Cause::KeysWithdrawn,
     ];
 
     /// Its place in [`Cause::ALL`].
@@ -320,6 +322,12 @@ impl Cause {
                 Client,
                 Level::INFO,
                 told(414, "The path is too long for the envelopes of this route"),
+            ),
+            Cause::KeysWithdrawn => (
+                "keys_withdrawn",
+                Operator,
+                Level::WARN,
+                told(503, "The keys for this object are switched off"),
             ),
             Cause::TooLarge => (
                 "too_large",

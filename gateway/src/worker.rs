@@ -1,6 +1,7 @@
 //! One worker: a pinned thread with its own ring, listeners, buffers, configuration and counters.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::limits::{DRAIN_CUT, LARGE_BUFFERS_PER_WORKER};
 use crate::metrics::Counters;
 use crate::settings::Settings;
 use crate::snapshot::{BuildError, Snapshot};
+use crate::tenant::TenantKeyring;
 
 /// What control tells a worker.
 pub enum Message {
@@ -80,6 +82,24 @@ pub struct Worker {
     pub counters: Arc<Counters>,
     /// Set and announced when the worker drains.
     pub drain: Drain,
+    /// Tenants whose keys are withdrawn at present, whatever a connection was accepted under.
+    withdrawn: RefCell<HashSet<String>>,
+}
+
+impl Worker {
+    /// Whether the keys of a tenant are withdrawn.
+    pub fn is_withdrawn(&self, tenant: &str) -> bool {
+        let withdrawn = self.withdrawn.borrow();
+        !withdrawn.is_empty() && withdrawn.contains(tenant)
+    }
+
+    fn withdraw(&self, settings: &Settings) {
+        let tenants = settings.tenants.iter();
+        *self.withdrawn.borrow_mut() = tenants
+            .filter(|tenant| matches!(tenant.keyring, TenantKeyring::Withdrawn))
+            .map(|tenant| tenant.id.clone())
+            .collect();
+    }
 }
 
 /// Tells connections that the worker drains, and then that their time is over.
@@ -162,7 +182,9 @@ async fn serve(
         pool: Pool::new(LARGE_BUFFERS_PER_WORKER),
         counters: Arc::clone(&handle.counters),
         drain: Drain::default(),
+        withdrawn: RefCell::default(),
     });
+    worker.withdraw(&setup.settings);
     let gate = Rc::new(Gate::new(
         setup.max_connections,
         Arc::clone(&handle.counters),
@@ -187,6 +209,7 @@ async fn serve(
                 Message::Reload { settings, in_force } => {
                     let next = Snapshot::build(Arc::clone(&settings), &setup.secrets)?;
                     *snapshot.borrow_mut() = Rc::new(next);
+                    worker.withdraw(&settings);
                     if let Err(error) = shared.listen(&settings, &mut listeners) {
                         // Control tried the address; somebody was quicker. The others serve.
                         tracing::error!("after a reload: {error}");

@@ -55,8 +55,8 @@ Examples:
   sealgate keys disable acme.keyring
   sealgate keys disable acme.keyring --undo
 
-The keys stay in the file. A running gateway stops to use them when it loads the keyring again, at
-the latest at the hard lifetime of its cache. The record acme.keyring.audit says who did it and when.";
+The keys stay in the file. A running gateway stops to use them when it is reloaded (SIGHUP): sealed
+routes of the tenant then answer 503. The record acme.keyring.audit says who did it and when.";
 
 const SHRED_EXAMPLES: &str = "\
 Examples:

@@ -143,8 +143,7 @@ fn disable(args: &DisableArgs, style: Style, now: SystemTime) -> Result<(), Comm
         true => (KeyringState::Enabled, "enabled; reload the gateway"),
         false => (
             KeyringState::Disabled,
-            "disabled. A running gateway stops to use it with its next load, at the latest at the \
-             hard lifetime of its cache",
+            "disabled. A running gateway uses it until it is reloaded (SIGHUP)",
         ),
     };
     Keyring::set_state(&args.keyring, state, now)?;

@@ -23,6 +23,7 @@ use crate::http::{HttpClass, Readers};
 use crate::metrics::CounterSum;
 use crate::relay::TcpClass;
 use crate::settings::{RouteTarget, Settings};
+use crate::tenant::TenantKeyring;
 
 /// Admin connections at once, and how long a request head may take.
 const CONNECTIONS: usize = 64;
@@ -169,6 +170,12 @@ impl Admin {
                 entry
             })
             .collect();
+        let withdrawn: Vec<&str> = settings
+            .tenants
+            .iter()
+            .filter(|tenant| matches!(tenant.keyring, TenantKeyring::Withdrawn))
+            .map(|tenant| &*tenant.id)
+            .collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "workers": self.workers,
@@ -178,6 +185,7 @@ impl Admin {
             "connections_open": self.counters.sum(|c| &c.open),
             "listeners": listeners,
             "routes": routes,
+            "keys_withdrawn": withdrawn,
             "warnings": settings.warnings,
         })
     }

@@ -7,7 +7,7 @@ use sealgate_keys::Keyring;
 use super::{HttpClass, HttpRouteSettings, RequestBody, SealedSettings};
 use crate::metrics::Class;
 use crate::settings::Settings;
-use crate::tenant::TenantSettings;
+use crate::tenant::{TenantKeyring, TenantSettings};
 use crate::upstream::{HttpPool, Upstream};
 
 /// A layer 7 route.
@@ -28,6 +28,8 @@ pub enum Handling {
     Forward,
     /// Seal those of requests, open those of responses.
     Seal(SealedRoute),
+    /// The tenant's keys are withdrawn: refuse.
+    Withdrawn,
 }
 
 /// What a sealed route needs.
@@ -52,14 +54,16 @@ impl HttpRoute {
     ) -> Result<HttpRoute, rustls::Error> {
         let handling = match &route.class {
             HttpClass::Terminated => Handling::Forward,
-            HttpClass::Sealed(sealed) => {
-                let no_keyring = || rustls::Error::General("it has no keyring".to_owned());
-                let keyring = tenant.keyring.clone().ok_or_else(no_keyring)?;
-                Handling::Seal(SealedRoute {
-                    keyring,
+            HttpClass::Sealed(sealed) => match &tenant.keyring {
+                TenantKeyring::None => {
+                    return Err(rustls::Error::General("it has no keyring".to_owned()));
+                }
+                TenantKeyring::Withdrawn => Handling::Withdrawn,
+                TenantKeyring::Ready(keyring) => Handling::Seal(SealedRoute {
+                    keyring: keyring.clone(),
                     settings: sealed.clone(),
-                })
-            }
+                }),
+            },
         };
         let upstream = Upstream::build(&route.upstream, &[b"http/1.1"])?;
         let pool = HttpPool::new(upstream, settings.limits.max_idle_upstream);
@@ -75,7 +79,7 @@ impl HttpRoute {
     pub fn class(&self) -> Class {
         match self.handling {
             Handling::Forward => Class::Terminated,
-            Handling::Seal(_) => Class::Sealed,
+            Handling::Seal(_) | Handling::Withdrawn => Class::Sealed,
         }
     }
 }

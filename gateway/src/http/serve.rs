@@ -70,6 +70,14 @@ impl Asked<'_> {
         problem(cause, status, self.record, self.abort)
     }
 
+    /// Refuses because the tenant's keys are withdrawn.
+    fn withdrawn(self) -> Answer {
+        self.refuse(
+            Cause::KeysWithdrawn,
+            "the tenant's keyring is disabled or shredded".to_owned(),
+        )
+    }
+
     /// Whether the request may be sent twice.
     pub(crate) fn repeat(&self, body: &RequestBody) -> Repeat {
         let idempotent = matches!(
@@ -220,6 +228,11 @@ impl Client {
         };
         match &route.handling {
             Handling::Forward => forward::forward(asked, request).await,
+            // Also on connections that were accepted while it still had its keys.
+            Handling::Withdrawn => asked.withdrawn(),
+            Handling::Seal(_) if self.worker.is_withdrawn(&self.binding.tenant) => {
+                asked.withdrawn()
+            }
             Handling::Seal(sealed) => sealed::seal(asked, sealed, request, body_len).await,
         }
     }

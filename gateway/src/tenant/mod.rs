@@ -23,7 +23,28 @@ pub struct TenantSettings {
     /// Whether clients show certificates.
     pub client_auth: ClientAuth,
     /// Its keyring; sealed routes need one.
-    pub keyring: Option<Keyring>,
+    pub keyring: TenantKeyring,
+}
+
+/// The keys of a tenant.
+#[derive(Clone)]
+pub enum TenantKeyring {
+    /// None is configured.
+    None,
+    /// It seals and opens.
+    Ready(Keyring),
+    /// Its operator has disabled or shredded it: sealed routes answer 503, and everybody else's go on.
+    Withdrawn,
+}
+
+impl TenantKeyring {
+    /// The keyring, where it may be used.
+    pub fn ready(&self) -> Option<&Keyring> {
+        match self {
+            TenantKeyring::Ready(keyring) => Some(keyring),
+            TenantKeyring::None | TenantKeyring::Withdrawn => None,
+        }
+    }
 }
 
 /// Whether a tenant takes what names nobody.

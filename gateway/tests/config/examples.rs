@@ -43,7 +43,7 @@ fn the_reference_file() {
         ]
     );
     assert_eq!(acme.default, DefaultTenant::No);
-    assert!(acme.certificate.is_some() && acme.keyring.is_some());
+    assert!(acme.certificate.is_some() && acme.keyring.ready().is_some());
     assert!(matches!(&acme.client_auth, ClientAuth::Required(roots) if roots.len() == 1));
     assert!(matches!(settings.tenants[1].client_auth, ClientAuth::None));
     assert!(settings.tenants[2].certificate.is_none());
@@ -143,7 +143,7 @@ fn the_sealed_file() {
     let keyrings: Vec<_> = settings
         .tenants
         .iter()
-        .filter_map(|tenant| tenant.keyring.as_ref())
+        .filter_map(|tenant| tenant.keyring.ready())
         .collect();
     assert_eq!(keyrings.len(), 2);
     assert_ne!(keyrings[0].pseudonym(), keyrings[1].pseudonym());
@@ -161,14 +161,14 @@ fn paths_start_at_the_directory_of_the_file() {
 fn a_reload_goes_on_counting_wraps() {
     let folder = Folder::new();
     let running = folder.good(example("sealed.toml"));
-    let keyring = running.tenants[0].keyring.as_ref().unwrap();
+    let keyring = running.tenants[0].keyring.ready().unwrap();
     let context = keyring.context("1", "/x").unwrap();
     assert!(keyring.seal_begin(&context, Default::default()).is_ok());
     let path = folder.path("gateway.toml");
     let wraps = |settings: &Settings| {
         settings.tenants[0]
             .keyring
-            .as_ref()
+            .ready()
             .unwrap()
             .current()
             .wraps()

@@ -8,7 +8,7 @@ use super::load;
 use crate::http::{HttpClass, Readers};
 use crate::relay::TcpClass;
 use crate::settings::{RouteSettings, RouteTarget, Settings};
-use crate::tenant::{ClientAuth, DefaultTenant, NamePattern, TenantSettings};
+use crate::tenant::{ClientAuth, DefaultTenant, NamePattern, TenantKeyring, TenantSettings};
 use crate::upstream::UpstreamSettings;
 
 /// Checks a configuration file: the summary goes to standard output, errors and warnings to standard error.
@@ -88,10 +88,10 @@ fn tenant_line(tenant: &TenantSettings) -> String {
         ClientAuth::Optional(_) => "client certificates optional",
         ClientAuth::Required(_) => "client certificates required",
     };
-    let keyring = if tenant.keyring.is_some() {
-        ", keyring"
-    } else {
-        ""
+    let keyring = match tenant.keyring {
+        TenantKeyring::None => "",
+        TenantKeyring::Ready(_) => ", keyring",
+        TenantKeyring::Withdrawn => ", keyring withdrawn",
     };
     format!("{}; {clients}{keyring}", names.join(", "))
 }

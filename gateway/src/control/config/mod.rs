@@ -50,7 +50,7 @@ pub fn load(path: &Path) -> Result<Settings, ConfigErrors> {
 pub fn reload(path: &Path, running: &Settings) -> Result<Settings, ConfigErrors> {
     let tenants = running.tenants.iter();
     let keyrings: Vec<Keyring> = tenants
-        .filter_map(|tenant| tenant.keyring.clone())
+        .filter_map(|tenant| tenant.keyring.ready().cloned())
         .collect();
     load_beside(path, &keyrings)
 }

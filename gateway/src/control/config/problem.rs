@@ -350,6 +350,8 @@ pub(super) enum Warning {
         "tenant \"{tenant}\" has no sealed route, so its keyring is never used; give a route class = \"sealed\", or leave keyring out"
     )]
     KeyringUnused { tenant: String },
+    #[error("{error}; sealed routes of its tenant answer 503")]
+    KeyringWithdrawn { error: KeyringError },
 }
 
 /// Why a file could not be read, in words.

@@ -12,7 +12,7 @@ use super::super::pem::{self, Files};
 use super::super::problem::{Problem, Warning};
 use super::route::Kind;
 use super::{called, values};
-use crate::tenant::{ClientAuth, DefaultTenant, NamePattern, TenantSettings};
+use crate::tenant::{ClientAuth, DefaultTenant, NamePattern, TenantKeyring, TenantSettings};
 
 /// All tenants, in the order of the file; `None` for a broken one.
 pub(super) struct Built {
@@ -217,15 +217,20 @@ fn client_auth(draft: &TenantDraft, files: &Files<'_>, report: &mut Report) -> O
     }
 }
 
-/// `Some(None)`: none is configured.
-fn keyring(draft: &TenantDraft, files: &Files<'_>, report: &mut Report) -> Option<Option<Keyring>> {
+fn keyring(draft: &TenantDraft, files: &Files<'_>, report: &mut Report) -> Option<TenantKeyring> {
     let given = match &draft.keyring {
-        Field::Absent => return Some(None),
+        Field::Absent => return Some(TenantKeyring::None),
         Field::Broken => return None,
         Field::Given(given) => given,
     };
     let keyring = match Keyring::load(files.path(&given.value)) {
         Ok(keyring) => counting_on(keyring, files.running),
+        // A tenant whose keys were taken away must not keep the others from starting, nor keep its
+        // keys in a gateway that is reloaded.
+        Err(error) if error.fault.is_refusal() => {
+            report.warn(&given.at, Warning::KeyringWithdrawn { error });
+            return Some(TenantKeyring::Withdrawn);
+        }
         Err(error) => {
             report.error(&given.at, Problem::Keyring(error));
             return None;
@@ -247,7 +252,7 @@ fn keyring(draft: &TenantDraft, files: &Files<'_>, report: &mut Report) -> Optio
         );
         return None;
     }
-    Some(Some(keyring))
+    Some(TenantKeyring::Ready(keyring))
 }
 
 /// The same keyring with the running one's count of wraps, which bounds the use of a key.
