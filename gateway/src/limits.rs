@@ -29,8 +29,6 @@ const SMALL_BUFFERS_PER_CONNECTION: usize = 5;
 pub const UPSTREAM_COOL_DOWN: Duration = Duration::from_secs(10);
 /// Idle upstream connections older than this are not used again.
 pub const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
-/// Concurrent requests that wait for, or use, connections of one route, per worker.
-pub const UPSTREAM_REQUESTS: usize = 16_384;
 /// Bytes of a backend's body that are read in order to drop it; beyond, its connection is closed.
 pub const DROPPED_BODY_BYTES: usize = 64 * 1024;
 /// How long that may take.

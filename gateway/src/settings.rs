@@ -81,6 +81,9 @@ pub struct LimitSettings {
     pub max_head_fields: usize,
     /// Idle keep-alive connections to one upstream, per worker and tenant.
     pub max_idle_upstream: usize,
+    /// Requests of one route that use, or wait for, upstream connections at once, per worker; more are
+    /// answered with 503.
+    pub max_upstream_requests: usize,
 }
 
 /// How long each wait may take.

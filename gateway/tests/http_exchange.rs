@@ -22,6 +22,10 @@ struct Scene {
 
 impl Scene {
     fn new(class: &str, more: &str, upstream: HttpUpstream) -> Scene {
+        Scene::with_workers(2, class, more, upstream)
+    }
+
+    fn with_workers(workers: u8, class: &str, more: &str, upstream: HttpUpstream) -> Scene {
         let site = Site::new();
         site.keyring("acme");
         let tenant = site.tenant("acme", &["a.test"], "keyring = \"acme.keyring\"");
@@ -31,7 +35,16 @@ impl Scene {
             ""
         };
         let route = http_route("acme", class, &[upstream.address()], readers);
-        let gateway = site.run(&format!("{tenant}{route}{more}"));
+        let config = site.configure(&format!("{tenant}{route}{more}"));
+        let text = std::fs::read_to_string(&config).unwrap();
+        site.write(
+            "gateway.toml",
+            &text.replace("workers = 2", &format!("workers = {workers}")),
+        );
+        let gateway = Gateway::start(
+            &["run", "--config", config.to_str().unwrap()],
+            &[site.listen],
+        );
         Scene {
             site,
             upstream,
@@ -93,6 +106,34 @@ fn a_length_does_not_stand_in_a_204() {
         (answer.status(), answer.fields.one("content-length")),
         (204, None)
     );
+}
+
+#[test]
+fn a_service_without_room_is_a_503_and_the_others_go_on() {
+    let (entered, in_service) = std::sync::mpsc::channel();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let upstream = HttpUpstream::start(move |request| {
+        if request.target() == "/held" {
+            entered.send(()).unwrap();
+            held.lock().unwrap().recv_timeout(DEADLINE).unwrap();
+        }
+        response("200 OK", "", b"served")
+    });
+    // One worker, so that both clients share the bound.
+    let limits = "[limits]\nmax_upstream_requests = 1\n";
+    let scene = Scene::with_workers(1, "terminated", limits, upstream);
+    let mut first = scene.browser();
+    first.send(format!("GET /held HTTP/1.1\r\n{HOST}\r\n"));
+    in_service.recv_timeout(DEADLINE).unwrap();
+    let refused = scene.browser().request("GET", "/", HOST, b"");
+    assert_eq!(refused.fields.one("retry-after"), Some("1"));
+    let json = refused.problem(503);
+    assert_eq!(json["type"], "urn:sealgate:error:upstream_busy");
+    release.send(()).unwrap();
+    assert_eq!(first.response("GET").complete().body, b"served");
+    let after = scene.browser().request("GET", "/", HOST, b"");
+    assert_eq!(after.complete().body, b"served");
 }
 
 #[test]

@@ -66,7 +66,12 @@ impl HttpRoute {
             },
         };
         let upstream = Upstream::build(&route.upstream, &[b"http/1.1"])?;
-        let pool = HttpPool::new(upstream, settings.limits.max_idle_upstream);
+        let limits = &settings.limits;
+        let pool = HttpPool::new(
+            upstream,
+            limits.max_idle_upstream,
+            limits.max_upstream_requests,
+        );
         Ok(HttpRoute {
             name: name.into(),
             path_prefix: route.path_prefix.clone(),

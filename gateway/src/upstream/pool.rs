@@ -12,13 +12,14 @@ use sealgate_uring::{Pool, spawn};
 use tokio::time::Instant;
 
 use super::{ConnectError, Upstream};
-use crate::limits::{HTTP_BUFFER_BYTES, UPSTREAM_IDLE, UPSTREAM_REQUESTS};
+use crate::limits::{HTTP_BUFFER_BYTES, UPSTREAM_IDLE};
 
 /// The connections; `B` is the body of requests. Shared by `Rc`: leases come back to it.
 pub struct HttpPool<B> {
     upstream: Upstream,
     idle: RefCell<Vec<Idle<B>>>,
     most_idle: usize,
+    most_leased: usize,
     leased: Cell<usize>,
     /// Whether a task sweeps the idle connections.
     sweeping: Cell<bool>,
@@ -66,12 +67,13 @@ impl<B> HttpPool<B>
 where
     B: Body<Data: Send, Error: Into<Box<dyn StdError + Send + Sync>>> + 'static,
 {
-    /// An empty pool that keeps at most `most_idle` idle connections.
-    pub fn new(upstream: Upstream, most_idle: usize) -> HttpPool<B> {
+    /// An empty pool that keeps at most `most_idle` idle connections and lends at most `most_leased`.
+    pub fn new(upstream: Upstream, most_idle: usize, most_leased: usize) -> HttpPool<B> {
         HttpPool {
             upstream,
             idle: RefCell::default(),
             most_idle,
+            most_leased,
             leased: Cell::new(0),
             sweeping: Cell::new(false),
         }
@@ -92,7 +94,7 @@ where
         {
             return Ok(self.lend(Some(connection), true));
         }
-        if self.leased.get() >= UPSTREAM_REQUESTS {
+        if self.leased.get() >= self.most_leased {
             return Err(LeaseError::Busy);
         }
         // Counted from here on: a request that waits for a connection is one that waits.

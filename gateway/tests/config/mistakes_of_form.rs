@@ -229,6 +229,11 @@ fn values_out_of_range() {
             "limits.max_idle_upstream: 10001 is out of range; give a number from 0 to 10000",
         ),
         (
+            "max_connections = 10",
+            "max_upstream_requests = 0",
+            "limits.max_upstream_requests: 0 is out of range; give a number from 1 to 1000000",
+        ),
+        (
             "handshake = \"10s\"",
             "handshake = \"10\"",
             "timeouts.handshake: \"10\" is no duration; give a whole number and a unit",

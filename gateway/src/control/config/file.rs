@@ -40,6 +40,7 @@ static LIMITS: Kind = Kind {
         "max_head_bytes",
         "max_head_fields",
         "max_idle_upstream",
+        "max_upstream_requests",
     ],
 };
 static TIMEOUTS: Kind = Kind {
@@ -231,6 +232,7 @@ fn limits(section: &Section<'_>, report: &mut Report) -> LimitsDraft {
         max_head_bytes: section.integer("max_head_bytes", report),
         max_head_fields: section.integer("max_head_fields", report),
         max_idle_upstream: section.integer("max_idle_upstream", report),
+        max_upstream_requests: section.integer("max_upstream_requests", report),
     }
 }
 

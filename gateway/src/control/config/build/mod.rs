@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 
 use self::values::{
     CONNECT, DRAIN, HANDSHAKE, HEAD, IDLE, KEEP_ALIVE, MAX_CONNECTIONS, MAX_HEAD_BYTES,
-    MAX_HEAD_FIELDS, MAX_IDLE_UPSTREAM, RESPONSE, WORKERS,
+    MAX_HEAD_FIELDS, MAX_IDLE_UPSTREAM, MAX_UPSTREAM_REQUESTS, RESPONSE, WORKERS,
 };
 use super::draft::{Draft, Field, LimitsDraft, TimeoutsDraft};
 use super::errors::{At, Report};
@@ -108,11 +108,14 @@ fn limits(draft: &LimitsDraft, report: &mut Report) -> Option<LimitSettings> {
     let max_head_bytes = values::number(&draft.max_head_bytes, MAX_HEAD_BYTES, report);
     let max_head_fields = values::number(&draft.max_head_fields, MAX_HEAD_FIELDS, report);
     let max_idle_upstream = values::number(&draft.max_idle_upstream, MAX_IDLE_UPSTREAM, report);
+    let max_upstream_requests =
+        values::number(&draft.max_upstream_requests, MAX_UPSTREAM_REQUESTS, report);
     Some(LimitSettings {
         max_connections: max_connections?,
         max_head_bytes: max_head_bytes?,
         max_head_fields: max_head_fields?,
         max_idle_upstream: max_idle_upstream?,
+        max_upstream_requests: max_upstream_requests?,
     })
 }
 

@@ -46,6 +46,13 @@ pub(super) const MAX_IDLE_UPSTREAM: Number = Number {
     default: 64,
 };
 
+/// Requests of one route that use or wait for upstream connections, per worker.
+pub(super) const MAX_UPSTREAM_REQUESTS: Number = Number {
+    low: 1,
+    high: 1_000_000,
+    default: 16_384,
+};
+
 /// Range and default of a duration.
 #[derive(Clone, Copy)]
 pub(super) struct Wait {
@@ -274,6 +281,7 @@ mod tests {
             MAX_HEAD_BYTES,
             MAX_HEAD_FIELDS,
             MAX_IDLE_UPSTREAM,
+            MAX_UPSTREAM_REQUESTS,
         ] {
             assert!((number.low..=number.high).contains(&number.default));
         }
