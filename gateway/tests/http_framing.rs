@@ -360,9 +360,21 @@ fn a_head_just_below_the_limit_passes() {
 }
 
 #[test]
-fn errors_before_a_request_exists_still_look_like_ours() {
+fn two_hosts_are_a_problem_of_ours() {
     let scene = Scene::new();
     let mut browser = Browser::new(scene.site.connect("a.test"));
     browser.send("GET /a HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n");
     browser.response("GET").problem(400);
+}
+
+/// hyper answers these itself: a right status, the end of the connection, and no body of ours.
+#[test]
+fn what_is_no_request_at_all_is_a_bare_400() {
+    let scene = Scene::new();
+    let (answer, _) = scene.send(b"NONSENSE\r\n\r\n");
+    let answer = String::from_utf8(answer).unwrap().to_lowercase();
+    assert!(answer.starts_with("http/1.1 400 "), "{answer}");
+    assert!(answer.contains("content-length: 0\r\n"), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    assert!(scene.upstream.seen().is_empty());
 }

@@ -558,6 +558,22 @@ fn the_service_never_sees_plaintext_whatever_the_method() {
 
 #[test]
 fn refusing_and_stalling_upstreams_are_told_apart_on_a_sealed_route() {
+    // It takes connections and never answers.
+    let silent = support::tcp::Upstream::listen();
+    let site = Site::new();
+    site.keyring("one");
+    let tenant = site.tenant("one", &["one.test"], "keyring = \"one.keyring\"");
+    let route = http_route("one", "sealed", &[silent.address], "readers = \"anyone\"");
+    let _stalled = site.run(&format!("{tenant}{route}[timeouts]\nresponse = \"1s\"\n"));
+    for (method, body) in [("GET", &b""[..]), ("PUT", b"x")] {
+        let mut browser = Browser::new(site.connect("one.test"));
+        let json = browser.request(method, "/a", ONE, body).problem(504);
+        assert_eq!(
+            json["type"], "urn:sealgate:error:upstream_timeout",
+            "{method}"
+        );
+    }
+
     let (site, _gateway, one, _two) = start(support::tcp::refusing());
     for method in ["GET", "PUT"] {
         let client = site
