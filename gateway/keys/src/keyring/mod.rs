@@ -1,5 +1,6 @@
 //! The keyring of one tenant: seals under the current epoch's branch key, opens under any epoch's.
 
+mod data_key;
 mod description;
 mod disk;
 pub(crate) mod errors;
@@ -241,26 +242,19 @@ impl Keyring {
         header: &Header,
         expected: &Context,
     ) -> Result<Opener, OpenBeginError> {
-        let mut ours = header
-            .recipients()
-            .filter(|recipient| recipient.provider_id == self.inner.namespace.as_bytes())
-            .peekable();
-        if ours.peek().is_none() {
+        if self.own_recipients(header).next().is_none() {
             return Err(OpenBeginError::NotForThisTenant);
         }
         self.check_context(header.context(), expected)?;
-        let mut failure = OpenBeginError::UnknownKeyName;
-        for recipient in ours {
-            match self.unwrap(&recipient, header.context()) {
-                Ok(data_key) => return Ok(Opener::begin(header, &data_key)?),
-                // A message may name several keys of one tenant; one that is unknown here is not the last word.
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
+        let data_key = self.unwrap_data_key(header, header.context())?;
+        Ok(Opener::begin(header, &data_key)?)
     }
 
-    fn check_context(&self, found: &Context, expected: &Context) -> Result<(), OpenBeginError> {
+    /// Holds a message's context, `found`, to what is expected, as [`Keyring::open_begin`] does.
+    ///
+    /// # Errors
+    /// [`OpenBeginError::ContextMismatch`].
+    pub fn check_context(&self, found: &Context, expected: &Context) -> Result<(), OpenBeginError> {
         let mismatch = |key: &str| Err(OpenBeginError::ContextMismatch { key: key.into() });
         if found.value(context_key::TENANT) != Some(self.pseudonym()) {
             return mismatch(context_key::TENANT);
