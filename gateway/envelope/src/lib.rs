@@ -53,6 +53,7 @@ pub use recipient::xwing::{
     XWING_PRIVATE_KEY_LEN_BYTES, XWING_PROVIDER_ID, XWING_PUBLIC_KEY_LEN_BYTES, XwingPrivateKey,
     XwingPublicKey,
 };
+pub use recipient::xwing_seed::{XWING_SEED_LEN_BYTES, XwingSeed};
 pub use recipient::{
     KeyError, PAD_PROVIDER_ID, Recipient, RecipientError, RecipientField, RecipientRef,
     UnwrapError, WrapError,

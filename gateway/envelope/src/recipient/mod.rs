@@ -7,6 +7,7 @@ pub(crate) mod raw_aes;
 pub(crate) mod raw_ecdh;
 pub(crate) mod raw_rsa;
 pub(crate) mod xwing;
+pub(crate) mod xwing_seed;
 
 use thiserror::Error;
 

@@ -134,7 +134,7 @@ impl XwingPublicKey {
 
 /// A private key that unwraps data keys. It has no `Debug`.
 ///
-/// It is kept expanded, not as the draft's seed of 32 bytes: the cryptographic library does not make an ML-KEM key from a seed.
+/// It is held expanded; [`crate::XwingSeed`] is the form in which the draft has it kept.
 pub struct XwingPrivateKey {
     ml_kem: DecapsulationKey,
     x25519: PrivateKey,
