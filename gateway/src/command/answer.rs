@@ -1,10 +1,15 @@
 //! How a command answers: in words or in JSON, and with which exit status.
 
+use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use sealgate_keys::{KeyringError, KeyringFault};
 use serde_json::{Value, json};
 use thiserror::Error;
+
+use super::message_arguments::AnswerArgs;
+use super::message_error::MessageError;
+use super::output::Output;
 
 /// A command that was not carried out.
 #[derive(Debug, Error)]
@@ -12,6 +17,9 @@ pub(super) enum CommandError {
     /// The keyring or recovery file.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// A message, or what it is opened or sealed with.
+    #[error(transparent)]
+    Message(#[from] MessageError),
     /// A number of shares that cannot be.
     #[error(transparent)]
     Scheme(#[from] sealgate_keys::slip39::SplitError),
@@ -37,7 +45,7 @@ pub(super) enum CommandError {
 }
 
 impl CommandError {
-    /// As `sealgate keys --help` lists them.
+    /// As the commands' help lists them.
     pub(super) fn exit_status(&self) -> u8 {
         match self {
             Self::Keyring(error) => match &error.fault {
@@ -46,6 +54,7 @@ impl CommandError {
                 KeyringFault::Recovery(_) => 5,
                 _ => 1,
             },
+            Self::Message(error) => error.exit_status(),
             Self::Scheme(_) | Self::NotConfirmed { .. } => 2,
             Self::Shares(_) | Self::SharesTooLong { .. } => 1,
         }
@@ -54,13 +63,20 @@ impl CommandError {
     /// Says it on standard error; gives the exit status.
     pub(super) fn report(&self, style: Style) -> ExitCode {
         let status = self.exit_status();
-        match style {
-            Style::Words => eprintln!("{self}"),
-            Style::Json => eprintln!(
-                "{}",
-                json!({ "error": self.to_string(), "exit_status": status })
-            ),
-        }
+        let said = match style {
+            Style::Words => self.to_string(),
+            Style::Json => {
+                let mut said = json!({ "error": self.to_string(), "exit_status": status });
+                if let Self::Message(error) = self
+                    && let Some(offset) = error.offset()
+                {
+                    said["offset"] = offset.into();
+                }
+                said.to_string()
+            }
+        };
+        // Nobody is left to be told where this fails.
+        let _ = writeln!(stderr(), "{said}");
         ExitCode::from(status)
     }
 }
@@ -77,9 +93,47 @@ pub(super) enum Style {
 impl Style {
     /// Prints a result.
     pub(super) fn print(self, words: &str, json: &Value) {
-        match self {
-            Self::Words => println!("{words}"),
-            Self::Json => println!("{json}"),
+        // Whoever reads results and goes away does not undo what was done: no error, and no panic as `println!` has.
+        let _ = match self {
+            Self::Words => writeln!(stdout(), "{words}"),
+            Self::Json => writeln!(stdout(), "{json}"),
+        };
+    }
+}
+
+/// How a command on messages says what it did.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Voice {
+    style: Style,
+    is_quiet: bool,
+}
+
+impl Voice {
+    pub(super) fn new(args: AnswerArgs) -> Self {
+        Self {
+            style: if args.json { Style::Json } else { Style::Words },
+            is_quiet: args.quiet,
+        }
+    }
+
+    /// For errors.
+    pub(super) fn style(self) -> Style {
+        self.style
+    }
+
+    /// Whether a progress bar is wanted, on a terminal.
+    pub(super) fn shows_progress(self) -> bool {
+        self.style == Style::Words && !self.is_quiet
+    }
+
+    /// Says a result, beside what went to `output`: on standard output, unless that carries the output itself.
+    pub(super) fn say(self, output: &Output, words: &str, json: &Value) {
+        match (self.is_quiet, output.is_standard(), self.style) {
+            (true, _, _) | (_, true, Style::Words) => {}
+            (false, true, Style::Json) => {
+                let _ = writeln!(stderr(), "{json}");
+            }
+            (false, false, style) => style.print(words, json),
         }
     }
 }

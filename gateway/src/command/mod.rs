@@ -1,8 +1,24 @@
-//! Commands that do one thing and end: what stands behind `sealgate keys ...`.
+//! Commands that do one thing and end: what stands behind `sealgate keys ...`, and the commands on messages.
+//!
+//! ```text
+//! input -> header -> keys, context -> data key -> frames -> output, which has its name when it is whole
+//! ```
 //!
 //! They print results on standard output and everything else on standard error.
 
 pub mod arguments;
 pub mod keys;
+pub mod message_arguments;
 
 mod answer;
+mod context;
+mod input;
+mod key_file;
+mod message_error;
+mod opening_keys;
+mod output;
+mod progress;
+mod recipient_kind;
+mod sealing_keys;
+mod secret_file;
+mod shown;

@@ -1,0 +1,97 @@
+//! Where a command reads: a file, or standard input.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, stdin};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::fs::{Advice, fadvise};
+
+use super::message_error::{MessageError, Operation};
+
+/// An input that is read from its start to its end.
+pub(super) struct Input {
+    name: Box<str>,
+    /// Of standard input too: the library's own buffer would be a copy of plaintext that nobody wipes.
+    file: File,
+    len_bytes: Option<u64>,
+}
+
+impl Input {
+    /// The file at `path`; standard input where there is none, or for `-`.
+    ///
+    /// # Errors
+    /// [`MessageError::Io`].
+    pub(super) fn open(path: Option<&Path>) -> Result<Self, MessageError> {
+        let (name, file): (Box<str>, _) = match path {
+            Some(path) if path.as_os_str() != "-" => {
+                let name = path.display().to_string().into_boxed_str();
+                let file = File::open(path).map_err(MessageError::io(Operation::Open, &name))?;
+                (name, file)
+            }
+            _ => {
+                let name = "standard input";
+                let file = stdin().as_fd().try_clone_to_owned();
+                let file = file.map_err(MessageError::io(Operation::Open, name))?;
+                (name.into(), File::from(file))
+            }
+        };
+        let metadata = file
+            .metadata()
+            .map_err(MessageError::io(Operation::Read, &name))?;
+        if metadata.is_dir() {
+            let error = ErrorKind::IsADirectory.into();
+            return Err(MessageError::io(Operation::Read, &name)(error));
+        }
+        // Advice only: reading works without it.
+        let _ = fadvise(&file, 0, None, Advice::Sequential);
+        Ok(Self {
+            name,
+            len_bytes: metadata.is_file().then_some(metadata.len()),
+            file,
+        })
+    }
+
+    /// What it is called in messages.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How long it is, where that is known beforehand: a regular file, which can also be read at any place.
+    pub(super) fn len_bytes(&self) -> Option<u64> {
+        self.len_bytes
+    }
+
+    /// Reads as much as there is at once, at most all of `buffer`; 0 at the end.
+    ///
+    /// # Errors
+    /// [`MessageError::Io`].
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, MessageError> {
+        loop {
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                done => return done.map_err(MessageError::io(Operation::Read, &self.name)),
+            }
+        }
+    }
+
+    /// Reads until `buffer` is full or the input ends; gives how much there is.
+    ///
+    /// # Errors
+    /// [`MessageError::Io`].
+    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, MessageError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.read(&mut buffer[filled..])? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        Ok(filled)
+    }
+
+    /// The file itself, for reading at any place.
+    pub(super) fn into_file(self) -> File {
+        self.file
+    }
+}

@@ -1,0 +1,286 @@
+//! Where a command writes: a file that has its name only when it is whole, or a pipe.
+//!
+//! A file is written without a name (`O_TMPFILE`) in the directory where it will stand, flushed, linked, and the directory flushed. What is
+//! killed half-way leaves nothing behind. Where the file system knows no such files (NFS), it is a hidden file beside the target,
+//! which is removed on every failure but stays if the process is killed.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, IsTerminal, Write, stdout};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::rand;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat_with};
+
+use super::message_error::{MessageError, Operation};
+
+/// Names that were drawn and taken before giving up. One of 2^64 is never taken unless somebody means harm.
+const NAMES_MOST: usize = 8;
+
+/// Who may read what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrecy {
+    /// The owner only: mode 0600.
+    Plaintext,
+    /// Whoever the target's mode, or the umask, lets.
+    Ciphertext,
+}
+
+/// What happens to a file that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Existing {
+    Refuse,
+    /// It is replaced in one step, when the new one is whole.
+    Replace,
+}
+
+/// An output that is being written. Dropped without [`Output::commit`] a file was never there; a pipe has what it has.
+pub(super) struct Output {
+    name: Box<str>,
+    file: File,
+    end: End,
+}
+
+enum End {
+    /// Standard output: written as it goes.
+    Standard,
+    /// A device or a named pipe: likewise.
+    Stream,
+    File(Pending),
+}
+
+/// A file without its name.
+struct Pending {
+    target: PathBuf,
+    existing: Existing,
+    /// The hidden file, where there is one; removed on drop.
+    hidden: Option<Hidden>,
+}
+
+struct Hidden(PathBuf);
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        // It may have its final name already.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl Output {
+    /// The output at `path`; standard output where there is none, or for `-`.
+    ///
+    /// # Errors
+    /// [`MessageError::Io`] or [`MessageError::OutputExists`]; nothing was made.
+    pub(super) fn create(
+        path: Option<&Path>,
+        existing: Existing,
+        secrecy: Secrecy,
+    ) -> Result<Self, MessageError> {
+        match path {
+            Some(path) if path.as_os_str() != "-" => Self::create_at(path, existing, secrecy),
+            _ => {
+                let name = "standard output";
+                let file = stdout().as_fd().try_clone_to_owned();
+                let file = file.map_err(MessageError::io(Operation::Open, name))?;
+                Ok(Self {
+                    name: name.into(),
+                    file: File::from(file),
+                    end: End::Standard,
+                })
+            }
+        }
+    }
+
+    fn create_at(path: &Path, existing: Existing, secrecy: Secrecy) -> Result<Self, MessageError> {
+        let name = path.display().to_string().into_boxed_str();
+        let failed = |error| MessageError::io(Operation::Create, &name)(error);
+        let (target, replaced) = match fs::metadata(path) {
+            // A device or a named pipe: nothing to replace, and nothing that could be left half-written.
+            Ok(found) if !found.is_file() && !found.is_dir() => {
+                let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+                let end = End::Stream;
+                return Ok(Self { name, file, end });
+            }
+            Ok(found) if found.is_dir() => return Err(failed(ErrorKind::IsADirectory.into())),
+            Ok(_) if existing == Existing::Refuse => {
+                return Err(MessageError::OutputExists { path: path.into() });
+            }
+            // What a symbolic link points to is replaced, not the link.
+            Ok(found) => (fs::canonicalize(path).map_err(failed)?, Some(found)),
+            Err(error) if error.kind() == ErrorKind::NotFound => (path.to_owned(), None),
+            Err(error) => return Err(failed(error)),
+        };
+        if target.file_name().is_none() {
+            return Err(failed(ErrorKind::InvalidInput.into()));
+        }
+        let mode = match secrecy {
+            Secrecy::Plaintext => 0o600,
+            Secrecy::Ciphertext => 0o666,
+        };
+        let (file, hidden) = create_unnamed(&target, mode).map_err(failed)?;
+        if let (Secrecy::Ciphertext, Some(replaced)) = (secrecy, replaced) {
+            let mode = Permissions::from_mode(replaced.permissions().mode() & 0o777);
+            file.set_permissions(mode).map_err(failed)?;
+        }
+        let end = End::File(Pending {
+            target,
+            existing,
+            hidden,
+        });
+        Ok(Self { name, file, end })
+    }
+
+    /// What it is called in messages.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether bytes are out for good as soon as they are written.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.end, End::Standard | End::Stream)
+    }
+
+    /// Whether it is standard output.
+    pub(super) fn is_standard(&self) -> bool {
+        matches!(self.end, End::Standard)
+    }
+
+    /// Whether somebody looks at the bytes as they are.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.file.is_terminal()
+    }
+
+    /// Reserves room on disk, so that a disk that is too small shows before the work and not after it.
+    ///
+    /// # Errors
+    /// [`MessageError::Io`] where there is no such room.
+    pub(super) fn reserve(&self, len_bytes: u64) -> Result<(), MessageError> {
+        if self.is_stream() || len_bytes == 0 {
+            return Ok(());
+        }
+        let flags = rustix::fs::FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(&self.file, flags, 0, len_bytes) {
+            Err(error @ (rustix::io::Errno::NOSPC | rustix::io::Errno::FBIG)) => {
+                Err(MessageError::io(Operation::Write, &self.name)(error.into()))
+            }
+            // Not every file system can.
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// [`MessageError::Io`]; `BrokenPipe` when the reader of a pipe has gone.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), MessageError> {
+        self.file
+            .write_all(bytes)
+            .map_err(MessageError::io(Operation::Write, &self.name))
+    }
+
+    /// Ends it: a file gets its name, and is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`MessageError`]; the file is not there, and one that was there before is as it was.
+    pub(super) fn commit(self) -> Result<(), MessageError> {
+        let Self { name, file, end } = self;
+        let End::File(pending) = end else {
+            return Ok(());
+        };
+        file.sync_all()
+            .map_err(MessageError::io(Operation::Sync, &name))?;
+        match pending.give_name(&file) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Err(MessageError::OutputExists {
+                    path: pending.target,
+                });
+            }
+            done => done.map_err(MessageError::io(Operation::Rename, &name))?,
+        }
+        sync_directory(&pending.target).map_err(MessageError::io(Operation::Sync, &name))
+    }
+}
+
+impl Pending {
+    fn give_name(&self, file: &File) -> io::Result<()> {
+        match (&self.hidden, self.existing) {
+            (None, Existing::Refuse) => link(file, &self.target),
+            (None, Existing::Replace) => {
+                // A link never replaces; a rename does, and needs a name.
+                let hidden = with_hidden_name(&self.target, |hidden| link(file, hidden))?.1;
+                fs::rename(&hidden.0, &self.target)
+            }
+            (Some(hidden), Existing::Refuse) => {
+                renameat_with(CWD, &hidden.0, CWD, &self.target, RenameFlags::NOREPLACE)
+                    .map_err(io::Error::from)
+            }
+            (Some(hidden), Existing::Replace) => fs::rename(&hidden.0, &self.target),
+        }
+    }
+}
+
+/// A file that nobody else sees, in the directory of `target`.
+fn create_unnamed(target: &Path, mode: u32) -> io::Result<(File, Option<Hidden>)> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    match openat(CWD, directory(target), flags, Mode::from_raw_mode(mode)) {
+        Ok(file) => {
+            let file = File::from(file);
+            // Without /proc it could not be linked later.
+            if fs::symlink_metadata(proc_path(&file)).is_ok() {
+                return Ok((file, None));
+            }
+        }
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let (file, hidden) = with_hidden_name(target, |hidden| {
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(hidden)
+    })?;
+    Ok((file, Some(hidden)))
+}
+
+/// Draws hidden names beside `target` until `make` finds one that is free.
+fn with_hidden_name<T>(
+    target: &Path,
+    make: impl Fn(&Path) -> io::Result<T>,
+) -> io::Result<(T, Hidden)> {
+    let mut last = io::Error::from(ErrorKind::AlreadyExists);
+    for _ in 0..NAMES_MOST {
+        let mut chance = [0; 8];
+        rand::fill(&mut chance).map_err(|_| io::Error::other("no random bytes"))?;
+        let chance = u64::from_ne_bytes(chance);
+        let path = target.with_file_name(format!(".sealgate-{chance:016x}.tmp"));
+        match make(&path) {
+            Ok(made) => return Ok((made, Hidden(path))),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+fn link(file: &File, name: &Path) -> io::Result<()> {
+    let flags = AtFlags::SYMLINK_FOLLOW;
+    linkat(CWD, proc_path(file), CWD, name, flags).map_err(io::Error::from)
+}
+
+fn proc_path(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+fn sync_directory(target: &Path) -> io::Result<()> {
+    File::open(directory(target))?.sync_all()
+}
+
+fn directory(target: &Path) -> &Path {
+    match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}

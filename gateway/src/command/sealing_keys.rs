@@ -1,0 +1,85 @@
+//! The keys that a message is sealed for.
+
+use sealgate_envelope::{Context, DataKey, RawAesKey, RawRsaPublicKey, Recipient, WrapError};
+use sealgate_keys::Keyring;
+
+use super::answer::CommandError;
+use super::context::Contexts;
+use super::key_file;
+use super::message_arguments::SealingKeyArgs;
+use super::message_error::MessageError;
+
+const EXPECTED: &str = "--keyring, --raw-aes, --raw-rsa and --recipient";
+
+/// Keys that are sealed for. It has no `Debug`: raw AES keys open as well.
+pub(super) struct SealingKeys {
+    keyring: Option<Keyring>,
+    keys: Vec<PublicKey>,
+}
+
+/// A key that wraps, of any kind.
+enum PublicKey {
+    RawAes(RawAesKey),
+    RawRsa(RawRsaPublicKey),
+}
+
+impl PublicKey {
+    fn wrap(&self, data_key: &DataKey, context: &Context) -> Result<Recipient, WrapError> {
+        match self {
+            Self::RawAes(key) => key.wrap(data_key, context),
+            Self::RawRsa(key) => key.wrap(data_key),
+        }
+    }
+}
+
+impl SealingKeys {
+    /// Loads every key that the flags name.
+    ///
+    /// # Errors
+    /// [`MessageError`] and the keyring's own errors; [`MessageError::NoKeyGiven`] where the flags name none.
+    pub(super) fn load(args: &SealingKeyArgs) -> Result<Self, CommandError> {
+        let keyring = args.keyring.as_ref().map(Keyring::load).transpose()?;
+        let mut keys = Vec::new();
+        for named in key_file::named(&args.raw_aes) {
+            keys.push(PublicKey::RawAes(key_file::raw_aes(&named)?));
+        }
+        for named in key_file::named(&args.raw_rsa) {
+            let key = key_file::rsa_public(&named, args.oaep.into())?;
+            keys.push(PublicKey::RawRsa(key));
+        }
+        if keyring.is_none() && keys.is_empty() {
+            return Err(MessageError::NoKeyGiven { expected: EXPECTED }.into());
+        }
+        Ok(Self { keyring, keys })
+    }
+
+    /// The contexts of a message for them: a keyring adds its tenant.
+    ///
+    /// # Errors
+    /// [`MessageError::OtherTenant`].
+    pub(super) fn contexts(&self, given: Contexts) -> Result<Contexts, MessageError> {
+        match &self.keyring {
+            Some(keyring) => given.of_tenant(keyring),
+            None => Ok(given),
+        }
+    }
+
+    /// Wraps `data_key` for each of them, bound to `context`: the message's stored and required context together. The keyring comes first.
+    ///
+    /// # Errors
+    /// [`MessageError::Keyring`] or [`MessageError::Wrap`].
+    pub(super) fn wrap(
+        &self,
+        data_key: &DataKey,
+        context: &Context,
+    ) -> Result<Vec<Recipient>, MessageError> {
+        let mut recipients = Vec::with_capacity(1 + self.keys.len());
+        if let Some(keyring) = &self.keyring {
+            recipients.push(keyring.wrap_data_key(data_key, context)?);
+        }
+        for key in &self.keys {
+            recipients.push(key.wrap(data_key, context)?);
+        }
+        Ok(recipients)
+    }
+}
