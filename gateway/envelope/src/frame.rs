@@ -1,8 +1,6 @@
 //! A frame as it stands in a message: its head, its IV, and what its tag authenticates.
 
-use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
-use aws_lc_rs::error::Unspecified;
-use zeroize::Zeroize;
+use aws_lc_rs::aead::NONCE_LEN;
 
 use crate::header::TAG_LEN_BYTES;
 use crate::refusal::RefusalReason;
@@ -50,20 +48,29 @@ impl Frame {
     }
 }
 
-/// The head of a regular frame.
-pub(crate) fn regular_head(number: u32) -> [u8; REGULAR_HEAD_LEN_BYTES] {
-    let mut head = [0; REGULAR_HEAD_LEN_BYTES];
-    head[..4].copy_from_slice(&number.to_be_bytes());
-    head[4..].copy_from_slice(&iv(number));
-    head
-}
-
-/// Appends the head of the final frame.
-pub(crate) fn write_final_head(out: &mut Vec<u8>, number: u32, plaintext_len: u32) {
-    out.extend_from_slice(&FINAL_MARK);
-    out.extend_from_slice(&number.to_be_bytes());
-    out.extend_from_slice(&iv(number));
-    out.extend_from_slice(&plaintext_len.to_be_bytes());
+/// Writes the head of a frame to the start of `sealed`; gives the rest, for ciphertext and tag.
+pub(crate) fn write_head(
+    kind: FrameKind,
+    number: u32,
+    plaintext_len: usize,
+    sealed: &mut [u8],
+) -> &mut [u8] {
+    let mut rest = sealed;
+    let mut put = |field: &[u8]| {
+        let (head, after) = std::mem::take(&mut rest).split_at_mut(field.len());
+        head.copy_from_slice(field);
+        rest = after;
+    };
+    if kind == FrameKind::Final {
+        put(&FINAL_MARK);
+    }
+    put(&number.to_be_bytes());
+    put(&iv(number));
+    if kind == FrameKind::Final {
+        let len = u32::try_from(plaintext_len).expect("a frame is at most 4 MiB");
+        put(&len.to_be_bytes());
+    }
+    rest
 }
 
 /// Reads as much of a frame's head as `bytes` hold, and refuses what can be refused without its tag. A refusal comes with its offset in
@@ -124,39 +131,8 @@ pub(crate) fn read_head(
     }))
 }
 
-/// Opens `frame`, whole in `bytes`, and appends its plaintext to `out`. On failure `out` is as it was, and the area behind it wiped.
-pub(crate) fn open(
-    key: &LessSafeKey,
-    message_id: &[u8; MESSAGE_ID_LEN_BYTES],
-    frame: &Frame,
-    bytes: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), Unspecified> {
-    let (ciphertext, tag) = bytes[frame.head_len..].split_at(frame.plaintext_len);
-    let aad = FrameAad::new(message_id, frame.kind, frame.number, frame.plaintext_len);
-    let start = out.len();
-    out.resize(start + frame.plaintext_len, 0);
-    let opened = key.open_separate_gather(
-        nonce(frame.number),
-        Aad::from(aad),
-        ciphertext,
-        tag,
-        &mut out[start..],
-    );
-    if opened.is_err() {
-        out[start..].zeroize();
-        out.truncate(start);
-    }
-    opened
-}
-
-/// The frame's IV as a nonce. A message key seals each number once.
-pub(crate) fn nonce(number: u32) -> Nonce {
-    Nonce::assume_unique_for_key(iv(number))
-}
-
 /// A frame's IV: its number, big endian.
-fn iv(number: u32) -> [u8; NONCE_LEN] {
+pub(crate) fn iv(number: u32) -> [u8; NONCE_LEN] {
     let mut iv = [0; NONCE_LEN];
     iv[NONCE_LEN - 4..].copy_from_slice(&number.to_be_bytes());
     iv

@@ -7,10 +7,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
+use aws_lc_rs::error::Unspecified;
 
 use crate::context::Context;
 use crate::limits::{FRAME_LEN_BYTES_MOST, HEADER_LEN_BYTES_MOST, RECIPIENTS_MOST};
+use crate::message_key::MessageKey;
 use crate::recipient::{Recipient, RecipientRef};
 use crate::refusal::{Refusal, RefusalReason};
 use crate::suite::{COMMITMENT_LEN_BYTES, MESSAGE_ID_LEN_BYTES, Suite};
@@ -212,32 +213,20 @@ pub(crate) fn write<'a>(
     bytes
 }
 
-/// Appends the tag over `bytes` and the context that is required but not stored. The only place that seals under IV 0, called once per
-/// message id.
+/// Appends the tag over `bytes` and the context that is required but not stored.
 pub(crate) fn append_tag(
-    key: &LessSafeKey,
+    key: &MessageKey,
     bytes: &mut Vec<u8>,
     required: &Context,
-) -> Result<(), aws_lc_rs::error::Unspecified> {
-    let tag = {
-        let aad = tag_aad(bytes, required);
-        key.seal_in_place_separate_tag(tag_nonce(), Aad::from(aad.as_ref()), &mut [])?
-    };
-    bytes.extend_from_slice(tag.as_ref());
+) -> Result<(), Unspecified> {
+    let tag = key.seal_header(&tag_aad(bytes, required))?;
+    bytes.extend_from_slice(&tag);
     Ok(())
 }
 
 /// Whether the header tag verifies under the message key, together with the context that is required but not stored.
-pub(crate) fn verify_tag(key: &LessSafeKey, header: &Header, required: &Context) -> bool {
-    let aad = tag_aad(header.authenticated(), required);
-    key.open_separate_gather(
-        tag_nonce(),
-        Aad::from(aad.as_ref()),
-        &[],
-        header.tag(),
-        &mut [],
-    )
-    .is_ok()
+pub(crate) fn verify_tag(key: &MessageKey, header: &Header, required: &Context) -> bool {
+    key.verifies_header(&tag_aad(header.authenticated(), required), header.tag())
 }
 
 /// What the header tag authenticates: the header, then the serialised required context, of which an empty one has no bytes.
@@ -247,10 +236,6 @@ fn tag_aad<'a>(header: &'a [u8], required: &Context) -> Cow<'a, [u8]> {
     } else {
         Cow::Owned([header, required.as_bytes()].concat())
     }
-}
-
-fn tag_nonce() -> Nonce {
-    Nonce::assume_unique_for_key([0; NONCE_LEN])
 }
 
 /// Why reading stopped before the end of the header.

@@ -1,7 +1,7 @@
 //! Opening: a header and its data key first, then frames of any chunking in, verified plaintext out.
 
-use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use thiserror::Error;
 
 use crate::context::Context;
 use crate::data_key::DataKey;
@@ -10,9 +10,11 @@ use crate::frame::{
 };
 use crate::header::{self, CONTEXT_AT, Header};
 use crate::limits::SIGNATURE_LEN_BYTES_MOST;
+use crate::message_key::MessageKey;
+use crate::output::{Buffer, Output};
 use crate::refusal::{Refusal, RefusalReason};
 use crate::signature::{self, FooterVerifier};
-use crate::suite::{Derivation, MESSAGE_ID_LEN_BYTES, Suite};
+use crate::suite::{Derivation, Suite};
 
 /// Opens one message, suite `0x0478` or `0x0578`.
 ///
@@ -22,8 +24,7 @@ use crate::suite::{Derivation, MESSAGE_ID_LEN_BYTES, Suite};
 ///
 /// It buffers at most one frame, of ciphertext. It has no `Debug`; the library wipes the message key on drop.
 pub struct Opener {
-    key: LessSafeKey,
-    message_id: [u8; MESSAGE_ID_LEN_BYTES],
+    key: MessageKey,
     frame_len: u32,
     footer: Option<FooterVerifier>,
     state: State,
@@ -47,6 +48,27 @@ impl WholeMessage {
     pub fn plaintext_len_bytes(&self) -> u64 {
         self.plaintext_len_bytes
     }
+}
+
+/// Why [`Opener::write_into`] stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum OpenIntoError {
+    /// The message is refused, now and in every later call. The area of the frame that did not verify is wiped.
+    #[error("{refusal}")]
+    Refused {
+        /// What is wrong with it, and where.
+        refusal: Refusal,
+        /// So many bytes at the buffer's start had verified before.
+        written: usize,
+    },
+    /// The buffer is shorter than [`Opener::output_len_most`] asks for. The caller's fault. Nothing was taken: call again with a longer one.
+    #[error("a buffer of {len_bytes} bytes, {needed_bytes} are needed")]
+    OutputTooShort {
+        /// How long it has to be.
+        needed_bytes: usize,
+        /// How long it is.
+        len_bytes: usize,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -108,7 +130,6 @@ impl Opener {
         };
         Ok(Self {
             key,
-            message_id: *header.message_id(),
             frame_len: header.frame_len_bytes(),
             footer,
             state: State::ExpectFrame,
@@ -128,11 +149,39 @@ impl Opener {
     /// A [`Refusal`]. `out` then ends with the frames that verified before; the area of the bad frame is wiped. Every later call gives the
     /// same refusal.
     pub fn write(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
-        if let State::Refused(refusal) = self.state {
-            return Err(refusal);
-        }
+        let whole_frames = self.total_len(ciphertext.len()) / self.regular_len();
+        out.reserve(whole_frames * self.frame_len as usize);
         self.advance(ciphertext, out)
-            .inspect_err(|refusal| self.state = State::Refused(*refusal))
+    }
+
+    /// As [`Opener::write`], into a buffer that is there already, from its start; gives how many bytes it wrote. What stood behind them is
+    /// left or overwritten, and never holds plaintext that did not verify.
+    ///
+    /// The buffer has at least [`Opener::output_len_most`] bytes: a frame and a chunk are always enough. Cost: whole frames in `ciphertext`
+    /// are opened from there straight into `out`; no copy besides, no fill, and no allocation but, once per message, the held frame.
+    ///
+    /// # Errors
+    /// [`OpenIntoError`], which says how much had verified before.
+    pub fn write_into(
+        &mut self,
+        ciphertext: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, OpenIntoError> {
+        let needed_bytes = self.output_len_most(ciphertext.len());
+        let is_refused = matches!(self.state, State::Refused(_));
+        if out.len() < needed_bytes && !is_refused {
+            return Err(OpenIntoError::OutputTooShort {
+                needed_bytes,
+                len_bytes: out.len(),
+            });
+        }
+        let mut out = Buffer::new(out);
+        let advanced = self.advance(ciphertext, &mut out);
+        let written = out.written();
+        match advanced {
+            Ok(()) => Ok(written),
+            Err(refusal) => Err(OpenIntoError::Refused { refusal, written }),
+        }
     }
 
     /// Whether the message's end has been reached and verified. More bytes are then refused.
@@ -141,10 +190,12 @@ impl Opener {
         matches!(self.state, State::ExpectEnd)
     }
 
-    /// Most bytes that the next [`Opener::write`] of `ciphertext_len` bytes appends.
+    /// Most bytes that the next [`Opener::write`] of `ciphertext_len` bytes appends. For chunks of whole frames it is what they append.
     #[must_use]
     pub fn output_len_most(&self, ciphertext_len: usize) -> usize {
-        (self.held.len() + ciphertext_len).saturating_sub(REGULAR_OVERHEAD_BYTES)
+        let len = self.total_len(ciphertext_len);
+        let (frames, rest) = (len / self.regular_len(), len % self.regular_len());
+        frames * self.frame_len as usize + rest.saturating_sub(FINAL_OVERHEAD_BYTES)
     }
 
     /// Says that no more bytes follow.
@@ -170,10 +221,24 @@ impl Opener {
         }
     }
 
-    fn advance(&mut self, ciphertext: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let whole_frames = (self.held.len() + ciphertext.len())
-            / (self.frame_len as usize + REGULAR_OVERHEAD_BYTES);
-        out.reserve(whole_frames * self.frame_len as usize);
+    /// Bytes that are not opened yet once so many more have come.
+    fn total_len(&self, ciphertext_len: usize) -> usize {
+        self.held.len() + ciphertext_len
+    }
+
+    fn regular_len(&self) -> usize {
+        self.frame_len as usize + REGULAR_OVERHEAD_BYTES
+    }
+
+    fn advance(&mut self, ciphertext: &[u8], out: &mut impl Output) -> Result<(), Refusal> {
+        if let State::Refused(refusal) = self.state {
+            return Err(refusal);
+        }
+        self.take(ciphertext, out)
+            .inspect_err(|refusal| self.state = State::Refused(*refusal))
+    }
+
+    fn take(&mut self, ciphertext: &[u8], out: &mut impl Output) -> Result<(), Refusal> {
         let mut rest = ciphertext;
         while !rest.is_empty() {
             if self.held.is_empty() {
@@ -195,7 +260,7 @@ impl Opener {
     fn complete_held<'a>(
         &mut self,
         rest: &'a [u8],
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<&'a [u8], Refusal> {
         let unit = self.inspect(&self.held)?;
         let missing = unit.total_len() - self.held.len();
@@ -260,7 +325,7 @@ impl Opener {
     }
 
     /// Takes a unit that is whole in `bytes`. One of unknown length never is: it always needs more than there is.
-    fn consume(&mut self, unit: &Unit, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+    fn consume(&mut self, unit: &Unit, bytes: &[u8], out: &mut impl Output) -> Result<(), Refusal> {
         match unit {
             Unit::NeedMore { .. } => Ok(()),
             Unit::Frame(frame) => self.open_frame(frame, bytes, out),
@@ -272,9 +337,12 @@ impl Opener {
         &mut self,
         frame: &Frame,
         bytes: &[u8],
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<(), Refusal> {
-        if frame::open(&self.key, &self.message_id, frame, bytes, out).is_err() {
+        let opened = out.append_with(frame.plaintext_len, |plaintext| {
+            self.key.open_frame(frame, bytes, plaintext)
+        });
+        if opened.is_err() {
             return Err(self.refusal(
                 0,
                 RefusalReason::FrameTagMismatch {
@@ -328,7 +396,7 @@ pub(crate) fn authenticate(
     header: &Header,
     required: &Context,
     data_key: &DataKey,
-) -> Result<LessSafeKey, Refusal> {
+) -> Result<MessageKey, Refusal> {
     let key = commits_to(header, data_key)?
         .message_key()
         .map_err(|_| commitment_mismatch(header))?;

@@ -11,9 +11,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use aws_lc_rs::aead::LessSafeKey;
 use thiserror::Error;
-use zeroize::Zeroize;
 
 use crate::context::Context;
 use crate::data_key::DataKey;
@@ -22,10 +20,12 @@ use crate::frame::{
 };
 use crate::header::{Header, HeaderLimits, ParsedHeader};
 use crate::limits::RANGE_READ_LEN_BYTES;
+use crate::message_key::MessageKey;
 use crate::open;
+use crate::output::{Output, wipe};
 use crate::refusal::{Refusal, RefusalReason};
 use crate::sizes;
-use crate::suite::{MESSAGE_ID_LEN_BYTES, Suite};
+use crate::suite::Suite;
 
 /// A message that can be read at any place: a file, a buffer, or an object behind ranged requests. Everything that is `Read + Seek` is one.
 pub trait ReadAt {
@@ -107,8 +107,7 @@ impl VerifiedEnd {
 /// message key on drop.
 pub struct RangeOpener<S> {
     source: S,
-    key: LessSafeKey,
-    message_id: [u8; MESSAGE_ID_LEN_BYTES],
+    key: MessageKey,
     layout: Layout,
     end: Option<VerifiedEnd>,
     /// Ciphertext only.
@@ -215,7 +214,6 @@ impl<S: ReadAt> RangeOpener<S> {
         Ok(Self {
             source,
             key,
-            message_id: *header.message_id(),
             layout,
             end: None,
             read: Vec::new(),
@@ -312,18 +310,14 @@ impl<S: ReadAt> RangeOpener<S> {
             let frame = self.inspect(index, bytes)?;
             let first = index * self.layout.frame_len;
             let part = part_of(wanted, first, frame.plaintext_len);
+            let open = |plaintext: &mut [u8]| self.key.open_frame(&frame, bytes, plaintext);
             let opened = if part.len() == frame.plaintext_len {
-                frame::open(&self.key, &self.message_id, &frame, bytes, out)
+                out.append_with(frame.plaintext_len, open)
             } else {
-                let opened = frame::open(
-                    &self.key,
-                    &self.message_id,
-                    &frame,
-                    bytes,
-                    &mut self.partial,
-                );
+                let opened = self.partial.append_with(frame.plaintext_len, open);
                 out.extend_from_slice(self.partial.get(part).unwrap_or_default());
-                self.partial.zeroize();
+                wipe(&mut self.partial);
+                self.partial.clear();
                 opened
             };
             opened.map_err(|_| Refusal {

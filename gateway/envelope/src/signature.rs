@@ -115,15 +115,16 @@ impl Signer {
         self.digest.update(bytes);
     }
 
-    /// Appends the footer: the signature over all bytes so far.
-    pub(crate) fn write_footer(self, out: &mut Vec<u8>) -> Result<(), Unspecified> {
+    /// The footer: the signature over all bytes so far, after its length.
+    pub(crate) fn footer(self) -> Result<[u8; FOOTER_LEN_BYTES], Unspecified> {
         let digest = self.digest.finish();
         for _ in 0..DRAWS_MOST {
             let signature = self.key_pair.sign_digest(&digest)?;
             if signature.as_ref().len() == usize::from(WRITTEN_LEN_BYTES) {
-                out.extend_from_slice(&WRITTEN_LEN_BYTES.to_be_bytes());
-                out.extend_from_slice(signature.as_ref());
-                return Ok(());
+                let mut footer = [0; FOOTER_LEN_BYTES];
+                footer[..2].copy_from_slice(&WRITTEN_LEN_BYTES.to_be_bytes());
+                footer[2..].copy_from_slice(signature.as_ref());
+                return Ok(footer);
             }
         }
         Err(Unspecified)

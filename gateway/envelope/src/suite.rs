@@ -7,6 +7,7 @@ use aws_lc_rs::hmac::{self, HMAC_SHA512};
 use zeroize::Zeroizing;
 
 use crate::data_key::DataKey;
+use crate::message_key::MessageKey;
 
 /// Length of a message id, which salts the derivation.
 pub(crate) const MESSAGE_ID_LEN_BYTES: usize = 32;
@@ -55,6 +56,7 @@ impl Suite {
 /// What one message's keys are derived from: the data key under the message id.
 pub(crate) struct Derivation {
     suite: Suite,
+    message_id: [u8; MESSAGE_ID_LEN_BYTES],
     prk: Prk,
 }
 
@@ -71,6 +73,7 @@ impl Derivation {
         hmac::sign_to_buffer(&salt, data_key.as_bytes(), prk.as_mut_slice())?;
         Ok(Self {
             suite,
+            message_id: *message_id,
             prk: Prk::new_less_safe(HKDF_SHA512, prk.as_slice()),
         })
     }
@@ -91,11 +94,12 @@ impl Derivation {
     ///
     /// # Errors
     /// `Unspecified` only where the library itself fails.
-    pub(crate) fn message_key(&self) -> Result<LessSafeKey, Unspecified> {
+    pub(crate) fn message_key(&self) -> Result<MessageKey, Unspecified> {
         let suite_id = self.suite.id().to_be_bytes();
         let info: [&[u8]; 2] = [&suite_id, b"DERIVEKEY"];
         let okm = self.prk.expand(&info, &AES_256_GCM)?;
-        Ok(LessSafeKey::new(UnboundKey::from(okm)))
+        let key = LessSafeKey::new(UnboundKey::from(okm));
+        Ok(MessageKey::new(key, self.message_id))
     }
 }
 

@@ -1,6 +1,5 @@
 //! The first step of sealing: what is asked for is checked, the keys are derived, the header is written.
 
-use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::rand;
 use thiserror::Error;
 
@@ -10,6 +9,7 @@ use crate::header;
 use crate::limits::{
     FRAME_LEN_BYTES_DEFAULT, FRAME_LEN_BYTES_MOST, HEADER_LEN_BYTES_MOST, RECIPIENTS_MOST,
 };
+use crate::message_key::MessageKey;
 use crate::recipient::Recipient;
 use crate::recipient::pad::{PAD_LEN_BYTES_LEAST, pad};
 use crate::suite::{Derivation, MESSAGE_ID_LEN_BYTES, Suite};
@@ -89,6 +89,14 @@ pub enum SealError {
     /// Stored and required context are longer together than a wrap can authenticate. The caller's fault.
     #[error("stored and required context are longer than 65535 bytes together")]
     ContextTooLong,
+    /// The buffer is too short for the frames. The caller's fault. Nothing was taken: call again with a longer one.
+    #[error("a buffer of {len_bytes} bytes, {needed_bytes} are needed")]
+    OutputTooShort {
+        /// How long it has to be.
+        needed_bytes: usize,
+        /// How long it is.
+        len_bytes: usize,
+    },
     /// The system gave no message id.
     #[error(transparent)]
     RandomUnavailable(#[from] RandomUnavailable),
@@ -99,8 +107,7 @@ pub enum SealError {
 
 /// A message of which nothing but the header is written.
 pub(crate) struct Begun {
-    pub(super) key: LessSafeKey,
-    pub(super) message_id: [u8; MESSAGE_ID_LEN_BYTES],
+    pub(super) key: MessageKey,
     pub(super) header: Vec<u8>,
 }
 
@@ -143,11 +150,7 @@ pub(super) fn begin(
         &commitment,
     );
     header::append_tag(&key, &mut header, required).map_err(|_| SealError::CipherFailed)?;
-    Ok(Begun {
-        key,
-        message_id,
-        header,
-    })
+    Ok(Begun { key, header })
 }
 
 /// Refuses context keys that the format keeps for itself.

@@ -10,17 +10,17 @@ use parallel::Run;
 
 use std::num::NonZeroUsize;
 
-use aws_lc_rs::aead::{Aad, LessSafeKey};
-use zeroize::Zeroize;
+use aws_lc_rs::error::Unspecified;
 
 use crate::context::Context;
 use crate::data_key::DataKey;
-use crate::frame::{self, FINAL_OVERHEAD_BYTES, FrameAad, FrameKind, REGULAR_OVERHEAD_BYTES};
-use crate::header::TAG_LEN_BYTES;
+use crate::frame::{FINAL_OVERHEAD_BYTES, FrameKind, REGULAR_OVERHEAD_BYTES};
 use crate::limits::FRAMES_MOST;
+use crate::message_key::MessageKey;
+use crate::output::{Buffer, Output, wipe};
 use crate::recipient::Recipient;
 use crate::signature::{FOOTER_LEN_BYTES, Signer};
-use crate::suite::{MESSAGE_ID_LEN_BYTES, Suite};
+use crate::suite::Suite;
 
 /// Seals one message, suite `0x0478`, or `0x0578` where it is asked for with [`Sealer::begin_signed`].
 ///
@@ -28,13 +28,14 @@ use crate::suite::{MESSAGE_ID_LEN_BYTES, Suite};
 /// `Debug`. Drop it instead of calling [`Sealer::finish`] to abandon a message: what was written then has no final frame, and every reader
 /// refuses it.
 pub struct Sealer {
-    key: LessSafeKey,
-    message_id: [u8; MESSAGE_ID_LEN_BYTES],
+    key: MessageKey,
     frame_len: usize,
     /// Regular frames sealed so far.
     sealed_frames: u32,
     /// Plaintext that may yet turn out to be the final frame. Reserved whole before its first byte, so that it never moves.
     held: Vec<u8>,
+    /// The most that was ever held: plaintext of earlier frames stands behind the end of `held` until it is wiped.
+    held_most: usize,
     /// Set once plaintext was taken but not sealed: the message must not be ended as if it were whole.
     failed: Option<SealError>,
     signer: Option<Signer>,
@@ -99,10 +100,10 @@ impl Sealer {
     fn after(begun: Begun, settings: SealSettings, signer: Option<Signer>) -> (Self, Vec<u8>) {
         let sealer = Self {
             key: begun.key,
-            message_id: begun.message_id,
             frame_len: settings.frame_len_bytes as usize,
             sealed_frames: 0,
             held: Vec::new(),
+            held_most: 0,
             failed: None,
             signer,
         };
@@ -134,23 +135,115 @@ impl Sealer {
         plaintext: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SealError> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
-        let start = out.len();
-        self.seal_frames(plaintext, threads, out)
-            .inspect_err(|error| self.failed = Some(*error))?;
-        if let Some(signer) = &mut self.signer {
-            signer.update(&out[start..]);
-        }
-        Ok(())
+        out.reserve(self.write_len(plaintext.len()));
+        self.write_to(threads, plaintext, out)
+    }
+
+    /// As [`Sealer::write`], into a buffer that is there already, from its start; gives how many bytes it wrote, which is
+    /// [`Sealer::write_len`].
+    ///
+    /// Cost: whole frames in `plaintext` are sealed from there straight into `out`; no copy besides, no fill, and no allocation but, once
+    /// per message, the held frame.
+    ///
+    /// # Errors
+    /// As [`Sealer::write`]; what `out` holds is then of no use. [`SealError::OutputTooShort`] when it is shorter than
+    /// [`Sealer::write_len`]: nothing was taken.
+    pub fn write_into(&mut self, plaintext: &[u8], out: &mut [u8]) -> Result<usize, SealError> {
+        self.write_into_on(NonZeroUsize::MIN, plaintext, out)
+    }
+
+    /// [`Sealer::write_into`] on several cores, as [`Sealer::write_on`].
+    ///
+    /// # Errors
+    /// As [`Sealer::write_into`].
+    pub fn write_into_on(
+        &mut self,
+        threads: NonZeroUsize,
+        plaintext: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, SealError> {
+        self.check_room(self.write_len(plaintext.len()), out)?;
+        let mut out = Buffer::new(out);
+        self.write_to(threads, plaintext, &mut out)?;
+        Ok(out.written())
     }
 
     /// Ends the message: appends the final frame to `out`, and the footer of a signed one. An empty plaintext has an empty final frame.
     ///
     /// # Errors
     /// [`SealError::TooManyFrames`] or [`SealError::CipherFailed`]; `out` is as it was.
-    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), SealError> {
+    pub fn finish(self, out: &mut Vec<u8>) -> Result<(), SealError> {
+        self.finish_to(out)
+    }
+
+    /// As [`Sealer::finish`], into a buffer that is there already, from its start; gives how many bytes it wrote, which is
+    /// [`Sealer::finish_len`].
+    ///
+    /// # Errors
+    /// As [`Sealer::finish`]; [`SealError::OutputTooShort`] when the buffer is shorter than [`Sealer::finish_len`]. The message is then
+    /// abandoned.
+    pub fn finish_into(self, out: &mut [u8]) -> Result<usize, SealError> {
+        self.check_room(self.finish_len(), out)?;
+        let mut out = Buffer::new(out);
+        self.finish_to(&mut out)?;
+        Ok(out.written())
+    }
+
+    /// How many bytes the next [`Sealer::write`] of `plaintext_len` bytes appends.
+    #[must_use]
+    pub fn write_len(&self, plaintext_len: usize) -> usize {
+        self.frames_in(plaintext_len) * (self.frame_len + REGULAR_OVERHEAD_BYTES)
+    }
+
+    /// How many bytes [`Sealer::finish`] appends, if no plaintext comes before it.
+    #[must_use]
+    pub fn finish_len(&self) -> usize {
+        let footer_len = self.signer.as_ref().map_or(0, |_| FOOTER_LEN_BYTES);
+        self.held.len() + FINAL_OVERHEAD_BYTES + footer_len
+    }
+
+    /// Most bytes that the next [`Sealer::write`] of `plaintext_len` bytes, or [`Sealer::finish`] after it, appends in total.
+    #[must_use]
+    pub fn output_len_most(&self, plaintext_len: usize) -> usize {
+        let frames = self.frames_in(plaintext_len);
+        self.finish_len() + plaintext_len + frames * REGULAR_OVERHEAD_BYTES
+    }
+
+    /// Frames that are known not to be the last once so much plaintext has come.
+    fn frames_in(&self, plaintext_len: usize) -> usize {
+        (self.held.len() + plaintext_len).saturating_sub(1) / self.frame_len
+    }
+
+    fn check_room(&self, needed_bytes: usize, out: &[u8]) -> Result<(), SealError> {
+        match self.failed {
+            Some(error) => Err(error),
+            None if out.len() < needed_bytes => Err(SealError::OutputTooShort {
+                needed_bytes,
+                len_bytes: out.len(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn write_to(
+        &mut self,
+        threads: NonZeroUsize,
+        plaintext: &[u8],
+        out: &mut impl Output,
+    ) -> Result<(), SealError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let start = out.as_slice().len();
+        self.seal_frames(plaintext, threads, out)
+            .inspect_err(|error| self.failed = Some(*error))?;
+        if let Some(signer) = &mut self.signer {
+            signer.update(&out.as_slice()[start..]);
+        }
+        Ok(())
+    }
+
+    fn finish_to(mut self, out: &mut impl Output) -> Result<(), SealError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -158,45 +251,35 @@ impl Sealer {
             .sealed_frames
             .checked_add(1)
             .ok_or(SealError::TooManyFrames { most: FRAMES_MOST })?;
-        let len = u32::try_from(self.held.len()).expect("at most one frame is held");
-        out.reserve(self.held.len() + FINAL_OVERHEAD_BYTES);
-        let start = out.len();
-        frame::write_final_head(out, number, len);
-        self.seal_held(FrameKind::Final, number, out, start)?;
-        let Some(mut signer) = self.signer.take() else {
-            return Ok(());
-        };
-        signer.update(&out[start..]);
-        signer.write_footer(out).map_err(|_| {
-            out.truncate(start);
-            SealError::CipherFailed
-        })
-    }
-
-    /// Most bytes that the next [`Sealer::write`] of `plaintext_len` bytes, or [`Sealer::finish`] after it, appends in total.
-    #[must_use]
-    pub fn output_len_most(&self, plaintext_len: usize) -> usize {
-        let len = self.held.len() + plaintext_len;
-        let footer_len = self.signer.as_ref().map_or(0, |_| FOOTER_LEN_BYTES);
-        len + len / self.frame_len * REGULAR_OVERHEAD_BYTES + FINAL_OVERHEAD_BYTES + footer_len
+        let signer = self.signer.take();
+        let frame_len = self.finish_len();
+        let footer_len = signer.as_ref().map_or(0, |_| FOOTER_LEN_BYTES);
+        let finished = out.append_with(frame_len + footer_len, |sealed| {
+            let (frame, footer) = sealed.split_at_mut(frame_len);
+            self.key
+                .seal_frame(FrameKind::Final, number, &self.held, frame)?;
+            if let Some(mut signer) = signer {
+                signer.update(frame);
+                footer.copy_from_slice(&signer.footer()?);
+            }
+            Ok(())
+        });
+        finished.map_err(|_: Unspecified| SealError::CipherFailed)
     }
 
     fn seal_frames(
         &mut self,
         plaintext: &[u8],
         threads: NonZeroUsize,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<(), SealError> {
         let mut rest = plaintext;
-        let mut frames = (self.held.len() + rest.len()).saturating_sub(1) / self.frame_len;
-        out.reserve(frames * (self.frame_len + REGULAR_OVERHEAD_BYTES));
+        let mut frames = self.frames_in(rest.len());
         if frames > 0 && !self.held.is_empty() {
-            let number = self.next_regular_number()?;
-            let start = out.len();
-            out.extend_from_slice(&frame::regular_head(number));
             rest = self.hold(rest);
-            self.seal_held(FrameKind::Regular, number, out, start)?;
-            self.sealed_frames = number;
+            self.seal_regular(&self.held, out)?;
+            self.held.clear();
+            self.sealed_frames += 1;
             frames -= 1;
         }
         let (whole, rest) = rest.split_at(frames * self.frame_len);
@@ -204,22 +287,29 @@ impl Sealer {
             self.seal_run(whole, threads, out)?;
         } else {
             for plaintext in whole.chunks_exact(self.frame_len) {
-                let number = self.next_regular_number()?;
-                let start = out.len();
-                out.extend_from_slice(&frame::regular_head(number));
-                self.seal_regular(number, plaintext, out, start)?;
-                self.sealed_frames = number;
+                self.seal_regular(plaintext, out)?;
+                self.sealed_frames += 1;
             }
         }
         self.hold(rest);
         Ok(())
     }
 
+    /// Seals `plaintext` as the next regular frame.
+    fn seal_regular(&self, plaintext: &[u8], out: &mut impl Output) -> Result<(), SealError> {
+        let number = self.next_regular_number()?;
+        out.append_with(plaintext.len() + REGULAR_OVERHEAD_BYTES, |sealed| {
+            self.key
+                .seal_frame(FrameKind::Regular, number, plaintext, sealed)
+        })
+        .map_err(|_| SealError::CipherFailed)
+    }
+
     fn seal_run(
         &mut self,
         whole: &[u8],
         threads: NonZeroUsize,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<(), SealError> {
         let first = self.next_regular_number()?;
         let last = u32::try_from(whole.len() / self.frame_len)
@@ -227,13 +317,14 @@ impl Sealer {
             .and_then(|frames| self.sealed_frames.checked_add(frames))
             .filter(|last| *last < FRAMES_MOST)
             .ok_or(SealError::TooManyFrames { most: FRAMES_MOST })?;
+        let sealed_len =
+            whole.len() + (last - self.sealed_frames) as usize * REGULAR_OVERHEAD_BYTES;
         let run = Run {
             key: &self.key,
-            message_id: &self.message_id,
             frame_len: self.frame_len,
             first,
         };
-        run.seal(whole, threads, out)
+        out.append_with(sealed_len, |sealed| run.seal(whole, threads, sealed))
             .map_err(|_| SealError::CipherFailed)?;
         self.sealed_frames = last;
         Ok(())
@@ -250,7 +341,14 @@ impl Sealer {
         let room = self.frame_len - self.held.len();
         let (fits, rest) = plaintext.split_at(room.min(plaintext.len()));
         self.held.extend_from_slice(fits);
+        self.held_most = self.held_most.max(self.held.len());
         rest
+    }
+
+    /// Wipes all that was ever held. No allocation: the whole frame was reserved before its first byte.
+    fn wipe_held(&mut self) {
+        self.held.resize(self.held_most, 0);
+        wipe(&mut self.held);
     }
 
     fn next_regular_number(&self) -> Result<u32, SealError> {
@@ -260,73 +358,17 @@ impl Sealer {
             number => Ok(number),
         }
     }
-
-    /// Appends ciphertext and tag of `plaintext` after a frame's head, which begins at `start`; takes the head back on failure.
-    fn seal_regular(
-        &self,
-        number: u32,
-        plaintext: &[u8],
-        out: &mut Vec<u8>,
-        start: usize,
-    ) -> Result<(), SealError> {
-        let ciphertext_at = out.len();
-        out.resize(ciphertext_at + plaintext.len() + TAG_LEN_BYTES, 0);
-        let (ciphertext, tag) = out[ciphertext_at..].split_at_mut(plaintext.len());
-        let aad = FrameAad::new(
-            &self.message_id,
-            FrameKind::Regular,
-            number,
-            plaintext.len(),
-        );
-        let (nonce, aad) = (frame::nonce(number), Aad::from(aad));
-        let sealed =
-            self.key
-                .seal_out_of_place_scatter(nonce, aad, plaintext, ciphertext, &[], tag);
-        sealed.map_err(|_| {
-            out.truncate(start);
-            SealError::CipherFailed
-        })
-    }
-
-    /// As [`Sealer::seal_regular`] with the held plaintext. It is sealed where it is and then copied, so that sealing wipes it: wiping it
-    /// afterwards would cost more than sealing.
-    fn seal_held(
-        &mut self,
-        kind: FrameKind,
-        number: u32,
-        out: &mut Vec<u8>,
-        start: usize,
-    ) -> Result<(), SealError> {
-        let aad = FrameAad::new(&self.message_id, kind, number, self.held.len());
-        let (nonce, aad) = (frame::nonce(number), Aad::from(aad));
-        match self
-            .key
-            .seal_in_place_separate_tag(nonce, aad, &mut self.held)
-        {
-            Ok(tag) => {
-                out.extend_from_slice(&self.held);
-                out.extend_from_slice(tag.as_ref());
-                self.held.clear();
-                Ok(())
-            }
-            Err(_) => {
-                out.truncate(start);
-                Err(SealError::CipherFailed)
-            }
-        }
-    }
 }
 
 impl Drop for Sealer {
     fn drop(&mut self) {
-        // What lies behind the length is ciphertext: nothing leaves the held frame but by sealing in place.
-        self.held.as_mut_slice().zeroize();
+        self.wipe_held();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::aead::{AES_256_GCM, UnboundKey};
+    use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 
     use super::*;
     use crate::limits::SEAL_PART_LEN_BYTES;
@@ -364,6 +406,19 @@ mod tests {
     }
 
     #[test]
+    fn all_that_was_ever_held_is_wiped() {
+        let mut sealer = sealer_after(0);
+        sealer.frame_len = 100;
+        let mut out = Vec::new();
+        for chunk in [70, 50, 40] {
+            sealer.write(&vec![7; chunk], &mut out).unwrap();
+        }
+        assert_eq!((sealer.held.len(), sealer.held_most), (60, 100));
+        sealer.wipe_held();
+        assert_eq!(sealer.held, [0; 100]);
+    }
+
+    #[test]
     fn several_cores_write_the_same_bytes() {
         let plaintext: Vec<u8> = (0..9_000_001_u32).map(|i| (i >> 7) as u8).collect();
         for (frame_len_bytes, first_len, threads) in [
@@ -389,11 +444,9 @@ mod tests {
             };
             let (mut alone, mut together) = (begin(), begin());
             // The same message twice, as only a test may write it.
-            alone.message_id = [9; 32];
-            together.message_id = [9; 32];
             for sealer in [&mut alone, &mut together] {
                 let key = UnboundKey::new(&AES_256_GCM, &[7; 32]).unwrap();
-                sealer.key = LessSafeKey::new(key);
+                sealer.key = MessageKey::new(LessSafeKey::new(key), [9; 32]);
             }
             let (mut expected, mut found) = (Vec::new(), Vec::new());
             alone.write(&plaintext, &mut expected).unwrap();

@@ -6,18 +6,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use aws_lc_rs::aead::{Aad, LessSafeKey};
 use aws_lc_rs::error::Unspecified;
 
-use crate::frame::{self, FrameAad, FrameKind, REGULAR_OVERHEAD_BYTES};
-use crate::header::TAG_LEN_BYTES;
+use crate::frame::{FrameKind, REGULAR_OVERHEAD_BYTES};
 use crate::limits::{SEAL_PART_LEN_BYTES, SEAL_THREADS_MOST};
-use crate::suite::MESSAGE_ID_LEN_BYTES;
+use crate::message_key::MessageKey;
 
 /// What a run of frames is sealed under.
 pub(super) struct Run<'a> {
-    pub(super) key: &'a LessSafeKey,
-    pub(super) message_id: &'a [u8; MESSAGE_ID_LEN_BYTES],
+    pub(super) key: &'a MessageKey,
     pub(super) frame_len: usize,
     /// Number of the first frame. The caller has checked that the last one's is below the final mark.
     pub(super) first: u32,
@@ -32,26 +29,19 @@ impl Run<'_> {
         threads.get() > 1 && plaintext_len >= 2 * SEAL_PART_LEN_BYTES
     }
 
-    /// Appends the frames of `plaintext`, whole frames all of them. On failure `out` is as it was.
+    /// Seals `plaintext`, whole frames all of it: fills `sealed`, which has the frames' length.
     pub(super) fn seal(
         &self,
         plaintext: &[u8],
         threads: NonZeroUsize,
-        out: &mut Vec<u8>,
+        sealed: &mut [u8],
     ) -> Result<(), Unspecified> {
-        let start = out.len();
-        let frames = plaintext.len() / self.frame_len;
-        out.resize(
-            start + frames * (self.frame_len + REGULAR_OVERHEAD_BYTES),
-            0,
-        );
-
         let frames_in_part = (SEAL_PART_LEN_BYTES / self.frame_len).max(1);
         let sealed_len = frames_in_part * (self.frame_len + REGULAR_OVERHEAD_BYTES);
         // Numbers come last in each zip: they are not counted on past the end, where they would overflow.
         let parts = plaintext
             .chunks(frames_in_part * self.frame_len)
-            .zip(out[start..].chunks_mut(sealed_len))
+            .zip(sealed.chunks_mut(sealed_len))
             .zip((self.first..).step_by(frames_in_part))
             .map(|((plaintext, sealed), first)| (first, plaintext, sealed));
         let parts = Mutex::new(parts);
@@ -73,7 +63,6 @@ impl Run<'_> {
             work();
         });
         if failed.into_inner() {
-            out.truncate(start);
             return Err(Unspecified);
         }
         Ok(())
@@ -84,32 +73,10 @@ impl Run<'_> {
             .chunks_exact(self.frame_len)
             .zip(sealed.chunks_exact_mut(self.frame_len + REGULAR_OVERHEAD_BYTES));
         for ((plaintext, sealed), number) in frames.zip(first..) {
-            self.seal_frame(number, plaintext, sealed)?;
+            self.key
+                .seal_frame(FrameKind::Regular, number, plaintext, sealed)?;
         }
         Ok(())
-    }
-
-    /// Fills `sealed`, which has the frame's length.
-    fn seal_frame(
-        &self,
-        number: u32,
-        plaintext: &[u8],
-        sealed: &mut [u8],
-    ) -> Result<(), Unspecified> {
-        let head = frame::regular_head(number);
-        let (head_part, rest) = sealed.split_at_mut(head.len());
-        head_part.copy_from_slice(&head);
-        let (ciphertext, tag) = rest.split_at_mut(plaintext.len());
-        debug_assert_eq!(tag.len(), TAG_LEN_BYTES);
-        let aad = FrameAad::new(self.message_id, FrameKind::Regular, number, plaintext.len());
-        self.key.seal_out_of_place_scatter(
-            frame::nonce(number),
-            Aad::from(aad),
-            plaintext,
-            ciphertext,
-            &[],
-            tag,
-        )
     }
 }
 

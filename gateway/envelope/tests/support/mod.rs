@@ -6,6 +6,8 @@
     reason = "helpers of a test: a panic is its report"
 )]
 
+pub mod vector;
+
 use sealgate_envelope::{
     Context, DataKey, Header, Opener, ParsedHeader, RawAesKey, Recipient, Refusal, SealSettings,
     Sealer,
@@ -107,6 +109,11 @@ impl Message {
     }
 }
 
+/// What the first bytes of a message are; nothing where they are refused.
+pub fn parse(bytes: &[u8]) -> Option<ParsedHeader> {
+    Header::parse(bytes).ok()
+}
+
 /// The header at the start of a message that is all there.
 pub fn header(bytes: &[u8]) -> (Header, usize) {
     match Header::parse(bytes).unwrap() {
@@ -116,7 +123,7 @@ pub fn header(bytes: &[u8]) -> (Header, usize) {
 }
 
 /// `bytes` in chunks of these lengths over and over; in one where there are none.
-fn chunks<'a>(bytes: &'a [u8], lens: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
+pub fn chunks<'a>(bytes: &'a [u8], lens: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
     let mut rest = bytes;
     let mut lens = lens.iter().copied().cycle();
     std::iter::from_fn(move || {
