@@ -1,100 +1,40 @@
 //! Every message in `tests/vectors/` opens or is refused as the index says. The official Python SDK wrote them.
 
-use std::fs;
+mod support;
+
 use std::io::Cursor;
-use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use sealgate_envelope::{
-    Context, DataKey, Header, HeaderLimits, Opener, ParsedHeader, RangeError, RangeOpener,
-    RawAesKey, Refusal, RefusalReason, UnwrapError, read_header,
+    Context, HeaderLimits, RangeError, RangeOpener, Refusal, RefusalReason, read_header,
 };
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use support::header;
+use support::vector::{Expect, Failed, Vector, hex, vectors};
 
-#[derive(Deserialize)]
-struct Vector {
-    file: String,
-    key_hex: String,
-    namespace: String,
-    key_name: String,
-    encryption_context: BTreeMap<String, String>,
-    frame_length: u32,
-    suite: String,
-    plaintext_len: usize,
-    plaintext_sha256: String,
-    expect: Expect,
-    note: String,
-}
-
-#[derive(Deserialize, PartialEq, Eq, Debug, Clone, Copy)]
-#[serde(rename_all = "lowercase")]
-enum Expect {
-    Open,
-    Refuse,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Failed {
-    Refused(Refusal),
-    NotAuthentic,
-    NotAddressed,
-}
-
+/// The plaintext of `message`, or why there is none.
 fn open(vector: &Vector, message: &[u8], chunk_len: usize) -> Result<Vec<u8>, Failed> {
-    let key = hex(&vector.key_hex).try_into().expect("32 bytes");
-    let key = RawAesKey::new(&key, &vector.namespace, &vector.key_name).expect("names fit");
-    let (header, len_bytes) = match Header::parse(message).map_err(Failed::Refused)? {
-        ParsedHeader::Complete { header, len_bytes } => (header, len_bytes),
-        ParsedHeader::NeedMore { .. } => {
-            return Err(Failed::Refused(Refusal::header_cut_short(message.len())));
+    let (released, ended) = vector.open(message, chunk_len);
+    ended.map(|()| released)
+}
+
+#[test]
+fn every_header_is_read_as_the_index_says() {
+    for (vector, message) in &vectors() {
+        if vector.expect == Expect::Refuse {
+            continue;
         }
-    };
-    let addressed = header
-        .recipients()
-        .find(|recipient| key.is_named_by(recipient));
-    let data_key = key
-        .unwrap(&addressed.ok_or(Failed::NotAddressed)?, header.context())
-        .map_err(|error| match error {
-            UnwrapError::NotAuthentic => Failed::NotAuthentic,
-            UnwrapError::NotAddressed => Failed::NotAddressed,
-        })?;
-    if vector.expect == Expect::Open {
-        assert_eq!(
-            format!("{:04x}", header.suite().id()),
-            vector.suite,
-            "{}",
-            vector.file
-        );
-        assert_eq!(
-            header.frame_len_bytes(),
-            vector.frame_length,
-            "{}",
-            vector.file
-        );
+        let (header, _) = header(message);
+        assert_eq!(format!("{:04x}", header.suite().id()), vector.suite);
+        assert_eq!(header.frame_len_bytes(), vector.frame_length);
         let stored: Vec<_> = header
             .context()
             .pairs()
             .filter(|(k, _)| *k != "aws-crypto-public-key")
             .collect();
         let context = Context::from_pairs(&vector.encryption_context).expect("a valid context");
-        assert_eq!(
-            stored,
-            context.pairs().collect::<Vec<_>>(),
-            "{}",
-            vector.file
-        );
+        let expected: Vec<_> = context.pairs().collect();
+        assert_eq!(stored, expected, "{}", vector.file);
     }
-    let mut opener = Opener::begin(&header, &data_key).map_err(Failed::Refused)?;
-    let mut plaintext = Vec::new();
-    for chunk in message[len_bytes..].chunks(chunk_len) {
-        opener
-            .write(chunk, &mut plaintext)
-            .map_err(Failed::Refused)?;
-    }
-    let whole = opener.finish().map_err(Failed::Refused)?;
-    assert_eq!(whole.plaintext_len_bytes(), plaintext.len() as u64);
-    Ok(plaintext)
 }
 
 #[test]
@@ -142,7 +82,8 @@ fn a_range_of_a_vector_is_the_slice() {
         let plaintext = open(vector, message, usize::MAX).expect("it opens");
         let mut source = Cursor::new(message);
         let header = read_header(&mut source, HeaderLimits::default()).expect("well formed");
-        let opener = RangeOpener::begin(source, &header, &data_key(vector, &header));
+        let data_key = vector.data_key(&header).expect("it is its key");
+        let opener = RangeOpener::begin(source, &header, &data_key);
         if vector.suite == "0578" {
             assert!(matches!(opener.err(), Some(RangeError::SignedMessage)));
             continue;
@@ -167,20 +108,9 @@ fn a_range_of_a_vector_is_the_slice() {
     assert_eq!(ranges, 12 * 4);
 }
 
-fn data_key(vector: &Vector, header: &Header) -> DataKey {
-    let key = hex(&vector.key_hex).try_into().expect("32 bytes");
-    let key = RawAesKey::new(&key, &vector.namespace, &vector.key_name).expect("names fit");
-    let recipient = header
-        .recipients()
-        .find(|recipient| key.is_named_by(recipient));
-    key.unwrap(&recipient.expect("it is named"), header.context())
-        .expect("it is its key")
-}
-
 /// A refusal is for the reason that the vector was made for, not for some accident on the way.
 fn check_reason(vector: &Vector, message: &[u8], failed: &Failed) {
-    let kind = vector.file.split(['-', '.']).next().expect("a name");
-    let as_made = match (kind, failed) {
+    let as_made = match (vector.kind(), failed) {
         ("wrongkey", Failed::NotAuthentic) => true,
         ("trailing", Failed::Refused(refusal)) => {
             refusal.reason == RefusalReason::BytesAfterEnd
@@ -246,21 +176,4 @@ fn a_changed_signature_is_refused_at_the_end() {
             "{refusal:?}"
         );
     }
-}
-
-fn vectors() -> Vec<(Vector, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
-    let index = fs::read(folder.join("index.json")).expect("the index is there");
-    let vectors: Vec<Vector> = serde_json::from_slice(&index).expect("the index is JSON");
-    vectors
-        .into_iter()
-        .map(|vector| (fs::read(folder.join(&vector.file)).expect("listed"), vector))
-        .map(|(m, v)| (v, m))
-        .collect()
-}
-
-fn hex(text: &str) -> Vec<u8> {
-    (0..text.len() / 2)
-        .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).expect("hex"))
-        .collect()
 }
