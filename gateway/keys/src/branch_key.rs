@@ -11,8 +11,25 @@ use crate::keyring::SealBeginError;
 use crate::limits::WRAPS_MOST;
 use crate::secret::Secret;
 
-/// How often keys have wrapped, by epoch. It outlives them.
-pub(crate) type WrapCounts = BTreeMap<u32, Arc<AtomicU64>>;
+/// How often the keys of one keyring have wrapped, by epoch. It outlives them.
+#[derive(Default)]
+pub(crate) struct WrapCounts {
+    pseudonym: Box<str>,
+    by_epoch: BTreeMap<u32, Arc<AtomicU64>>,
+}
+
+impl WrapCounts {
+    /// The counts of the keyring with this pseudonym. Those of another one that stood in its place before end.
+    pub(crate) fn of(&mut self, pseudonym: &str) -> &mut Self {
+        if *self.pseudonym != *pseudonym {
+            *self = Self {
+                pseudonym: pseudonym.into(),
+                by_epoch: BTreeMap::new(),
+            };
+        }
+        self
+    }
+}
 
 /// A tenant's wrapping key of one epoch: raw AES, namespace `sealgate/<pseudonym>`, name `<branch>/<epoch>`.
 ///
@@ -62,7 +79,8 @@ impl BranchKey {
         self.key.name()
     }
 
-    /// How many data keys this process has wrapped under it since it was first loaded. Rotate the epoch long before
+    /// How many data keys this process has wrapped under it since it was first loaded, those included that a thread has taken and not yet
+    /// done ([`crate::LocalKeyring`]). Rotate the epoch long before
     /// [`crate::limits::WRAPS_MOST`], where sealing stops.
     #[must_use]
     pub fn wraps(&self) -> u64 {
@@ -83,21 +101,36 @@ impl BranchKey {
     pub(crate) fn continue_count_in(&mut self, counts: &mut WrapCounts) {
         self.wraps = Arc::clone(
             counts
+                .by_epoch
                 .entry(self.epoch)
                 .or_insert_with(|| Arc::clone(&self.wraps)),
         );
     }
 
-    /// Wraps a message's data key, and counts it before it does.
+    /// Counts up to `wanted` wraps before they are done, and gives how many may be.
+    ///
+    /// # Errors
+    /// [`SealBeginError::WrapsExhausted`] where it is none.
+    pub(crate) fn take_wraps(&self, wanted: u64) -> Result<u64, SealBeginError> {
+        // Counted first: of two racing callers at the limit, one is refused. The count cannot wrap around within a machine's life.
+        let before = self.wraps.fetch_add(wanted, Ordering::Relaxed);
+        match WRAPS_MOST.saturating_sub(before).min(wanted) {
+            0 => Err(SealBeginError::WrapsExhausted { epoch: self.epoch }),
+            granted => Ok(granted),
+        }
+    }
+
+    /// Counts down by wraps that were taken and not done.
+    pub(crate) fn return_wraps(&self, unused: u64) {
+        self.wraps.fetch_sub(unused, Ordering::Relaxed);
+    }
+
+    /// Wraps a message's data key, for which a wrap was taken.
     pub(crate) fn wrap(
         &self,
         data_key: &DataKey,
         context: &Context,
     ) -> Result<Recipient, SealBeginError> {
-        // Counted first: of two racing callers at the limit, one is refused. The count cannot wrap around within a machine's life.
-        if self.wraps.fetch_add(1, Ordering::Relaxed) >= WRAPS_MOST {
-            return Err(SealBeginError::WrapsExhausted { epoch: self.epoch });
-        }
         Ok(self.key.wrap(data_key, context)?)
     }
 
@@ -119,13 +152,23 @@ mod tests {
         let key = BranchKey::new(&Secret::generate().unwrap(), "sealgate/t", "main", 3, None);
         let (data_key, context) = (DataKey::generate().unwrap(), Context::empty());
         key.wraps.store(WRAPS_MOST - 1, Ordering::Relaxed);
+        assert_eq!(key.take_wraps(1), Ok(1));
         assert!(key.wrap(&data_key, &context).is_ok());
         for _ in 0..2 {
             assert_eq!(
-                key.wrap(&data_key, &context),
+                key.take_wraps(1),
                 Err(SealBeginError::WrapsExhausted { epoch: 3 })
             );
         }
         assert_eq!(key.wraps(), WRAPS_MOST);
+    }
+
+    #[test]
+    fn a_block_at_the_limit_is_cut_and_returning_it_does_not_free_more() {
+        let key = BranchKey::new(&Secret::generate().unwrap(), "sealgate/t", "main", 3, None);
+        key.wraps.store(WRAPS_MOST - 10, Ordering::Relaxed);
+        assert_eq!(key.take_wraps(64), Ok(10));
+        key.return_wraps(10);
+        assert!(key.take_wraps(64).is_err());
     }
 }

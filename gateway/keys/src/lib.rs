@@ -29,7 +29,8 @@ pub use branch_key::BranchKey;
 pub use keyring::context_key;
 pub use keyring::errors::{Encoding, FileOperation, KeyPath, KeyringError, KeyringFault};
 pub use keyring::{
-    Description, EpochDescription, KekRotation, Keyring, KeyringState, OpenBeginError,
-    RecoveryFault, RewrapProgress, Role, RotationDue, RotationPolicy, SealBeginError, Shredded,
+    Description, EpochDescription, KekRotation, Keyring, KeyringState, LocalKeyring,
+    OpenBeginError, RecoveryFault, RewrapProgress, Role, RotationDue, RotationPolicy,
+    SealBeginError, Shredded,
 };
 pub use secret::{Secret, SecretLen};

@@ -17,3 +17,11 @@ pub const TENANT_LEN_BYTES_MOST: usize = 255;
 
 /// Hard stop for wraps under one branch key, because their nonces are random (`ENVELOPE.md`, "Limits").
 pub const WRAPS_MOST: u64 = sealgate_envelope::limits::WRAPS_MOST;
+
+/// Wraps that a thread takes from the shared count at a time. Small enough that what all threads of a large machine hold unused is nothing
+/// beside [`WRAPS_MOST`].
+pub const WRAP_BLOCK: u64 = 64;
+
+/// How long a thread uses what it found in the cache before it looks again, at most: so late does it begin to load anew, and so late does
+/// the cache hear that a keyring is in use.
+pub const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);

@@ -285,7 +285,8 @@ fn wraps_go_on_counting_in_a_keyring_that_was_dropped_and_loaded_again() {
     let place = Place::new();
     place.filled("acme", 0);
     let wraps_after_one = |seconds| match place.lookup("acme", seconds) {
-        Lookup::Fresh(keyring) => {
+        Lookup::Fresh(held) => {
+            let keyring = held.keyring();
             let context = keyring.context("1", "/a").unwrap();
             keyring
                 .seal_begin(&context, SealSettings::default())

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sealgate_envelope::{Context, Header, ParsedHeader, SealSettings};
 use sealgate_keys::limits::REWRAP_BATCH;
-use sealgate_keys::{Keyring, OpenBeginError, RewrapProgress, Role, RotationDue, RotationPolicy};
+use sealgate_keys::{
+    Keyring, KeyringFault, OpenBeginError, RewrapProgress, Role, RotationDue, RotationPolicy,
+};
 use tempfile::TempDir;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -46,7 +48,7 @@ fn at(hours: u32) -> SystemTime {
 
 /// Ten hours, a hundred wraps, an hour ahead.
 const POLICY: RotationPolicy = RotationPolicy {
-    period: Duration::from_secs(10 * 3600),
+    period: Some(Duration::from_secs(10 * 3600)),
     wraps: 100,
     lead: HOUR,
 };
@@ -91,6 +93,47 @@ fn epochs_come_by_wraps() {
     assert_eq!(due_after(89), RotationDue::No);
     assert_eq!(due_after(90), RotationDue::Prepare);
     assert_eq!(due_after(100), RotationDue::ByWraps);
+}
+
+#[test]
+fn time_ends_no_epoch_where_no_period_is_set() {
+    let (_folder, _path, keyring) = keyring();
+    let policy = RotationPolicy {
+        period: None,
+        ..POLICY
+    };
+    assert_eq!(
+        keyring.rotation_due(&policy, at(1_000_000)),
+        RotationDue::No
+    );
+}
+
+#[test]
+fn of_many_nodes_that_find_an_epoch_due_one_rotates() {
+    let (_folder, path, keyring) = keyring();
+    keyring.rotate_epoch_at(at(0)).unwrap();
+    let nodes: Vec<Keyring> = (0..8).map(|_| Keyring::load(&path).ok().unwrap()).collect();
+    let barrier = std::sync::Barrier::new(nodes.len());
+    std::thread::scope(|scope| {
+        for node in &nodes {
+            scope.spawn(|| {
+                barrier.wait();
+                loop {
+                    match node.rotate_when_due(&POLICY, at(10)) {
+                        Ok(rotated) => {
+                            let epoch = rotated.map(|keyring| keyring.current().epoch());
+                            assert_eq!(epoch, Some(3), "by this node or by another");
+                            return;
+                        }
+                        Err(error) if error.fault == KeyringFault::Busy => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+    });
+    let epochs: Vec<u32> = Keyring::load(&path).ok().unwrap().epochs().collect();
+    assert_eq!(epochs, [1, 2, 3]);
 }
 
 #[test]

@@ -8,18 +8,23 @@
 //!        -> Unavailable                    nothing usable, and the source said no or is not asked again yet
 //! ```
 //!
+//! What a lookup found may be used until it says, unless it was ended meanwhile, without looking up again: [`LocalCache`] is a thread's own
+//! view, so that a message costs no lock.
+//!
 //! The cache does no I/O, reads no clock and starts no task. Its lock is held for a lookup in a map and never while something loads, so a
 //! provider that hangs for one tenant is waited for by that tenant alone, and by a bounded number of its callers.
 //!
 //! The hard lifetime is the published bound on revocation. It holds for who looks up at the beginning of each message and keeps the
 //! keyring no longer than the message.
 
+mod local;
 mod source;
 mod tenant;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -27,6 +32,8 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use crate::keyring::Keyring;
+use crate::limits::LOOK_AGAIN;
+pub use local::LocalCache;
 pub use source::{FileSource, KeyringSource, LoadFault, SourceFuture};
 use tenant::{Step, Tenant};
 
@@ -60,6 +67,37 @@ impl Default for CacheSettings {
             retry_most: Duration::from_secs(30),
             tenants: 100_000,
         }
+    }
+}
+
+impl CacheSettings {
+    /// How long after a lookup the next one is due.
+    fn look_again(&self) -> Duration {
+        LOOK_AGAIN.min(self.soft).min(self.unused / 2)
+    }
+}
+
+/// A keyring that the cache holds, as a lookup found it.
+#[derive(Clone)]
+pub struct Held {
+    keyring: Keyring,
+    until: Instant,
+    /// Set when the cache lets go of it or has a newer one. It is written once, so reading it for each message shares no cache line that
+    /// others write.
+    ended: Arc<AtomicBool>,
+}
+
+impl Held {
+    /// The keyring.
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// Whether it may be used at `now` without another lookup. Never beyond the hard lifetime.
+    #[must_use]
+    pub fn is_good(&self, now: Instant) -> bool {
+        now < self.until && !self.ended.load(Ordering::Acquire)
     }
 }
 
@@ -98,11 +136,11 @@ pub enum UnavailableCause {
 }
 
 /// What a lookup found.
-pub enum Lookup {
+pub enum Lookup<K = Held> {
     /// A keyring to use for one message.
-    Fresh(Keyring),
+    Fresh(K),
     /// A keyring to use for one message. It has aged: load another with the flight, apart from the message.
-    Stale(Keyring, Flight),
+    Stale(K, Flight),
     /// No keyring; load it with the flight and look up again.
     Absent(Flight),
     /// Somebody else loads it; await this and look up again.
@@ -118,9 +156,13 @@ pub struct KeyringCache {
 }
 
 struct Shared {
-    settings: CacheSettings,
     provider: &'static str,
-    tenants: Mutex<HashMap<Box<str>, Tenant>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    settings: CacheSettings,
+    tenants: HashMap<Box<str>, Tenant>,
 }
 
 impl KeyringCache {
@@ -129,20 +171,27 @@ impl KeyringCache {
     pub fn new(provider: &'static str, settings: CacheSettings) -> Self {
         Self {
             shared: Arc::new(Shared {
-                settings,
                 provider,
-                tenants: Mutex::default(),
+                state: Mutex::new(State {
+                    settings,
+                    tenants: HashMap::new(),
+                }),
             }),
         }
+    }
+
+    /// Puts other settings in force. A keyring that is too old by them goes with the next lookup or sweep.
+    pub fn configure(&self, settings: CacheSettings) {
+        self.shared.lock().settings = settings;
     }
 
     /// The keyring of `tenant`, or what to do for it. Cost: a lock, a map lookup, a reference count.
     #[must_use]
     pub fn lookup(&self, tenant: &str, now: Instant) -> Lookup {
-        let settings = &self.shared.settings;
-        let mut tenants = self.shared.lock();
+        let mut state = self.shared.lock();
+        let State { settings, tenants } = &mut *state;
         if !tenants.contains_key(tenant) {
-            if tenants.len() >= settings.tenants && !make_room(&mut tenants, settings, now) {
+            if tenants.len() >= settings.tenants && !make_room(tenants, settings, now) {
                 let tenants = tenants.len();
                 return self.unavailable(
                     tenant,
@@ -155,15 +204,10 @@ impl KeyringCache {
         let Some(entry) = tenants.get_mut(tenant) else {
             unreachable!("it was put there above")
         };
-        let flight = |number| Flight {
-            shared: Arc::clone(&self.shared),
-            tenant: tenant.into(),
-            number,
-            begun: now,
-        };
+        let flight = |number| self.flight(tenant, number, now);
         match entry.step(settings, now) {
-            Step::Use(keyring) => Lookup::Fresh(keyring),
-            Step::UseAndLoad(keyring, number) => Lookup::Stale(keyring, flight(number)),
+            Step::Use(held) => Lookup::Fresh(held),
+            Step::UseAndLoad(held, number) => Lookup::Stale(held, flight(number)),
             Step::Load(number) => Lookup::Absent(flight(number)),
             Step::Wait { flight, slot } => Lookup::Wait(Waiting {
                 shared: Arc::clone(&self.shared),
@@ -195,8 +239,8 @@ impl KeyringCache {
     ) -> Result<(Keyring, Option<Flight>), Unavailable> {
         loop {
             match self.lookup(tenant, clock()) {
-                Lookup::Fresh(keyring) => return Ok((keyring, None)),
-                Lookup::Stale(keyring, flight) => return Ok((keyring, Some(flight))),
+                Lookup::Fresh(held) => return Ok((held.keyring, None)),
+                Lookup::Stale(held, flight) => return Ok((held.keyring, Some(flight))),
                 Lookup::Absent(flight) => flight.load(source, clock).await,
                 Lookup::Wait(waiting) => waiting.await,
                 Lookup::Unavailable(unavailable) => return Err(unavailable),
@@ -204,29 +248,77 @@ impl KeyringCache {
         }
     }
 
+    /// The right to load the keyring of `tenant` now, because it is known to have changed. What is held stays in use until the flight has
+    /// landed. `None` where nothing is held or another flight is under way.
+    #[must_use]
+    pub fn renew(&self, tenant: &str, now: Instant) -> Option<Flight> {
+        let number = self.shared.lock().tenants.get_mut(tenant)?.renew()?;
+        Some(self.flight(tenant, number, now))
+    }
+
     /// Drops the keyring of `tenant`, and what is being loaded for it right now when it arrives. Call it when the tenant is disabled or
     /// shredded, to be faster than the hard lifetime.
     pub fn purge(&self, tenant: &str) {
-        if let Some(entry) = self.shared.lock().get_mut(tenant) {
+        if let Some(entry) = self.shared.lock().tenants.get_mut(tenant) {
             entry.purge();
         }
     }
 
+    /// Purges every tenant.
+    pub fn purge_all(&self) {
+        self.shared
+            .lock()
+            .tenants
+            .values_mut()
+            .for_each(Tenant::purge);
+    }
+
     /// Drops every keyring whose time is over. Call it now and then, or keys of tenants that nobody asks for stay in memory.
     pub fn sweep(&self, now: Instant) {
-        for entry in self.shared.lock().values_mut() {
-            entry.expire(&self.shared.settings, now);
+        let State { settings, tenants } = &mut *self.shared.lock();
+        for entry in tenants.values_mut() {
+            entry.expire(settings, now);
         }
     }
 
     /// How many keyrings are held.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.shared
-            .lock()
+        let state = self.shared.lock();
+        state
+            .tenants
             .values()
-            .filter(|entry| entry.is_held())
+            .filter(|entry| entry.held().is_some())
             .count()
+    }
+
+    /// Every keyring that is held, with its tenant. It counts as no use. Let go of them soon: whoever has one keeps its keys in memory.
+    #[must_use]
+    pub fn keyrings(&self) -> Vec<(Box<str>, Keyring)> {
+        let state = self.shared.lock();
+        let tenants = state.tenants.iter();
+        tenants
+            .filter_map(|(tenant, entry)| Some((tenant.clone(), entry.held()?.clone())))
+            .collect()
+    }
+
+    /// The tenants whose keys were refused when they were last asked for: disabled, shredded, denied. Sorted.
+    #[must_use]
+    pub fn refused(&self) -> Vec<Box<str>> {
+        let state = self.shared.lock();
+        let refused = state.tenants.iter().filter(|(_, entry)| entry.is_refused());
+        let mut tenants: Vec<Box<str>> = refused.map(|(tenant, _)| tenant.clone()).collect();
+        tenants.sort();
+        tenants
+    }
+
+    fn flight(&self, tenant: &str, number: u64, begun: Instant) -> Flight {
+        Flight {
+            shared: Arc::clone(&self.shared),
+            tenant: tenant.into(),
+            number,
+            begun,
+        }
     }
 
     fn unavailable(&self, tenant: &str, cause: UnavailableCause, retry_after: Duration) -> Lookup {
@@ -241,8 +333,8 @@ impl KeyringCache {
 
 impl Shared {
     /// An entry is changed by steps that do not panic halfway.
-    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Tenant>> {
-        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -284,15 +376,16 @@ impl Flight {
     /// source may have read it then. A tenant that was purged meanwhile stays without.
     pub fn land(self, loaded: Result<Keyring, LoadFault>, now: Instant) {
         let shared = Arc::clone(&self.shared);
-        if let Some(entry) = shared.lock().get_mut(&self.tenant) {
-            entry.land(self.number, loaded, self.begun, now, &shared.settings);
+        let State { settings, tenants } = &mut *shared.lock();
+        if let Some(entry) = tenants.get_mut(&self.tenant) {
+            entry.land(self.number, loaded, [self.begun, now], settings);
         }
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        if let Some(entry) = self.shared.lock().get_mut(&self.tenant) {
+        if let Some(entry) = self.shared.lock().tenants.get_mut(&self.tenant) {
             entry.abandon(self.number);
         }
     }
@@ -310,7 +403,7 @@ impl Future for Waiting {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        match self.shared.lock().get_mut(&self.tenant) {
+        match self.shared.lock().tenants.get_mut(&self.tenant) {
             Some(entry) if entry.is_in_flight(self.flight) => {
                 entry.wait(self.slot, context.waker());
                 Poll::Pending
@@ -322,7 +415,7 @@ impl Future for Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(entry) = self.shared.lock().get_mut(&self.tenant) {
+        if let Some(entry) = self.shared.lock().tenants.get_mut(&self.tenant) {
             entry.leave(self.slot);
         }
     }

@@ -33,6 +33,12 @@ pub enum LoadFault {
     /// The source does not know the tenant.
     #[error("the tenant has no keyring")]
     UnknownTenant,
+    /// What stands where this tenant's keyring should be is another tenant's.
+    #[error("in its place is the keyring of tenant {owner}")]
+    OfOther {
+        /// Whose it is.
+        owner: Box<str>,
+    },
     /// The keyring file is wrong, disabled or shredded, or cannot be read.
     #[error(transparent)]
     Keyring(#[from] KeyringFault),
@@ -48,6 +54,7 @@ impl LoadFault {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::UnknownTenant => true,
+            Self::OfOther { .. } => false,
             Self::Keyring(fault) => fault.is_refusal(),
             Self::Provider(fault) => fault.is_refusal(),
         }
@@ -56,7 +63,9 @@ impl LoadFault {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Provider(ProviderFault::Unreachable { retry_after }) => *retry_after,
-            Self::UnknownTenant | Self::Keyring(_) | Self::Provider(_) => None,
+            Self::UnknownTenant | Self::OfOther { .. } | Self::Keyring(_) | Self::Provider(_) => {
+                None
+            }
         }
     }
 }
@@ -85,7 +94,13 @@ impl KeyringSource for FileSource {
     fn load<'a>(&'a self, tenant: &'a str) -> SourceFuture<'a> {
         Box::pin(async move {
             let path = self.paths.get(tenant).ok_or(LoadFault::UnknownTenant)?;
-            Keyring::load(path).map_err(|error| LoadFault::Keyring(error.fault))
+            let keyring = Keyring::load(path).map_err(|error| LoadFault::Keyring(error.fault))?;
+            // Two tenants under one keyring would open each other's messages.
+            if keyring.tenant() != tenant {
+                let owner = keyring.tenant().into();
+                return Err(LoadFault::OfOther { owner });
+            }
+            Ok(keyring)
         })
     }
 }

@@ -1,16 +1,18 @@
 //! One tenant in the cache: its keyring, the one flight that loads it, who waits for that.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::{CacheSettings, LoadFault};
+use super::{CacheSettings, Held, LoadFault};
 use crate::branch_key::WrapCounts;
 use crate::keyring::Keyring;
 
 #[derive(Default)]
 pub(super) struct Tenant {
-    held: Option<Held>,
+    kept: Option<Kept>,
     /// The flight under way.
     flight: Option<u64>,
     /// The next flight's or waiter's number; none is used twice, so an old flight cannot land in a new one's place.
@@ -22,10 +24,19 @@ pub(super) struct Tenant {
     counts: WrapCounts,
 }
 
-struct Held {
+struct Kept {
     keyring: Keyring,
     loaded_at: Instant,
     used_at: Instant,
+    /// In the hands of who looked it up.
+    ended: Arc<AtomicBool>,
+}
+
+/// However it goes, those who looked it up hear of it.
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+    }
 }
 
 struct Failure {
@@ -36,8 +47,8 @@ struct Failure {
 
 /// What a lookup does next.
 pub(super) enum Step {
-    Use(Keyring),
-    UseAndLoad(Keyring, u64),
+    Use(Held),
+    UseAndLoad(Held, u64),
     Load(u64),
     Wait { flight: u64, slot: u64 },
     Crowded(usize),
@@ -49,14 +60,18 @@ impl Tenant {
         self.expire(settings, now);
         let is_too_early = |failure: &&Failure| now < failure.retry_at;
         let failure = self.failure.as_ref().filter(is_too_early);
-        if let Some(held) = &mut self.held {
-            held.used_at = now;
-            let keyring = held.keyring.clone();
-            let is_young = now.saturating_duration_since(held.loaded_at) < settings.soft;
+        if let Some(kept) = &mut self.kept {
+            kept.used_at = now;
+            let held = Held {
+                keyring: kept.keyring.clone(),
+                until: (now + settings.look_again()).min(kept.loaded_at + settings.hard),
+                ended: Arc::clone(&kept.ended),
+            };
+            let is_young = now.saturating_duration_since(kept.loaded_at) < settings.soft;
             return if is_young || failure.is_some() || self.flight.is_some() {
-                Step::Use(keyring)
+                Step::Use(held)
             } else {
-                Step::UseAndLoad(keyring, self.begin_flight())
+                Step::UseAndLoad(held, self.begin_flight())
             };
         }
         if let Some(failure) = failure {
@@ -75,12 +90,12 @@ impl Tenant {
 
     /// Drops the keyring where its time is over.
     pub(super) fn expire(&mut self, settings: &CacheSettings, now: Instant) {
-        let is_over = |held: &Held| {
-            now.saturating_duration_since(held.loaded_at) >= settings.hard
-                || now.saturating_duration_since(held.used_at) >= settings.unused
+        let is_over = |kept: &Kept| {
+            now.saturating_duration_since(kept.loaded_at) >= settings.hard
+                || now.saturating_duration_since(kept.used_at) >= settings.unused
         };
-        if self.held.as_ref().is_some_and(is_over) {
-            self.held = None;
+        if self.kept.as_ref().is_some_and(is_over) {
+            self.kept = None;
         }
     }
 
@@ -88,8 +103,7 @@ impl Tenant {
         &mut self,
         flight: u64,
         loaded: Result<Keyring, LoadFault>,
-        begun: Instant,
-        now: Instant,
+        [begun, now]: [Instant; 2],
         settings: &CacheSettings,
     ) {
         if !self.is_in_flight(flight) {
@@ -99,16 +113,19 @@ impl Tenant {
             Ok(mut keyring) => {
                 keyring.continue_counts(&mut self.counts);
                 self.failure = None;
-                self.held = Some(Held {
+                // A load anew is no use of it.
+                let used_at = self.kept.as_ref().map_or(now, |kept| kept.used_at);
+                self.kept = Some(Kept {
                     keyring,
                     loaded_at: begun,
-                    used_at: now,
+                    used_at,
+                    ended: Arc::default(),
                 });
             }
             Err(fault) => {
                 // The source's own word ends what is held; its silence does not.
                 if fault.is_refusal() {
-                    self.held = None;
+                    self.kept = None;
                 }
                 let doubled = self.failure.as_ref().map(|failure| failure.wait * 2);
                 let wait = doubled
@@ -132,7 +149,7 @@ impl Tenant {
     }
 
     pub(super) fn purge(&mut self) {
-        self.held = None;
+        self.kept = None;
         self.failure = None;
         self.end_flight();
     }
@@ -149,12 +166,22 @@ impl Tenant {
         self.flight == Some(flight)
     }
 
-    pub(super) fn is_held(&self) -> bool {
-        self.held.is_some()
+    pub(super) fn held(&self) -> Option<&Keyring> {
+        self.kept.as_ref().map(|kept| &kept.keyring)
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.failure
+            .as_ref()
+            .is_some_and(|failure| failure.fault.is_refusal())
+    }
+
+    pub(super) fn renew(&mut self) -> Option<u64> {
+        (self.kept.is_some() && self.flight.is_none()).then(|| self.begin_flight())
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.held.is_none() && self.flight.is_none() && self.waiters.is_empty()
+        self.kept.is_none() && self.flight.is_none() && self.waiters.is_empty()
     }
 
     fn begin_flight(&mut self) -> u64 {

@@ -17,6 +17,7 @@ impl Keyring {
         data_key: &DataKey,
         context: &Context,
     ) -> Result<Recipient, SealBeginError> {
+        self.inner.current.take_wraps(1)?;
         self.inner.current.wrap(data_key, context)
     }
 

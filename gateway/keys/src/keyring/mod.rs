@@ -6,6 +6,7 @@ mod disk;
 pub(crate) mod errors;
 mod fields;
 mod file;
+mod local;
 mod recovery;
 mod revocation;
 mod rotation;
@@ -13,6 +14,7 @@ mod text;
 
 pub use description::{Description, EpochDescription};
 pub use file::KeyringState;
+pub use local::LocalKeyring;
 pub use recovery::RecoveryFault;
 pub use revocation::Shredded;
 pub use rotation::{KekRotation, RewrapProgress, Role, RotationDue, RotationPolicy};
@@ -220,9 +222,20 @@ impl Keyring {
         context: &Context,
         settings: SealSettings,
     ) -> Result<(Sealer, Vec<u8>), SealBeginError> {
+        self.seal_begin_counted(context, settings, |current| current.take_wraps(1).map(drop))
+    }
+
+    /// [`Keyring::seal_begin`]; `count` takes the wrap.
+    fn seal_begin_counted(
+        &self,
+        context: &Context,
+        settings: SealSettings,
+        count: impl FnOnce(&BranchKey) -> Result<(), SealBeginError>,
+    ) -> Result<(Sealer, Vec<u8>), SealBeginError> {
         if context.value(context_key::TENANT) != Some(self.pseudonym()) {
             return Err(SealBeginError::NotThisTenantsContext);
         }
+        count(&self.inner.current)?;
         let data_key = DataKey::generate()?;
         let recipient = self.inner.current.wrap(&data_key, context)?;
         Ok(Sealer::begin(&data_key, context, &[recipient], settings)?)
@@ -317,6 +330,7 @@ impl Keyring {
     /// Goes on counting wraps in `counts`. Only for a keyring that has no clone yet: another one counts for itself.
     pub(crate) fn continue_counts(&mut self, counts: &mut WrapCounts) {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            let counts = counts.of(&inner.pseudonym);
             inner
                 .branch_keys_mut()
                 .for_each(|key| key.continue_count_in(counts));

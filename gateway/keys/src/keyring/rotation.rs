@@ -15,12 +15,12 @@ use crate::limits::{REWRAP_BATCH, WRAPS_MOST};
 /// When an epoch has sealed for long enough, or often enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RotationPolicy {
-    /// How long an epoch seals.
-    pub period: Duration,
+    /// How long an epoch seals; `None`: time does not end it.
+    pub period: Option<Duration>,
     /// How often an epoch wraps in this process. A fleet divides it by its nodes.
     pub wraps: u64,
-    /// How long before either the next epoch is made, so that every node has loaded it when the first one seals with it. Of the wraps, the
-    /// same share: with a lead of a tenth of the period, at nine tenths of the wraps.
+    /// How long before that the next epoch is made, so that every node has loaded it when the first one seals with it. Of the wraps, a tenth
+    /// before.
     pub lead: Duration,
 }
 
@@ -29,7 +29,7 @@ impl Default for RotationPolicy {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self {
-            period: 90 * DAY,
+            period: Some(90 * DAY),
             wraps: WRAPS_MOST / 2,
             lead: DAY,
         }
@@ -137,35 +137,48 @@ impl Keyring {
         let age = current.active_from().map_or(Duration::MAX, |from| {
             now.duration_since(from).unwrap_or_default()
         });
-        if age >= policy.period {
+        let is_old = |lead| {
+            policy
+                .period
+                .is_some_and(|period| age >= period.saturating_sub(lead))
+        };
+        if is_old(Duration::ZERO) {
             return RotationDue::ByAge;
         }
         if current.wraps() >= policy.wraps {
             return RotationDue::ByWraps;
         }
-        let share = 1.0 - (policy.lead.as_secs_f64() / policy.period.as_secs_f64()).min(1.0);
-        let is_near = age >= policy.period.saturating_sub(policy.lead)
-            || current.wraps() as f64 >= policy.wraps as f64 * share;
+        let is_near = is_old(policy.lead) || current.wraps() >= policy.wraps - policy.wraps / 10;
         match &self.inner.next {
             None if is_near => RotationDue::Prepare,
             _ => RotationDue::No,
         }
     }
 
-    /// Does what `policy` asks for at `now`. Gives the new keyring, or `None` where nothing is due.
+    /// Does what `policy` asks for at `now`. Gives the keyring as it is then, or `None` where nothing is due.
+    ///
+    /// Whether it is still to be done is looked at under the file's lock: of several nodes that find the same epoch due, one rotates, and the
+    /// others get what it made.
     ///
     /// # Errors
-    /// As [`Keyring::rotate_epoch`].
+    /// As [`Keyring::rotate_epoch`]; [`KeyringFault::Busy`] where another node is at it at this moment.
     pub fn rotate_when_due(
         &self,
         policy: &RotationPolicy,
         now: SystemTime,
     ) -> Result<Option<Self>, KeyringError> {
-        match self.rotation_due(policy, now) {
-            RotationDue::No => Ok(None),
-            RotationDue::Prepare => self.prepare_epoch().map(Some),
-            RotationDue::ByAge | RotationDue::ByWraps => self.rotate_epoch_at(now).map(Some),
+        let due = self.rotation_due(policy, now);
+        if due == RotationDue::No {
+            return Ok(None);
         }
+        let judged = self.inner.current.epoch();
+        let (keyring, ()) = self.change(|file| match due {
+            _ if file.current != judged => Ok(()),
+            RotationDue::No => Ok(()),
+            RotationDue::Prepare => file.prepare_epoch().map(drop),
+            RotationDue::ByAge | RotationDue::ByWraps => file.advance_epoch(unix_seconds(now)),
+        })?;
+        Ok(Some(keyring))
     }
 
     /// Makes a new KEK version, wraps every branch key anew under it, and destroys the versions that nothing needs any more. No message
@@ -247,7 +260,7 @@ impl Keyring {
     }
 }
 
-/// Reads, changes and replaces the keyring file at `path` under its lock.
+/// Reads, changes and replaces the keyring file at `path` under its lock. A change that changes nothing writes nothing.
 pub(super) fn change_file<T>(
     path: &Path,
     change: impl FnOnce(&mut KeyringFile) -> Result<T, KeyringFault>,
@@ -255,13 +268,17 @@ pub(super) fn change_file<T>(
     let work = || {
         let locked = Locked::open(path)?;
         let mut file = KeyringFile::parse(&locked.read()?)?;
-        let epochs = file.branch_keys.len();
+        let (epochs, before) = (file.branch_keys.len(), file.to_text());
         let told = change(&mut file)?;
+        let text = file.to_text();
+        if *text == *before {
+            return Ok(told);
+        }
         // First, so that no epoch seals that could not be recovered.
         if file.branch_keys.len() != epochs {
             write_envelopes(locked.path(), &file)?;
         }
-        locked.replace(&file.to_text())?;
+        locked.replace(&text)?;
         Ok(told)
     };
     work().map_err(|fault| KeyringError {
