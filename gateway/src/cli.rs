@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::arguments::KeysArgs;
+use crate::command::device::DeviceArgs;
 use crate::control::config::from_flags::{HttpFlags, TcpFlags};
 
 const EXAMPLES: &str = "\
@@ -101,6 +102,8 @@ pub enum Command {
     Http(HttpFlags),
     /// Make, rotate, disable, destroy and recover the keys that bodies are sealed with
     Keys(KeysArgs),
+    /// Make a device's key pair, and compare keys by their fingerprints
+    Device(DeviceArgs),
 }
 
 /// Arguments of `sealgate run`.
@@ -167,6 +170,8 @@ mod tests {
             "sealgate keys shred acme.keyring --confirm acme",
             "sealgate keys export-recovery acme.keyring --threshold 3 --shares 5",
             "sealgate keys recover acme.keyring.recovery --out acme.keyring",
+            "sealgate device new --type xwing --out device.key --public device.pub --json",
+            "sealgate device fingerprint device.key device.pub",
         ];
         for line in lines {
             if let Err(refusal) = Cli::try_parse_from(line.split_whitespace()) {

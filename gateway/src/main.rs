@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Http(flags) => serve(from_flags::http(flags), None, &unprotected),
         Command::Check(args) => config::check(&args.config),
         Command::Keys(args) => command::keys::run(&args),
+        Command::Device(args) => command::device::run(&args),
     }
 }
 

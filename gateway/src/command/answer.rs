@@ -7,6 +7,7 @@ use sealgate_keys::{KeyringError, KeyringFault};
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use super::device_key::DeviceKeyError;
 use super::message_arguments::AnswerArgs;
 use super::message_error::MessageError;
 use super::output::Output;
@@ -17,6 +18,9 @@ pub(super) enum CommandError {
     /// The keyring or recovery file.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// A device's key file.
+    #[error(transparent)]
+    DeviceKey(#[from] DeviceKeyError),
     /// A message, or what it is opened or sealed with.
     #[error(transparent)]
     Message(#[from] MessageError),
@@ -56,7 +60,7 @@ impl CommandError {
             },
             Self::Message(error) => error.exit_status(),
             Self::Scheme(_) | Self::NotConfirmed { .. } => 2,
-            Self::Shares(_) | Self::SharesTooLong { .. } => 1,
+            Self::DeviceKey(_) | Self::Shares(_) | Self::SharesTooLong { .. } => 1,
         }
     }
 

@@ -7,11 +7,15 @@
 //! They print results on standard output and everything else on standard error.
 
 pub mod arguments;
+pub mod device;
 pub mod keys;
 pub mod message_arguments;
 
 mod answer;
 mod context;
+mod device_file;
+mod device_key;
+mod device_pair;
 mod input;
 mod key_file;
 mod message_error;
