@@ -16,6 +16,8 @@
 
 mod client;
 mod client_hello;
+mod direct;
+mod engine;
 mod provider;
 mod rustls_session;
 mod server;
@@ -26,8 +28,9 @@ pub use client::{ClientSettings, client_config};
 pub use client_hello::{
     ClientHello, ClientHelloError, ClientHelloReader, MAX_CLIENT_HELLO_BYTES, looks_like_http,
 };
+pub use engine::{Engine, TlsSession, client_session, server_session};
 pub use provider::{provider, warm_up};
-pub use rustls_session::{RustlsSession, client_session, server_session};
+pub use rustls_session::RustlsSession;
 pub use server::{ClientVerification, ServerConfigs, ServerSettings, server_configs};
 pub use session::{
     Facts, MAX_FRAGMENT_LEN, Opened, Progress, RECORD_OVERHEAD, Sealed, Session, TlsError,

@@ -1,52 +1,24 @@
-//! [`Session`] over rustls's unbuffered API: handshakes, TLS 1.2 and, so far, TLS 1.3 records.
+//! [`Session`] over rustls's unbuffered API: handshakes, TLS 1.2, and the reference for TLS 1.3 records.
 //!
-//! One allocation and one extra copy per record are rustls's; an own record layer will spare them.
-
-use std::sync::Arc;
+//! One allocation and one extra copy per record are rustls's; [`DirectSession`] spares them.
 
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
-use rustls::pki_types::ServerName;
+use rustls::kernel::KernelConnection;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
-use rustls::{ClientConfig, CommonState, ServerConfig};
+use rustls::{CommonState, Error, ExtractedSecrets};
 
+use crate::direct::{DirectSession, Side};
 use crate::session::{
-    Facts, MAX_FRAGMENT_LEN, Opened, Progress, RECORD_OVERHEAD, Sealed, Session, TlsError,
+    Facts, MAX_FRAGMENT_LEN, Opened, Progress, RECORD_OVERHEAD, Sealed, Session, TlsError, transmit,
 };
-
-/// A server's session under `config`.
-///
-/// # Errors
-/// [`TlsError::Protocol`] when the configuration is unusable.
-pub fn server_session(
-    config: Arc<ServerConfig>,
-) -> Result<RustlsSession<UnbufferedServerConnection>, TlsError> {
-    UnbufferedServerConnection::new(config)
-        .map(RustlsSession::new)
-        .map_err(TlsError::Protocol)
-}
-
-/// A client's session under `config` with the server called `name`. The ClientHello waits in
-/// [`Session::transmit`].
-///
-/// # Errors
-/// [`TlsError::Protocol`] when the configuration is unusable.
-pub fn client_session(
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
-) -> Result<RustlsSession<UnbufferedClientConnection>, TlsError> {
-    let connection = UnbufferedClientConnection::new(config, name).map_err(TlsError::Protocol)?;
-    let mut session = RustlsSession::new(connection);
-    session.open(&mut [], &mut [])?;
-    Ok(session)
-}
 
 /// One side's connection of rustls.
 pub trait Connection {
     /// rustls's marker of the side.
-    type Side;
+    type Side: Side;
 
     /// `process_tls_records` of this side.
     fn process<'c, 'i>(
@@ -56,6 +28,9 @@ pub trait Connection {
 
     /// What both sides have in common.
     fn common(&self) -> &CommonState;
+
+    /// `dangerous_into_kernel_connection` of this side.
+    fn into_kernel(self) -> Result<(ExtractedSecrets, KernelConnection<Self::Side>), Error>;
 }
 
 impl Connection for UnbufferedServerConnection {
@@ -70,6 +45,10 @@ impl Connection for UnbufferedServerConnection {
 
     fn common(&self) -> &CommonState {
         self
+    }
+
+    fn into_kernel(self) -> Result<(ExtractedSecrets, KernelConnection<Self::Side>), Error> {
+        self.dangerous_into_kernel_connection()
     }
 }
 
@@ -86,6 +65,10 @@ impl Connection for UnbufferedClientConnection {
     fn common(&self) -> &CommonState {
         self
     }
+
+    fn into_kernel(self) -> Result<(ExtractedSecrets, KernelConnection<Self::Side>), Error> {
+        self.dangerous_into_kernel_connection()
+    }
 }
 
 /// Messages that rustls may have to send at once: a flight, at most.
@@ -97,8 +80,12 @@ pub struct RustlsSession<C> {
     control: Vec<u8>,
     /// See [`RustlsSession::retain`].
     retained: Vec<u8>,
+    /// See [`RustlsSession::show`].
+    shown: usize,
     close: Close,
     peer_closed: bool,
+    /// rustls is not asked again after it has failed.
+    failed: Option<Error>,
 }
 
 /// Where our direction stands.
@@ -109,14 +96,33 @@ enum Close {
 }
 
 impl<C: Connection> RustlsSession<C> {
-    fn new(connection: C) -> Self {
+    pub(crate) fn new(connection: C) -> Self {
         RustlsSession {
             connection,
             control: Vec::new(),
             retained: Vec::new(),
+            shown: 0,
             close: Close::Open,
             peer_closed: false,
+            failed: None,
         }
+    }
+
+    fn fail(&mut self, error: Error) -> TlsError {
+        self.gather_control();
+        self.failed = Some(error.clone());
+        TlsError::Protocol(error)
+    }
+
+    /// The same session on our own record layer. Its handshake is done, and nothing behind it was looked at.
+    ///
+    /// # Errors
+    /// rustls's, when its configuration does not let secrets out: a bug.
+    pub(crate) fn into_direct(mut self) -> Result<DirectSession<C::Side>, Error> {
+        self.gather_control();
+        let facts = self.facts();
+        let (secrets, connection) = self.connection.into_kernel()?;
+        DirectSession::new(secrets, connection, self.control, facts)
     }
 
     /// Fetches what rustls has to send and is not application data. While it wants to write, it
@@ -132,6 +138,24 @@ impl<C: Connection> RustlsSession<C> {
             {
                 encode(&mut self.control, |out| data.encode(out));
             }
+        }
+    }
+
+    /// How much of `rest` rustls is shown during the handshake: what it has seen, and one record more where it wants that.
+    ///
+    /// It would open application data behind the Finished, for which there may be no room. The ends of records are found before it sees
+    /// them: it moves parts of messages together where they lie.
+    fn show(&mut self, rest: &[u8], wants_more: bool) -> usize {
+        if self.shown > 0 && !wants_more {
+            return self.shown;
+        }
+        match record_end(rest, self.shown) {
+            Some(end) => {
+                self.shown = end;
+                end
+            }
+            // Its header may be wrong already.
+            None => rest.len(),
         }
     }
 
@@ -155,6 +179,13 @@ impl<C: Connection> RustlsSession<C> {
     }
 }
 
+/// Where the record at `at` ends; `None` when it has not come whole.
+fn record_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let len = bytes.get(at + 3..at + 5)?;
+    let end = at + 5 + usize::from(u16::from_be_bytes([len[0], len[1]]));
+    (end <= bytes.len()).then_some(end)
+}
+
 /// Appends to `control` what `write` writes, growing it to the size that `write` asks for.
 fn encode(control: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>) {
     let start = control.len();
@@ -169,15 +200,25 @@ fn encode(control: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> Result<usiz
 
 impl<C: Connection> Session for RustlsSession<C> {
     fn open(&mut self, incoming: &mut [u8], plaintext: &mut [u8]) -> Result<Opened, TlsError> {
+        if let Some(error) = &self.failed {
+            return Err(TlsError::Protocol(error.clone()));
+        }
         let (mut consumed, mut produced) = (0, 0);
+        let mut wants_more = true;
         let progress = loop {
-            if !self.connection.common().is_handshaking()
-                && plaintext.len() - produced < MAX_FRAGMENT_LEN
-            {
+            let is_handshaking = self.connection.common().is_handshaking();
+            if !is_handshaking && plaintext.len() - produced < MAX_FRAGMENT_LEN {
                 break Progress::PlaintextFull;
             }
-            let UnbufferedStatus { discard, state } =
-                self.connection.process(&mut incoming[consumed..]);
+            let rest = &mut incoming[consumed..];
+            let rest_len = rest.len();
+            let shown = match is_handshaking {
+                true => self.show(rest, wants_more),
+                false => rest_len,
+            };
+            let UnbufferedStatus { discard, state } = self.connection.process(&mut rest[..shown]);
+            self.shown = self.shown.saturating_sub(discard);
+            wants_more = false;
             match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     // A record leaves at most MAX_FRAGMENT_LEN bytes, and rustls stops after one.
@@ -199,6 +240,8 @@ impl<C: Connection> Session for RustlsSession<C> {
                     consumed += discard;
                     break Progress::PeerClosed;
                 }
+                // More came than it was shown.
+                Ok(_) if is_handshaking && discard.max(shown) < rest_len => wants_more = true,
                 Ok(_) => {
                     consumed += discard;
                     break match self.peer_closed {
@@ -207,12 +250,18 @@ impl<C: Connection> Session for RustlsSession<C> {
                     };
                 }
                 Err(error) => {
-                    self.gather_control();
-                    return Err(TlsError::Protocol(error));
+                    let error = self.fail(error);
+                    match produced {
+                        0 => return Err(error),
+                        // What verified before is the caller's; the error is for its next call.
+                        _ => break Progress::PlaintextFull,
+                    }
                 }
             }
             consumed += discard;
         };
+        // The end of our flight may be several messages.
+        self.gather_control();
         match progress {
             Progress::NeedInput => self.retain(&incoming[consumed..]),
             // Application data came, and that does not come in the middle of a handshake message.
@@ -227,7 +276,8 @@ impl<C: Connection> Session for RustlsSession<C> {
     }
 
     fn seal(&mut self, plaintext: &[u8], outgoing: &mut [u8]) -> Result<Sealed, TlsError> {
-        if self.close == Close::Closed || self.connection.common().is_handshaking() {
+        let is_handshaking = self.connection.common().is_handshaking();
+        if self.close == Close::Closed || is_handshaking || self.failed.is_some() {
             return Err(TlsError::NotEstablished);
         }
         let mut produced = self.transmit(outgoing);
@@ -276,17 +326,15 @@ impl<C: Connection> Session for RustlsSession<C> {
                 Ok(ConnectionState::TransmitTlsData(state)) => state.done(),
                 Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
                 Ok(_) => return Err(TlsError::NotEstablished),
-                Err(error) => {
-                    self.gather_control();
-                    return Err(TlsError::Protocol(error));
-                }
+                Err(error) => return Err(self.fail(error)),
             }
         }
         Ok(Sealed { consumed, produced })
     }
 
     fn close(&mut self) {
-        if self.close == Close::Closed || self.connection.common().is_handshaking() {
+        let is_handshaking = self.connection.common().is_handshaking();
+        if self.close == Close::Closed || is_handshaking || self.failed.is_some() {
             return;
         }
         self.close = Close::Closed;
@@ -322,14 +370,7 @@ impl<C: Connection> Session for RustlsSession<C> {
     }
 
     fn transmit(&mut self, outgoing: &mut [u8]) -> usize {
-        let n = self.control.len().min(outgoing.len());
-        outgoing[..n].copy_from_slice(&self.control[..n]);
-        self.control.drain(..n);
-        if self.control.is_empty() {
-            // Handshake flights are large and rare: an established session keeps no room for them.
-            self.control = Vec::new();
-        }
-        n
+        transmit(&mut self.control, outgoing)
     }
 
     fn is_handshaking(&self) -> bool {

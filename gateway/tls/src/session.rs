@@ -32,8 +32,8 @@ pub trait Session {
     /// room and stops when the handshake is done.
     ///
     /// # Errors
-    /// [`TlsError::Protocol`] for what the peer did wrong; the session is then dead, and an alert
-    /// may wait in [`transmit`](Session::transmit).
+    /// [`TlsError::Protocol`] for what the peer did wrong, once the plaintext before it was handed over;
+    /// the session is then dead, and an alert may wait in [`transmit`](Session::transmit).
     fn open(&mut self, incoming: &mut [u8], plaintext: &mut [u8]) -> Result<Opened, TlsError>;
 
     /// Seals from the front of `plaintext` into the front of `outgoing`, as much as fits whole
@@ -62,6 +62,18 @@ pub trait Session {
 
     /// What was negotiated; meaningful once the handshake is done.
     fn facts(&self) -> Facts;
+}
+
+/// Moves the front of `control` to the front of `outgoing`; returns how much.
+pub(crate) fn transmit(control: &mut Vec<u8>, outgoing: &mut [u8]) -> usize {
+    let n = control.len().min(outgoing.len());
+    outgoing[..n].copy_from_slice(&control[..n]);
+    control.drain(..n);
+    if control.is_empty() {
+        // Handshake flights are large and rare: an established session keeps no room for them.
+        *control = Vec::new();
+    }
+    n
 }
 
 /// What one call of [`Session::open`] did.

@@ -1,0 +1,476 @@
+//! Both engines against the same scripted peer, which writes records that no honest one would: the outcome has to be the same.
+//!
+//! Where it is not, and why, stands in `differs`.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod forger;
+
+use forger::{Forger, PeerSide, established};
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, Error, PeerMisbehaved};
+use sealgate_tls::{Engine, Progress, Session, TlsError, client_session, server_session};
+use std::sync::Arc;
+
+/// What the peer does.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Application data of this length, and so much padding.
+    Data { len: usize, padding: usize },
+    /// A record of this inner content type.
+    Record { content_type: u8, content: Vec<u8> },
+    /// A KeyUpdate, and the next key from then on.
+    KeyUpdate { requested: bool },
+    /// A record of which the last bit is wrong.
+    BadTag,
+    /// A header with this content type and length, and as many bytes.
+    Clear { content_type: u8, len: usize },
+    /// The end of the stream: what was sent last loses this many bytes.
+    Truncate(usize),
+}
+
+const CLOSE: [u8; 2] = [1, 0];
+const TICKET_FRONT: [u8; 6] = [4, 0, 0, 60, 0, 0];
+
+/// What it came to.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    plaintext: Vec<u8>,
+    end: End,
+    /// What the session told its peer at the end.
+    alert: Option<AlertDescription>,
+    /// KeyUpdates that it answered.
+    answers: usize,
+}
+
+#[derive(Debug, PartialEq)]
+enum End {
+    Open,
+    Closed,
+    Failed(Error),
+}
+
+fn wire_of(forger: &mut Forger, steps: &[Step]) -> Vec<u8> {
+    let mut wire = Vec::new();
+    for step in steps {
+        match step {
+            Step::Data { len, padding } => {
+                let data: Vec<u8> = (0..*len).map(|at| (at * 7 + wire.len()) as u8).collect();
+                wire.extend(forger.seal(23, &data, *padding));
+            }
+            Step::Record {
+                content_type,
+                content,
+            } => wire.extend(forger.seal(*content_type, content, 0)),
+            Step::KeyUpdate { requested } => {
+                wire.extend(forger.seal(22, &[24, 0, 0, 1, u8::from(*requested)], 0));
+                forger.next_sealing_key();
+            }
+            Step::BadTag => {
+                let mut record = forger.seal(23, b"never seen", 0);
+                *record.last_mut().unwrap() ^= 1;
+                wire.extend(record);
+            }
+            Step::Clear { content_type, len } => {
+                wire.extend([*content_type, 3, 3]);
+                wire.extend(u16::try_from(*len).unwrap().to_be_bytes());
+                wire.extend(vec![1; *len]);
+            }
+            Step::Truncate(by) => wire.truncate(wire.len() - by),
+        }
+    }
+    wire
+}
+
+/// Hands `wire` over in pieces of `piece` bytes, sealing a little in between as a gateway does.
+fn run(engine: Engine, peer: PeerSide, steps: &[Step], piece: usize) -> Outcome {
+    let (mut session, mut forger) = established(engine, peer);
+    let wire = wire_of(&mut forger, steps);
+    let mut outcome = Outcome {
+        plaintext: Vec::new(),
+        end: End::Open,
+        alert: None,
+        answers: 0,
+    };
+    let (mut sent, mut held) = (Vec::new(), Vec::new());
+    let mut room = vec![0; 40_000];
+    'wire: for piece in wire.chunks(piece) {
+        held.extend_from_slice(piece);
+        loop {
+            room.fill(0);
+            match session.open(&mut held, &mut room) {
+                Ok(opened) => {
+                    held.drain(..opened.consumed);
+                    outcome
+                        .plaintext
+                        .extend_from_slice(&room[..opened.produced]);
+                    match opened.progress {
+                        Progress::PlaintextFull => {}
+                        Progress::NeedInput => break,
+                        Progress::PeerClosed => {
+                            outcome.end = End::Closed;
+                            break 'wire;
+                        }
+                    }
+                }
+                Err(TlsError::Protocol(error)) => {
+                    let again = session.open(&mut held, &mut room);
+                    assert_eq!(again, Err(TlsError::Protocol(error.clone())));
+                    outcome.end = End::Failed(error);
+                    break 'wire;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let mut out = vec![0; 4000];
+        let sealed = session.seal(b"ours", &mut out).unwrap();
+        sent.extend_from_slice(&out[..sealed.produced]);
+    }
+    assert_eq!(session.peer_closed(), outcome.end == End::Closed);
+    let mut control = vec![0; 100_000];
+    let n = session.transmit(&mut control);
+    sent.extend_from_slice(&control[..n]);
+    for (content_type, content) in forger.open_all(&sent) {
+        match (content_type, &content[..]) {
+            (21, [_, description]) => outcome.alert = Some((*description).into()),
+            (22, [24, 0, 0, 1, 0]) => outcome.answers += 1,
+            (23, b"ours") => {}
+            // A server's ticket.
+            (22, [4, ..]) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    outcome
+}
+
+fn data(len: usize) -> Step {
+    Step::Data { len, padding: 0 }
+}
+
+fn record(content_type: u8, content: &[u8]) -> Step {
+    Step::Record {
+        content_type,
+        content: content.to_vec(),
+    }
+}
+
+/// Runs both engines as both sides under several fragmentations; gives the outcome that all had.
+fn agreed(steps: &[Step]) -> Outcome {
+    let mut agreed: Option<Outcome> = None;
+    for peer in [PeerSide::Client, PeerSide::Server] {
+        for piece in [usize::MAX, 1, 7, 1460, 16_406] {
+            for engine in [Engine::Rustls, Engine::Direct] {
+                let outcome = run(engine, peer, steps, piece);
+                match &agreed {
+                    None => agreed = Some(outcome),
+                    Some(first) => {
+                        // rustls answers several requests at once where they came together.
+                        assert_eq!(first.answers > 0, outcome.answers > 0);
+                        let outcome = Outcome {
+                            answers: first.answers,
+                            ..outcome
+                        };
+                        assert_eq!(*first, outcome, "{engine:?}, {peer:?}, {piece}: {steps:?}");
+                    }
+                }
+            }
+        }
+    }
+    agreed.unwrap()
+}
+
+/// The outcome of our own engine alone, the same as both sides and under every fragmentation.
+fn direct(steps: &[Step]) -> Outcome {
+    let mut outcomes = Vec::new();
+    for peer in [PeerSide::Client, PeerSide::Server] {
+        for piece in [usize::MAX, 1, 7, 1460] {
+            outcomes.push(run(Engine::Direct, peer, steps, piece));
+        }
+    }
+    let first = outcomes.remove(0);
+    for outcome in outcomes {
+        assert_eq!(first, outcome, "{steps:?}");
+    }
+    first
+}
+
+#[test]
+fn data_padding_and_empty_records_open_alike() {
+    let outcome = agreed(&[
+        data(1),
+        data(16_384),
+        data(0),
+        Step::Data { len: 5, padding: 1 },
+        Step::Data {
+            len: 0,
+            padding: 300,
+        },
+        Step::Data {
+            len: 100,
+            padding: 16_000,
+        },
+        Step::Data {
+            len: 16_300,
+            padding: 84,
+        },
+        data(3000),
+        record(21, &CLOSE),
+    ]);
+    assert_eq!(
+        outcome.plaintext.len(),
+        1 + 16_384 + 5 + 100 + 16_300 + 3000
+    );
+    assert_eq!(outcome.end, End::Closed);
+}
+
+#[test]
+fn key_updates_are_followed_and_answered_once_each() {
+    let outcome = agreed(&[
+        Step::KeyUpdate { requested: true },
+        data(10),
+        Step::KeyUpdate { requested: false },
+        data(20),
+        Step::KeyUpdate { requested: true },
+        data(30),
+    ]);
+    assert_eq!((outcome.plaintext.len(), outcome.end), (60, End::Open));
+    assert!(outcome.answers >= 1, "{}", outcome.answers);
+}
+
+#[test]
+fn what_is_not_allowed_ends_the_session_alike() {
+    let failures = [
+        vec![data(5), Step::BadTag],
+        vec![Step::Clear {
+            content_type: 23,
+            len: 17,
+        }],
+        vec![Step::Clear {
+            content_type: 23,
+            len: 16_641,
+        }],
+        // An inner plaintext that is nothing but padding.
+        vec![Step::Record {
+            content_type: 0,
+            content: vec![0; 20],
+        }],
+        vec![data(5), record(21, &[2, 40])],
+        vec![record(21, &[1, 0, 0])],
+        vec![record(21, &[1])],
+        // HelloRequest, Certificate.
+        vec![record(22, &[0, 0, 0, 0])],
+        vec![record(22, &[11, 0, 0, 1, 0])],
+        vec![record(22, &[24, 0, 0, 1, 2])],
+        vec![record(22, &[24, 0, 0, 2, 0, 0])],
+        // Something behind a KeyUpdate in its record.
+        vec![record(22, &[24, 0, 0, 1, 0, 24, 0, 0, 1, 0])],
+    ];
+    for steps in failures {
+        let [rustls, direct] = [Engine::Rustls, Engine::Direct].map(|engine| {
+            let outcome = run(engine, PeerSide::Client, &steps, usize::MAX);
+            assert!(
+                matches!(outcome.end, End::Failed(_)),
+                "{engine:?}: {steps:?}"
+            );
+            outcome
+        });
+        assert_eq!(rustls.plaintext, direct.plaintext, "{steps:?}");
+        // rustls sends none where a record says nothing of its content.
+        let was_told = matches!(direct.end, End::Failed(Error::AlertReceived(_)));
+        assert_eq!(direct.alert.is_none(), was_told, "{steps:?}");
+        assert!(rustls.alert.is_none() || !was_told, "{steps:?}");
+    }
+}
+
+#[test]
+fn a_stream_that_ends_anywhere_leaves_the_session_open() {
+    for by in [1, 15, 16, 20, 24] {
+        let outcome = agreed(&[data(100), record(21, &CLOSE), Step::Truncate(by)]);
+        assert_eq!((outcome.plaintext.len(), outcome.end), (100, End::Open));
+    }
+}
+
+#[test]
+fn nothing_is_read_behind_a_close() {
+    let outcome = agreed(&[data(1), record(21, &CLOSE), data(2), Step::BadTag]);
+    assert_eq!((outcome.plaintext.len(), outcome.end), (1, End::Closed));
+}
+
+#[test]
+fn records_without_data_are_bounded() {
+    // Data first: a client has just had a ticket.
+    let storm = |step: Step, count: usize| [vec![data(1)], vec![step; count]].concat();
+    for (step, otherwise) in [
+        (data(0), PeerMisbehaved::TooManyEmptyFragments),
+        (
+            Step::KeyUpdate { requested: false },
+            PeerMisbehaved::TooManyKeyUpdateRequests,
+        ),
+        (
+            Step::KeyUpdate { requested: true },
+            PeerMisbehaved::TooManyKeyUpdateRequests,
+        ),
+        (
+            record(21, &[1, 90]),
+            PeerMisbehaved::TooManyWarningAlertsReceived,
+        ),
+    ] {
+        assert_eq!(direct(&storm(step.clone(), 32)).end, End::Open, "{step:?}");
+        let over = direct(&storm(step.clone(), 33));
+        assert_eq!(over.end, End::Failed(otherwise.into()), "{step:?}");
+        assert_eq!(over.alert, Some(AlertDescription::UnexpectedMessage));
+        // Data in between makes up for it.
+        let mut relieved = storm(step.clone(), 32);
+        relieved.extend(storm(step, 32));
+        assert_eq!(direct(&relieved).end, End::Open);
+    }
+}
+
+#[test]
+fn a_clear_record_is_refused_after_the_handshake() {
+    for content_type in [20, 21, 22, 24, 0, 255] {
+        let outcome = direct(&[
+            data(1),
+            Step::Clear {
+                content_type,
+                len: 2,
+            },
+        ]);
+        assert!(matches!(outcome.end, End::Failed(_)), "{content_type}");
+        assert_eq!(outcome.alert, Some(AlertDescription::UnexpectedMessage));
+    }
+}
+
+#[test]
+fn an_empty_handshake_record_is_refused() {
+    let outcome = direct(&[record(22, &[])]);
+    assert_eq!(outcome.alert, Some(AlertDescription::DecodeError));
+}
+
+#[test]
+fn a_key_update_comes_whole_in_one_record() {
+    for front in [1, 2, 4] {
+        let message = [24, 0, 0, 1, 0];
+        let outcome = direct(&[record(22, &message[..front]), record(22, &message[front..])]);
+        assert!(matches!(outcome.end, End::Failed(_)));
+    }
+}
+
+#[test]
+fn only_handshake_records_stand_between_the_parts_of_a_ticket() {
+    for between in [data(1), record(21, &CLOSE)] {
+        let steps = [record(22, &TICKET_FRONT), between];
+        for piece in [usize::MAX, 1] {
+            let outcome = run(Engine::Direct, PeerSide::Server, &steps, piece);
+            let what = PeerMisbehaved::MessageInterleavedWithHandshakeMessage;
+            assert_eq!(outcome.end, End::Failed(what.into()));
+        }
+    }
+}
+
+#[test]
+fn a_server_takes_no_ticket() {
+    let outcome = run(
+        Engine::Direct,
+        PeerSide::Client,
+        &[record(22, &TICKET_FRONT)],
+        1,
+    );
+    assert!(matches!(outcome.end, End::Failed(_)));
+    let outcome = run(
+        Engine::Direct,
+        PeerSide::Server,
+        &[record(22, &TICKET_FRONT)],
+        1,
+    );
+    assert_eq!(outcome.end, End::Open);
+}
+
+#[test]
+fn a_long_message_is_refused_before_it_comes() {
+    let steps = [record(22, &[4, 1, 0, 0, 0])];
+    let outcome = run(Engine::Direct, PeerSide::Server, &steps, usize::MAX);
+    assert_eq!(outcome.alert, Some(AlertDescription::DecodeError));
+}
+
+/// A client that speaks before it reads, and a server that sends no ticket: what comes behind the Finished is not the handshake's.
+#[test]
+fn data_that_comes_with_the_finished_waits_for_room() {
+    use std::io::Write;
+    for engine in [Engine::Rustls, Engine::Direct] {
+        let pki = forger::pki();
+        let mut config = forger::server(&pki, engine);
+        config.send_tls13_tickets = 0;
+        let mut session = server_session(Arc::new(config)).unwrap();
+        let name = ServerName::try_from("a.test").unwrap();
+        let client = Arc::new(forger::client(&pki, Engine::Rustls));
+        let mut client = rustls::ClientConnection::new(client, name).unwrap();
+        let (mut wire, mut control) = (Vec::new(), vec![0; 50_000]);
+        while client.is_handshaking() {
+            client.write_tls(&mut wire).unwrap();
+            let opened = session.open(&mut wire, &mut []).unwrap();
+            wire.drain(..opened.consumed);
+            let n = session.transmit(&mut control);
+            client.read_tls(&mut &control[..n]).unwrap();
+            client.process_new_packets().unwrap();
+        }
+        client.writer().write_all(&[7; 40_000]).unwrap();
+        client.send_close_notify();
+        while client.wants_write() {
+            client.write_tls(&mut wire).unwrap();
+        }
+        let opened = session.open(&mut wire, &mut []).unwrap();
+        assert_eq!(opened.progress, Progress::PlaintextFull, "{engine:?}");
+        assert!(!session.is_handshaking());
+        wire.drain(..opened.consumed);
+        let mut room = vec![0; 60_000];
+        let opened = session.open(&mut wire, &mut room).unwrap();
+        assert_eq!(opened.progress, Progress::PeerClosed, "{engine:?}");
+        assert!(opened.produced == 40_000 && room[..40_000].iter().all(|byte| *byte == 7));
+    }
+}
+
+/// Handshake messages over many records, and records in pieces.
+#[test]
+fn a_handshake_in_small_records_is_put_together() {
+    for engine in [Engine::Rustls, Engine::Direct] {
+        for piece in [usize::MAX, 1, 33] {
+            let pki = forger::pki();
+            let mut config = forger::server(&pki, engine);
+            config.max_fragment_size = Some(40);
+            let mut server = server_session(Arc::new(config)).unwrap();
+            let mut config = forger::client(&pki, engine);
+            config.max_fragment_size = Some(40);
+            let name = ServerName::try_from("a.test").unwrap();
+            let mut client = client_session(Arc::new(config), name).unwrap();
+            let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+            for _ in 0..4 {
+                feed(&mut client, &mut to_client, piece);
+                take_control(&mut client, &mut to_server);
+                feed(&mut server, &mut to_server, piece);
+                take_control(&mut server, &mut to_client);
+            }
+            assert!(!client.is_handshaking() && !server.is_handshaking());
+            let mut out = vec![0; 1000];
+            let n = client.seal(b"hello", &mut out).unwrap().produced;
+            let mut room = vec![0; 20_000];
+            let opened = server.open(&mut out[..n], &mut room).unwrap();
+            assert_eq!(&room[..opened.produced], b"hello");
+        }
+    }
+}
+
+fn take_control(session: &mut dyn Session, wire: &mut Vec<u8>) {
+    let mut control = vec![0; 50_000];
+    let n = session.transmit(&mut control);
+    wire.extend_from_slice(&control[..n]);
+}
+
+fn feed(session: &mut dyn Session, wire: &mut Vec<u8>, piece: usize) {
+    let mut held = Vec::new();
+    for piece in wire.chunks(piece) {
+        held.extend_from_slice(piece);
+        let opened = session.open(&mut held, &mut []).unwrap();
+        held.drain(..opened.consumed);
+    }
+    *wire = held;
+}
