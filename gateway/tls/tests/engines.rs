@@ -6,6 +6,8 @@
 mod forger;
 
 use forger::{Forger, PeerSide, established};
+use proptest::collection::vec;
+use proptest::prelude::*;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, Error, PeerMisbehaved};
 use sealgate_tls::{Engine, Progress, Session, TlsError, client_session, server_session};
@@ -278,6 +280,61 @@ fn what_is_not_allowed_ends_the_session_alike() {
         let was_told = matches!(direct.end, End::Failed(Error::AlertReceived(_)));
         assert_eq!(direct.alert.is_none(), was_told, "{steps:?}");
         assert!(rustls.alert.is_none() || !was_told, "{steps:?}");
+    }
+}
+
+fn honest_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..16_385_usize).prop_map(data),
+        2 => (1..400_usize).prop_map(data),
+        1 => (0..4_000_usize, 0..12_000_usize).prop_map(|(len, padding)| Step::Data { len, padding }),
+        1 => any::<bool>().prop_map(|requested| Step::KeyUpdate { requested }),
+        1 => Just(record(21, &[1, 90])),
+    ]
+}
+
+fn last_step() -> impl Strategy<Value = Vec<Step>> {
+    prop_oneof![
+        Just(Vec::new()),
+        Just(vec![record(21, &CLOSE), data(3)]),
+        Just(vec![Step::BadTag, data(3)]),
+        // A fatal user_canceled ends rustls; the level says nothing (RFC 8446 §6), so we go on.
+        any::<u8>()
+            .prop_filter("user_canceled", |alert| *alert != 90)
+            .prop_map(|alert| vec![record(21, &[2, alert])]),
+        (0..5_000_usize).prop_map(|by| vec![data(6_000), Step::Truncate(by)]),
+        (17..17_000_usize).prop_map(|len| vec![Step::Clear {
+            content_type: 23,
+            len
+        }]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    /// Four alerts and no more: rustls's bound on warnings is lower than ours.
+    #[test]
+    fn random_scripts_end_alike(
+        honest in vec(honest_step(), 0..20),
+        last in last_step(),
+        peer in prop_oneof![Just(PeerSide::Client), Just(PeerSide::Server)],
+        piece in prop_oneof![Just(usize::MAX), 1..40_usize, 40..20_000_usize],
+    ) {
+        let warnings = honest.iter().filter(|step| matches!(step, Step::Record { .. })).count();
+        prop_assume!(warnings <= 4);
+        let steps = [honest, last].concat();
+        let [rustls, direct] = [Engine::Rustls, Engine::Direct]
+            .map(|engine| run(engine, peer, &steps, piece));
+        prop_assert_eq!(&rustls.plaintext, &direct.plaintext);
+        prop_assert_eq!(class(&rustls.end), class(&direct.end), "{:?} {:?}", rustls.end, direct.end);
+    }
+}
+
+fn class(end: &End) -> &'static str {
+    match end {
+        End::Open => "open",
+        End::Closed => "closed",
+        End::Failed(_) => "failed",
     }
 }
 
