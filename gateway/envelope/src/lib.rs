@@ -23,7 +23,7 @@
 //! The X-Wing recipient is this crate's own; SDKs skip it.
 //!
 //! What the crate does not do: keep keys (that is `sealgate-keys`), choose recipients, or rewrite a header. A header is
-//! written once: a second header tag under one message id gives the authentication key away. A further recipient gets a [`grant`].
+//! written once: a second header tag under one message id gives the authentication key away. A further recipient gets a [`grant`]; to take one away, [`reseal`].
 
 pub mod limits;
 
@@ -38,6 +38,7 @@ mod output;
 mod range;
 mod recipient;
 mod refusal;
+pub mod reseal;
 mod seal;
 mod signature;
 pub mod sizes;

@@ -31,6 +31,12 @@ pub(crate) fn has_public_key(context: &Context) -> bool {
     context.value(PUBLIC_KEY).is_some()
 }
 
+/// The pairs beside the signer's public key.
+pub(crate) fn without_public_key(context: &Context) -> Context {
+    let pairs = context.pairs().filter(|(key, _)| *key != PUBLIC_KEY);
+    Context::from_pairs(pairs).expect("part of a context is a context")
+}
+
 /// Digests a message as it passes, to verify its footer in the end.
 pub(crate) struct FooterVerifier {
     public_key: ParsedPublicKey,
