@@ -8,21 +8,24 @@
 //! KEY is an AES key in hexadecimal, or KIND:FILE with KIND one of rsa-sha256, rsa-sha1, ecdh-p256, ecdh-p384 and FILE the public key
 //! (sealing) or the private one (opening) in DER. ECDH keys have no namespace and name: they are ignored.
 //!
-//! Among the pairs `--signed` seals with suite 0x0578, `--threads=N` on several cores.
+//! Among the pairs `--signed` seals with suite 0x0578, `--threads=N` on several cores, and each `--also=KEY,NAMESPACE,NAME` to one more
+//! recipient.
 //!
-//! Pairs are the context: written when sealing, compared when opening. A pair after `!` is required: authenticated, not stored. Exit status 3 is a refusal of the message. The key stands on the
+//! Pairs are the context: written when sealing, compared when opening. A pair after `!` is required: authenticated, not stored. Exit
+//! status 3 is a refusal of the message; there is no OUTPUT then. Files of any length pass in chunks of CHUNK_LEN. The key stands on the
 //! command line, where everybody on the machine can read it: this is for test keys only.
 
 use std::env;
 use std::error::Error;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::num::{NonZeroUsize, ParseIntError};
 use std::process::ExitCode;
 
 use sealgate_envelope::{
-    Context, Curve, DataKey, Header, OaepHash, Opener, ParsedHeader, RawAesKey, RawEcdhPrivateKey,
-    RawEcdhPublicKey, RawRsaPrivateKey, RawRsaPublicKey, Recipient, RecipientRef, Refusal,
-    SealSettings, Sealer, Signer, UnwrapError,
+    Context, Curve, DataKey, HeaderLimits, OaepHash, Opener, RangeError, RawAesKey,
+    RawEcdhPrivateKey, RawEcdhPublicKey, RawRsaPrivateKey, RawRsaPublicKey, Recipient,
+    RecipientRef, Refusal, SealSettings, Sealer, Signer, UnwrapError, read_header,
 };
 use thiserror::Error as ErrorDerive;
 
@@ -97,32 +100,75 @@ fn seal(
     };
     let (options, pairs): (Vec<&str>, Vec<&str>) =
         pairs.iter().partition(|pair| pair.starts_with("--"));
+    let options = Options::parse(&options)?;
     let (mut stored, required) = contexts(&pairs)?;
-    let data_key = DataKey::generate()?;
-    let (mut signer, mut threads) = (None, NonZeroUsize::MIN);
-    for option in options {
-        match option.split_once('=') {
-            None if option == "--signed" => signer = Some(Signer::new(&stored)?),
-            Some(("--threads", count)) => threads = count.parse()?,
-            _ => return Err("the options are --signed and --threads=N".into()),
-        }
-    }
+    let signer = match options.is_signed {
+        true => Some(Signer::new(&stored)?),
+        false => None,
+    };
     if let Some(signer) = &signer {
         stored = signer.context().clone();
     }
+    let data_key = DataKey::generate()?;
     // A recipient of a kind that nobody knows comes first: readers have to skip it.
-    let foreign = Recipient::new(b"sealgate-test", b"nobody", b"not a data key")?;
-    let recipient = wrap(key, &data_key, &stored.joined_with(&required)?)?;
-    let recipients = [foreign, recipient];
+    let mut recipients = vec![Recipient::new(
+        b"sealgate-test",
+        b"nobody",
+        b"not a data key",
+    )?];
+    for key in options.also.into_iter().chain([key]) {
+        recipients.push(wrap(key, &data_key, &stored.joined_with(&required)?)?);
+    }
     let (mut sealer, mut message) = match signer {
         Some(signer) => Sealer::begin_signed(&data_key, signer, &required, &recipients, settings)?,
         None => Sealer::begin_with_required(&data_key, &stored, &required, &recipients, settings)?,
     };
-    for chunk in fs::read(input)?.chunks(chunk_len.parse()?) {
-        sealer.write_on(threads, chunk, &mut message)?;
+    let (mut input, mut output) = (File::open(input)?, File::create(output)?);
+    let mut chunk = Vec::new();
+    while read_chunk(&mut input, chunk_len.parse()?, &mut chunk)? {
+        sealer.write_on(options.threads, &chunk, &mut message)?;
+        output.write_all(&message)?;
+        message.clear();
     }
     sealer.finish(&mut message)?;
-    Ok(fs::write(output, message)?)
+    Ok(output.write_all(&message)?)
+}
+
+struct Options<'a> {
+    is_signed: bool,
+    threads: NonZeroUsize,
+    also: Vec<[&'a str; 3]>,
+}
+
+impl<'a> Options<'a> {
+    fn parse(options: &[&'a str]) -> Result<Self, Box<dyn Error>> {
+        let mut parsed = Self {
+            is_signed: false,
+            threads: NonZeroUsize::MIN,
+            also: Vec::new(),
+        };
+        for option in options {
+            match option.split_once('=') {
+                None if *option == "--signed" => parsed.is_signed = true,
+                Some(("--threads", count)) => parsed.threads = count.parse()?,
+                Some(("--also", key)) => {
+                    let fields: Vec<&str> = key.split(',').collect();
+                    let key = fields.try_into();
+                    parsed
+                        .also
+                        .push(key.map_err(|_| "--also should be KEY,NAMESPACE,NAME")?);
+                }
+                _ => return Err("the options are --signed, --threads=N and --also=KEY,..".into()),
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+/// Reads the next bytes, `len` of them unless the file ends; false where it has ended.
+fn read_chunk(input: &mut File, len: u64, chunk: &mut Vec<u8>) -> io::Result<bool> {
+    chunk.clear();
+    Ok(input.take(len).read_to_end(chunk)? > 0)
 }
 
 fn open(
@@ -131,27 +177,35 @@ fn open(
     [input, output]: [&str; 2],
     pairs: &[&str],
 ) -> Result<(), Box<dyn Error>> {
-    let key = private_key(key)?;
-    let chunk_len = chunk_len.parse()?;
-    let plaintext = open_message(&key, &contexts(pairs)?, &fs::read(input)?, chunk_len)?;
-    Ok(fs::write(output, plaintext)?)
+    let (key, contexts) = (private_key(key)?, contexts(pairs)?);
+    let mut file = File::create(output)?;
+    open_message(
+        &key,
+        &contexts,
+        chunk_len.parse()?,
+        &mut File::open(input)?,
+        &mut file,
+    )
+    .inspect_err(|_| drop(fs::remove_file(output)))
 }
 
 fn open_message(
     key: &PrivateKey,
     (stored, required): &(Context, Context),
-    message: &[u8],
-    chunk_len: usize,
-) -> Result<Vec<u8>, Refused> {
-    let ParsedHeader::Complete { header, len_bytes } = Header::parse(message)? else {
-        return Err(Refusal::header_cut_short(message.len()).into());
+    chunk_len: u64,
+    input: &mut File,
+    output: &mut File,
+) -> Result<(), Box<dyn Error>> {
+    let header = match read_header(input, HeaderLimits::default()) {
+        Err(RangeError::Refused(refusal)) => return Err(Refused::from(refusal).into()),
+        header => header?,
     };
     // The SDK may have added its own pair, the signer's key; what was asked for has to be there.
     if stored
         .pairs()
         .any(|(key, value)| header.context().value(key) != Some(value))
     {
-        return Err(Refused::Context);
+        return Err(Refused::Context.into());
     }
     let both = header.context().joined_with(required);
     let both = both.map_err(|_| Refused::Context)?;
@@ -159,14 +213,21 @@ fn open_message(
         .recipients()
         .map(|recipient| key.unwrap(&recipient, &both))
         .find(|unwrapped| !matches!(unwrapped, Err(UnwrapError::NotAddressed)))
-        .ok_or(Refused::NoRecipient)??;
-    let mut opener = Opener::begin_with_required(&header, required, &data_key)?;
-    let mut plaintext = Vec::new();
-    for chunk in message[len_bytes..].chunks(chunk_len) {
-        opener.write(chunk, &mut plaintext)?;
+        .ok_or(Refused::NoRecipient)?
+        .map_err(Refused::from)?;
+    let mut opener =
+        Opener::begin_with_required(&header, required, &data_key).map_err(Refused::from)?;
+    input.seek(SeekFrom::Start(header.as_bytes().len() as u64))?;
+    let (mut chunk, mut plaintext) = (Vec::new(), Vec::new());
+    while read_chunk(input, chunk_len, &mut chunk)? {
+        opener
+            .write(&chunk, &mut plaintext)
+            .map_err(Refused::from)?;
+        output.write_all(&plaintext)?;
+        plaintext.clear();
     }
-    opener.finish()?;
-    Ok(plaintext)
+    opener.finish().map_err(Refused::from)?;
+    Ok(())
 }
 
 /// A key that unwraps, of any kind.

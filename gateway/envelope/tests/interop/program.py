@@ -1,6 +1,7 @@
 """The program under test, which seals and opens files: examples/esdk_file.rs."""
 
 import os
+import resource
 import subprocess
 from pathlib import Path
 
@@ -10,11 +11,23 @@ PROGRAM = Path(os.environ.get("SEALGATE_ENVELOPE_EXAMPLE", REPOSITORY / "target/
 REFUSED = 3
 
 
-def run(*arguments):
-    """Runs the program; gives its exit status and what it said."""
-    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+def run(*arguments, memory=None):
+    """Runs the program, with at most that many bytes of memory; gives its exit status and what it said."""
+    assert PROGRAM.is_file(), f"{PROGRAM} is missing: cargo build -p sealgate-envelope --example esdk_file"
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+    command = [PROGRAM, *map(str, arguments)]
+    limits = {"preexec_fn": limit} if memory else {}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **limits)
     return done.returncode, done.stderr
 
 
 def pairs(context):
     return [f"{key}={value}" for key, value in context.items()]
+
+
+def required_pairs(context):
+    """Context that is authenticated and not stored."""
+    return {f"!{key}": value for key, value in context.items()}

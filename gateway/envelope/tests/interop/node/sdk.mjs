@@ -1,7 +1,7 @@
 // Seals or opens messages with the official AWS Encryption SDK for Node: one JSON job a line in, one JSON answer a line out.
 //
-// {"do": "seal" | "open", "input": FILE, "output": FILE, "key": KEY, "frame": LENGTH, "signed": true | false, "context": {..}}
-// KEY: {"kind": "aes", "hex": ..} or {"kind": "rsa-sha256" | "rsa-sha1", "private": PEM, "public": PEM}, each with "namespace" and "name".
+// {"do": "seal" | "open", "input": FILE, "output": FILE, "keys": [KEY, ..], "frame": LENGTH, "signed": true | false, "context": {..}}
+// It seals to all of the keys, and opens with any of them. KEY: {"kind": "aes", "hex": ..} or {"kind": "rsa-sha256" | "rsa-sha1", "private": PEM, "public": PEM}, each with "namespace" and "name".
 // Answer: {"context": {..}} or {"refused": TEXT}.
 
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -10,6 +10,7 @@ import {
   AlgorithmSuiteIdentifier,
   buildClient,
   CommitmentPolicy,
+  MultiKeyringNode,
   RawAesKeyringNode,
   RawAesWrappingSuiteIdentifier,
   RawRsaKeyringNode,
@@ -34,8 +35,13 @@ function keyring(key) {
   })
 }
 
+function keyrings(keys) {
+  const [generator, ...children] = keys.map(keyring)
+  return new MultiKeyringNode({ generator, children })
+}
+
 async function seal(job) {
-  const { result } = await encrypt(keyring(job.key), readFileSync(job.input), {
+  const { result } = await encrypt(keyrings(job.keys), readFileSync(job.input), {
     encryptionContext: job.context,
     frameLength: job.frame,
     suiteId: job.signed
@@ -47,7 +53,7 @@ async function seal(job) {
 }
 
 async function open(job) {
-  const { plaintext, messageHeader } = await decrypt(keyring(job.key), readFileSync(job.input))
+  const { plaintext, messageHeader } = await decrypt(keyrings(job.keys), readFileSync(job.input))
   writeFileSync(job.output, plaintext)
   return { context: { ...messageHeader.encryptionContext } }
 }
