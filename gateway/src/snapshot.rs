@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 use sealgate_tls::{
-    ClientVerification, EpochSecrets, ServerConfigs, ServerSettings, TicketScope, Ticketer,
+    ClientVerification, Engine, EpochSecrets, ServerConfigs, ServerSettings, TicketScope, Ticketer,
     server_configs,
 };
 
@@ -198,5 +198,6 @@ fn terminate(
         },
         alpn: alpn.to_vec(),
         tickets: Ticketer::new(Arc::clone(secrets), &scope),
+        engine: Engine::default(),
     })
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use sealgate_stream::{HandshakeError, Stream};
-use sealgate_tls::{ClientSettings, client_config};
+use sealgate_tls::{ClientSettings, Engine, client_config};
 use sealgate_uring::{Pool, Socket, deadline};
 use tokio::time::Instant;
 
@@ -97,6 +97,7 @@ impl Upstream {
                     certificate: tls.client_certificate.clone(),
                     alpn: alpn.iter().map(|name| name.to_vec()).collect(),
                     resumable_sessions: RESUMABLE_SESSIONS,
+                    engine: Engine::default(),
                 })?;
                 Some((config, tls.server_name.clone()))
             }

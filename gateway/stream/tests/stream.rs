@@ -10,8 +10,8 @@ use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use sealgate_stream::{HandshakeError, ReadError, Stream, close_gently};
 use sealgate_tls::{
-    ClientSettings, ClientVerification, EpochSecrets, ServerSettings, TicketScope, Ticketer,
-    client_config, provider, server_configs,
+    ClientSettings, ClientVerification, Engine, EpochSecrets, ServerSettings, TicketScope,
+    Ticketer, client_config, provider, server_configs,
 };
 use sealgate_uring::{Half, Listener, Pool, Socket, run, spawn};
 
@@ -37,12 +37,14 @@ fn configs() -> Configs {
         client_verification: ClientVerification::None,
         alpn: vec![],
         tickets: Ticketer::new(secrets, &scope),
+        engine: Engine::default(),
     });
     let client = client_config(ClientSettings {
         roots: Arc::new(roots),
         certificate: None,
         alpn: vec![],
         resumable_sessions: 0,
+        engine: Engine::default(),
     });
     Configs {
         server: server.unwrap().choose(true),

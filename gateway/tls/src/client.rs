@@ -7,6 +7,7 @@ use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 
+use crate::engine::Engine;
 use crate::provider::provider;
 
 /// What a client configuration is made of. The server is always verified.
@@ -19,6 +20,8 @@ pub struct ClientSettings {
     pub alpn: Vec<Vec<u8>>,
     /// Sessions kept for resumption; 0: none.
     pub resumable_sessions: usize,
+    /// What established TLS 1.3 sessions run on.
+    pub engine: Engine,
 }
 
 /// Builds the configuration: TLS 1.2 and 1.3, never early data.
@@ -37,6 +40,7 @@ pub fn client_config(settings: ClientSettings) -> Result<Arc<ClientConfig>, rust
     };
     config.alpn_protocols = settings.alpn;
     config.enable_early_data = false;
+    config.enable_secret_extraction = settings.engine == Engine::Direct;
     config.resumption = match settings.resumable_sessions {
         0 => Resumption::disabled(),
         n => Resumption::in_memory_sessions(n),

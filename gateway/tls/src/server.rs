@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 
+use crate::engine::Engine;
 use crate::provider::provider;
 use crate::ticket::Ticketer;
 
@@ -35,6 +36,8 @@ pub struct ServerSettings {
     pub alpn: Vec<Vec<u8>>,
     /// The name for which the session was chosen: the certificate is shown for no other.
     pub tickets: Ticketer,
+    /// What established TLS 1.3 sessions run on.
+    pub engine: Engine,
 }
 
 /// The configurations of one tenant on one listener.
@@ -74,6 +77,7 @@ pub fn server_configs(settings: ServerSettings) -> Result<ServerConfigs, rustls:
         config.alpn_protocols = settings.alpn.clone();
         config.max_early_data_size = 0;
         config.send_tls13_tickets = 1;
+        config.enable_secret_extraction = settings.engine == Engine::Direct;
         Ok::<_, rustls::Error>(config)
     };
     let mut modern = build(&[&TLS13, &TLS12])?;

@@ -11,8 +11,8 @@ use rustls::sign::CertifiedKey;
 
 use super::*;
 use crate::{
-    ClientSettings, ClientVerification, EpochSecrets, ServerSettings, TicketScope, Ticketer,
-    client_config, client_session, provider, server_configs, server_session,
+    ClientSettings, ClientVerification, Engine, EpochSecrets, ServerSettings, TicketScope,
+    Ticketer, client_config, client_session, provider, server_configs, server_session,
 };
 
 fn carry(from: &mut dyn Session, to: &mut dyn Session) {
@@ -47,6 +47,7 @@ fn pair() -> (
         client_verification: ClientVerification::None,
         alpn: Vec::new(),
         tickets: Ticketer::new(secrets, &scope),
+        engine: Engine::Direct,
     })
     .unwrap();
     let client = client_config(ClientSettings {
@@ -54,17 +55,12 @@ fn pair() -> (
         certificate: None,
         alpn: Vec::new(),
         resumable_sessions: 0,
+        engine: Engine::Direct,
     })
     .unwrap();
-    let (mut server, mut client) = (
-        Arc::unwrap_or_clone(server.choose(true)),
-        Arc::unwrap_or_clone(client),
-    );
-    server.enable_secret_extraction = true;
-    client.enable_secret_extraction = true;
     let name = ServerName::try_from("a.test").unwrap();
-    let mut client = client_session(Arc::new(client), name).unwrap();
-    let mut server = server_session(Arc::new(server)).unwrap();
+    let mut client = client_session(client, name).unwrap();
+    let mut server = server_session(server.choose(true)).unwrap();
     for _ in 0..3 {
         carry(&mut client, &mut server);
         carry(&mut server, &mut client);

@@ -149,11 +149,10 @@ pub fn server(pki: &Pki, engine: Engine) -> ServerConfig {
         client_verification: ClientVerification::None,
         alpn: Vec::new(),
         tickets: Ticketer::new(secrets, &scope),
+        engine,
     })
     .unwrap();
-    let mut config = Arc::unwrap_or_clone(configs.choose(true));
-    config.enable_secret_extraction = engine == Engine::Direct;
-    config
+    Arc::unwrap_or_clone(configs.choose(true))
 }
 
 /// A client's configuration, of this engine.
@@ -163,11 +162,10 @@ pub fn client(pki: &Pki, engine: Engine) -> rustls::ClientConfig {
         certificate: None,
         alpn: Vec::new(),
         resumable_sessions: 4,
+        engine,
     })
     .unwrap();
-    let mut config = Arc::unwrap_or_clone(config);
-    config.enable_secret_extraction = engine == Engine::Direct;
-    config
+    Arc::unwrap_or_clone(config)
 }
 
 fn with_forging_client(engine: Engine) -> (Box<dyn Session>, Forger) {
