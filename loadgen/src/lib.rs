@@ -30,6 +30,7 @@ pub mod exit;
 pub mod origin;
 
 pub mod affinity;
+pub mod host;
 pub mod pattern;
 pub mod pem;
 pub mod units;

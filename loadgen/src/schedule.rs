@@ -9,6 +9,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What makes an operation start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Loop {
+    /// A schedule that does not wait for the target.
+    Open,
+    /// The end of the operation before it on the same connection: a slow target is asked less.
+    Closed,
+}
+
 /// How much to do: until the first bound that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {

@@ -118,11 +118,11 @@ fn a_corrupt_echo_is_caught() {
     let (code, json) = result(&["request", &target, "--echo", "-n", "20"]);
     assert_eq!(code, 2, "{json:#}");
     // The connection is replaced, so every fourth message is hit.
-    assert_eq!(json["operations"]["succeeded"], 15);
-    assert_eq!(json["operations"]["corrupt"], 5);
+    assert_eq!(json["totals"]["operations"]["succeeded"], 15);
+    assert_eq!(json["totals"]["operations"]["corrupt"], 5);
     assert_eq!(classes(&json), [("check", "mismatch")]);
     assert!(
-        json["errors"][0]["example"]
+        json["errors"][0]["samples"][0]
             .as_str()
             .unwrap()
             .contains("byte 99")
@@ -141,7 +141,7 @@ fn an_old_echo_is_caught() {
     let target = format!("tcp://{address}");
     let (code, json) = result(&["request", &target, "--echo", "-n", "2"]);
     assert_eq!(
-        (code, &json["operations"]["corrupt"]),
+        (code, &json["totals"]["operations"]["corrupt"]),
         (2, &json!(1)),
         "{json:#}"
     );
@@ -284,13 +284,13 @@ fn a_handshake_of_the_wrong_kind_does_not_count_and_fails_the_run() {
     let forgetful = handshakes(server_config(&files, Some(Arc::new(Forgetful))));
     let (code, json) = result(&["handshake", &forgetful, "--resume", "50%", "-n", "20"]);
     assert_eq!(code, 2, "{json:#}");
-    assert_eq!(json["operations"]["wrong_kind"], 10);
+    assert_eq!(json["totals"]["operations"]["wrong_kind"], 10);
     assert_eq!(
         json["tls"]["kind"],
         json!({ "full": 10 }),
         "only those that count"
     );
-    assert_eq!(json["latency"]["service"]["count"], 10);
+    assert_eq!(json["totals"]["latency"]["service"]["count"], 10);
     assert_eq!(classes(&json), [("handshake", "wrong_kind")]);
 
     let ticketless = handshakes(server_config(&files, None));
@@ -299,7 +299,7 @@ fn a_handshake_of_the_wrong_kind_does_not_count_and_fails_the_run() {
     assert!(ran.stderr.contains("turn tickets on"), "{}", ran.stderr);
     let (code, json) = result(&["handshake", &ticketless, "--resume", "50%", "-n", "1000"]);
     assert_eq!(
-        (code, &json["operations"]["wrong_kind"]),
+        (code, &json["totals"]["operations"]["wrong_kind"]),
         (2, &json!(3)),
         "it gives up: {json:#}"
     );

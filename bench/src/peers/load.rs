@@ -229,19 +229,23 @@ impl Backend {
             serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))?;
         let elapsed = verified(proxy, &result, kind.operations(quick))?;
         let used = (after - before).as_secs_f64();
-        let doubts = result["verdict"]["invalid"]
+        let doubts = result["verdict"]["reasons"]
             .as_array()
             .into_iter()
-            .flatten();
+            .flatten()
+            .filter(|reason| reason["state"] == "invalid");
         Ok(Sample {
             cost: used / (kind.operations(quick) as f64 * kind.units()),
             busy: used / elapsed.as_secs_f64(),
             doubts: doubts
-                .filter_map(|doubt| Some(doubt.as_str()?.to_owned()))
+                .filter_map(|doubt| Some(doubt["message"].as_str()?.to_owned()))
                 .collect(),
         })
     }
 }
+
+/// The version of the load generator's report that is read here.
+const FORMAT: &str = "loadgen.run/2";
 
 /// How long the load took, once its result says that it was the load that was asked for.
 fn verified(proxy: &'static str, result: &Value, operations: u64) -> Result<Duration, BenchError> {
@@ -250,6 +254,9 @@ fn verified(proxy: &'static str, result: &Value, operations: u64) -> Result<Dura
         field,
         found: found.to_string(),
     };
+    if result["format"] != FORMAT {
+        return Err(void("format", &result["format"]));
+    }
     for (field, wanted) in [("version", VERSION), ("suite", SUITE)] {
         let found = &result["tls"][field];
         let only = found
@@ -259,13 +266,13 @@ fn verified(proxy: &'static str, result: &Value, operations: u64) -> Result<Dura
             return Err(void(field, found));
         }
     }
-    let succeeded = &result["operations"]["succeeded"];
+    let succeeded = &result["totals"]["operations"]["succeeded"];
     if succeeded.as_u64() != Some(operations) {
-        return Err(void("operations.succeeded", succeeded));
+        return Err(void("totals.operations.succeeded", succeeded));
     }
-    let elapsed = &result["elapsed_s"];
+    let elapsed = &result["timing"]["elapsed_s"];
     elapsed
         .as_f64()
         .map(Duration::from_secs_f64)
-        .ok_or_else(|| void("elapsed_s", elapsed))
+        .ok_or_else(|| void("timing.elapsed_s", elapsed))
 }

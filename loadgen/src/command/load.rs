@@ -1,6 +1,7 @@
 //! `loadgen handshake`, `request` and `bulk`: from flags to a plan, from an outcome to a report.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Write},
     path::Path,
@@ -17,6 +18,7 @@ use super::CommandError;
 use crate::{
     cli::{BulkArgs, CheckArg, HandshakeArgs, LoadArgs, RequestArgs},
     exit::Exit,
+    host,
     operation::{
         Operation,
         bulk::{self, Direction},
@@ -24,9 +26,11 @@ use crate::{
         http::{Check, Template},
     },
     report::{
-        json::{Frame, Report},
+        advice::advice,
+        build::{self, Frame},
+        model::{Configuration, Report},
         summary::Summary,
-        verdict::{self, Asked},
+        verdict::{self, Objectives},
     },
     run::{self, Outcome},
     schedule::Extent,
@@ -208,8 +212,8 @@ fn prepare(target: &Target, args: &BulkArgs, put: Template) -> Result<(), Comman
     (plan.connections, plan.threads) = (1, 1);
     let outcome = run::run(plan, None)?;
     match outcome.tally.counts.succeeded {
-        0 => Err(CommandError::Prepare(verdict::advice(
-            &outcome,
+        0 => Err(CommandError::Prepare(advice(
+            &outcome.tally,
             &target.to_string(),
         ))),
         _ => Ok(()),
@@ -295,25 +299,17 @@ fn execute(job: Job<'_>) -> Result<Exit, CommandError> {
         warmup: load.warmup,
     };
     let plan = plan(&job.target, job.operation, load, extent)?;
-    let asked = Asked {
-        extent,
-        threads: plan.threads,
-        target_cpu: load.target_pid.is_some(),
-    };
     let frame = Frame {
         operation: job.name,
-        configuration: configuration(&job.target, &plan, load, job.particulars),
-        verification: plan
-            .tls
-            .as_ref()
-            .map(|configs| configs.verification.describe()),
-        threads: plan.threads,
+        configuration: configuration(&job.target, &plan, job.particulars),
+        host: host::describe(),
         target_pid: load.target_pid,
     };
     let outcome = run::run(plan, load.target_pid)?;
-    let verdict = verdict::judge(&outcome, asked);
-    let exit = verdict.exit();
-    let report = Report::new(&outcome, verdict, frame);
+    let evidence = build::evidence(&outcome, &frame);
+    let judgement = verdict::judge(&evidence, Objectives::Met);
+    let exit = judgement.exit;
+    let report = build::report(&outcome, judgement, frame);
     publish(&report, load.json.as_deref())?;
     if exit == Exit::Target {
         complain(&outcome, &job.target)?;
@@ -321,26 +317,30 @@ fn execute(job: Job<'_>) -> Result<Exit, CommandError> {
     Ok(exit)
 }
 
-fn configuration(target: &Target, plan: &Plan, load: &LoadArgs, particulars: Value) -> Value {
-    let mut configuration = json!({
-        "target": target.to_string(),
-        "address": plan.address.to_string(),
-        "connections": plan.connections,
-        "threads": plan.threads,
-        "duration_s": plan.extent.duration.map(|duration| duration.as_secs_f64()),
-        "count": plan.extent.operations,
-        "warmup_s": plan.extent.warmup.as_secs_f64(),
-        "timeout_s": plan.timeout.as_secs_f64(),
-        "tls": plan.tls.as_ref().map(|configs| json!({
-            "server_name": configs.server_name.to_str(),
-            "groups": load.tls.groups,
-            "client_certificate": load.tls.cert.is_some(),
-        })),
-    });
-    if let (Value::Object(all), Value::Object(more)) = (&mut configuration, particulars) {
-        all.extend(more);
+fn configuration(target: &Target, plan: &Plan, particulars: Value) -> Configuration {
+    let particulars = match particulars {
+        Value::Object(all) => all.into_iter().collect(),
+        _ => BTreeMap::new(),
+    };
+    Configuration {
+        target: target.to_string(),
+        address: plan.address.to_string(),
+        connections: plan.connections as u64,
+        threads: plan.threads as u64,
+        arrival: "closed".to_owned(),
+        stages: Vec::new(),
+        duration_s: plan.extent.duration.map(|duration| duration.as_secs_f64()),
+        count: plan.extent.operations,
+        warmup_s: plan.extent.warmup.as_secs_f64(),
+        drain_s: plan.timeout.as_secs_f64(),
+        timeout_s: plan.timeout.as_secs_f64(),
+        seed: 0,
+        spin: "off".to_owned(),
+        backlog: None,
+        tls: plan.tls.as_ref().map(Configs::describe),
+        slo: Vec::new(),
+        particulars,
     }
-    configuration
 }
 
 fn publish(report: &Report, json: Option<&Path>) -> Result<(), CommandError> {
@@ -366,6 +366,6 @@ fn complain(outcome: &Outcome, target: &Target) -> io::Result<()> {
     writeln!(
         io::stderr(),
         "loadgen: {}",
-        verdict::advice(outcome, &target.to_string())
+        advice(&outcome.tally, &target.to_string())
     )
 }

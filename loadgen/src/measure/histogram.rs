@@ -6,15 +6,17 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hdrhistogram::{
     Histogram,
-    serialization::{Serializer, V2DeflateSerializer},
+    serialization::{DeserializeError, Deserializer, Serializer, V2DeflateSerializer},
 };
-use serde::Serialize;
+use thiserror::Error;
+
+use crate::report::model::Distribution;
 
 /// The longest time that is told apart: longer ones count as this.
 const MAX: Duration = Duration::from_secs(3600);
 
 /// The percentiles that are printed.
-pub const PERCENTILES: [(&str, f64); 7] = [
+pub const PERCENTILES: [(&str, f64); 8] = [
     ("p50", 50.0),
     ("p75", 75.0),
     ("p90", 90.0),
@@ -22,6 +24,7 @@ pub const PERCENTILES: [(&str, f64); 7] = [
     ("p99", 99.0),
     ("p99.9", 99.9),
     ("p99.99", 99.99),
+    ("p99.999", 99.999),
 ];
 
 /// Times of one kind.
@@ -76,63 +79,52 @@ impl Times {
         Duration::from_nanos(self.0.max())
     }
 
-    /// The histogram for the result.
-    pub fn to_json(&self) -> TimesJson {
+    /// The times for the report: exactly, and in numbers.
+    pub fn distribution(&self) -> Distribution {
         let mut bytes = Vec::new();
         V2DeflateSerializer::new()
             .serialize(&self.0, &mut bytes)
             .expect("writing to memory does not fail");
-        let us = |nanos: f64| nanos / 1e3;
-        TimesJson {
+        Distribution {
             count: self.count(),
-            min_us: us(if self.count() == 0 {
-                0.0
-            } else {
-                self.0.min() as f64
-            }),
-            mean_us: us(self.0.mean()),
-            stdev_us: us(self.0.stdev()),
-            max_us: us(self.0.max() as f64),
-            percentiles_us: PERCENTILES
+            min_ns: if self.count() == 0 { 0 } else { self.0.min() },
+            mean_ns: self.0.mean(),
+            stdev_ns: self.0.stdev(),
+            max_ns: self.0.max(),
+            percentiles_ns: PERCENTILES
                 .iter()
-                .map(|(name, percent)| {
-                    (
-                        (*name).to_owned(),
-                        us(self.0.value_at_percentile(*percent) as f64).into(),
-                    )
-                })
+                .map(|(name, percent)| ((*name).to_owned(), self.0.value_at_percentile(*percent)))
                 .collect(),
-            hdr_unit: "ns",
             hdr_v2_deflate: STANDARD.encode(&bytes),
         }
     }
 }
 
-/// A histogram in the result.
-#[derive(Debug, Clone, Serialize)]
-pub struct TimesJson {
-    /// Recorded times.
-    pub count: u64,
-    /// The shortest.
-    pub min_us: f64,
-    /// The mean.
-    pub mean_us: f64,
-    /// The standard deviation.
-    pub stdev_us: f64,
-    /// The longest.
-    pub max_us: f64,
-    /// See [`PERCENTILES`].
-    pub percentiles_us: serde_json::Map<String, serde_json::Value>,
-    /// Unit of the values in the encoded histogram.
-    pub hdr_unit: &'static str,
-    /// HdrHistogram V2, deflated, base64: other tools read and merge it.
-    pub hdr_v2_deflate: String,
+/// A histogram in a report that cannot be decoded: the report is damaged.
+#[derive(Debug, Error)]
+pub enum EncodingError {
+    /// Not base64.
+    #[error("a histogram is not base64: {0}")]
+    Base64(#[from] base64::DecodeError),
+    /// Not HdrHistogram V2, deflated.
+    #[error("a histogram is not HdrHistogram V2, deflated: {0}")]
+    Hdr(#[from] DeserializeError),
+}
+
+impl Distribution {
+    /// The recorded times, as they were.
+    ///
+    /// # Errors
+    ///
+    /// When the report was damaged.
+    pub fn histogram(&self) -> Result<Histogram<u64>, EncodingError> {
+        let bytes = STANDARD.decode(&self.hdr_v2_deflate)?;
+        Ok(Deserializer::new().deserialize(&mut &bytes[..])?)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use hdrhistogram::serialization::Deserializer;
-
     use super::*;
 
     #[test]
@@ -144,13 +136,14 @@ mod tests {
             other.record(Duration::from_secs(7200));
         }
         times.merge(&other);
-        let json = times.to_json();
-        assert_eq!(json.count, 2000);
-        let bytes = STANDARD.decode(json.hdr_v2_deflate).unwrap();
-        let read: Histogram<u64> = Deserializer::new().deserialize(&mut &bytes[..]).unwrap();
-        assert_eq!(read.len(), 2000);
+        let stored = times.distribution();
+        let read = stored.histogram().unwrap();
+        assert_eq!(read, times.0, "not a count is lost");
+        assert_eq!((stored.count, read.len()), (2000, 2000));
         let p25 = read.value_at_percentile(25.0) as f64;
         assert!((p25 / 500_000.0 - 1.0).abs() < 0.002, "{p25}");
         assert!(times.max() <= MAX.mul_f64(1.001));
+        let none = Times::new().distribution();
+        assert_eq!((none.count, none.min_ns, none.max_ns), (0, 0, 0));
     }
 }

@@ -2,12 +2,15 @@
 
 use std::{fmt, io};
 
+use schemars::JsonSchema;
 use sealgate_stream::{HandshakeError, ReadError, WriteError};
 use sealgate_tls::TlsError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Where an operation was when it failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// TCP connect.
@@ -23,7 +26,9 @@ pub enum Phase {
 }
 
 /// What kind of failure it was: the label in the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Nobody listens.
@@ -68,6 +73,26 @@ impl Class {
     /// Whether data was damaged or lost without the target saying so.
     pub fn is_corruption(self) -> bool {
         matches!(self, Class::Mismatch | Class::WrongLength)
+    }
+}
+
+/// The name in the report.
+fn name(value: &impl Serialize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => f.write_str(&name),
+        _ => Err(fmt::Error),
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        name(self, f)
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        name(self, f)
     }
 }
 

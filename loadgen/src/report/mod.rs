@@ -1,5 +1,9 @@
-//! What a run says: a verdict on itself, a JSON result, and a summary for people.
+//! What a run says: the model that is stored, and its renderings.
 
-pub mod json;
+pub mod advice;
+pub mod build;
+pub mod model;
+pub mod parse;
+pub mod reason;
 pub mod summary;
 pub mod verdict;

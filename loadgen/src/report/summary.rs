@@ -2,11 +2,8 @@
 
 use std::fmt;
 
-use super::{
-    json::Report,
-    verdict::{Reason, State},
-};
-use crate::measure::{histogram::TimesJson, tally::Names};
+use super::model::{Distribution, Names, Report, State};
+use crate::schedule::Loop;
 
 /// Prints a report for people.
 #[derive(Debug)]
@@ -15,8 +12,12 @@ pub struct Summary<'a>(pub &'a Report);
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let report = self.0;
-        let target = report.configuration["target"].as_str().unwrap_or_default();
-        writeln!(f, "{} {target}, {}", report.operation, report.arrival)?;
+        let target = &report.configuration.target;
+        write!(f, "{} {target}, ", report.operation)?;
+        match report.looped {
+            Loop::Closed => writeln!(f, "closed loop: a slow target is asked less")?,
+            Loop::Open => writeln!(f, "open loop, {} arrivals", report.configuration.arrival)?,
+        }
         self.operations(f)?;
         self.latency(f)?;
         self.tls(f)?;
@@ -24,9 +25,18 @@ impl fmt::Display for Summary<'_> {
         for error in &report.errors {
             writeln!(
                 f,
-                "error       {} x {:?}/{:?}: {}",
-                error.count, error.phase, error.class, error.example
+                "error       {} x {}/{} from {:.1} s to {:.1} s: {}",
+                error.count,
+                error.phase,
+                error.class,
+                error.first_s,
+                error.last_s,
+                error.samples.join("; ")
             )?;
+        }
+        for objective in &report.objectives {
+            let met = if objective.met { "met" } else { "MISSED" };
+            writeln!(f, "objective   {}: {met}", objective.text)?;
         }
         self.verdict(f)
     }
@@ -34,28 +44,41 @@ impl fmt::Display for Summary<'_> {
 
 impl Summary<'_> {
     fn operations(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (operations, rates) = (&self.0.operations, &self.0.rates);
-        writeln!(
+        let (totals, achieved) = (&self.0.totals, &self.0.achieved);
+        let operations = &totals.operations;
+        write!(
             f,
-            "operations  {} ok, {} failed in {:.2} s: {:.1}/s",
-            operations.succeeded, operations.failed, self.0.elapsed_s, rates.operations_per_s
+            "operations  {} ok, {} failed",
+            operations.succeeded, operations.failed
         )?;
+        if operations.unsent > 0 {
+            write!(f, ", {} never sent", operations.unsent)?;
+        }
+        write!(
+            f,
+            " in {:.2} s: {:.1}/s",
+            self.0.timing.elapsed_s, achieved.achieved_per_s
+        )?;
+        match achieved.planned_per_s {
+            Some(planned) => writeln!(f, " of {planned:.1}/s planned")?,
+            None => writeln!(f)?,
+        }
         let gbit = |bytes_per_s: f64| bytes_per_s * 8.0 / 1e9;
-        if self.0.bytes.sent + self.0.bytes.received > 0 {
+        if totals.bytes.sent + totals.bytes.received > 0 {
             writeln!(
                 f,
                 "payload     {} B sent ({:.2} Gbit/s), {} B received ({:.2} Gbit/s)",
-                self.0.bytes.sent,
-                gbit(rates.sent_bytes_per_s),
-                self.0.bytes.received,
-                gbit(rates.received_bytes_per_s)
+                totals.bytes.sent,
+                gbit(totals.rates.sent_bytes_per_s),
+                totals.bytes.received,
+                gbit(totals.rates.received_bytes_per_s)
             )?;
         }
         Ok(())
     }
 
     fn latency(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let latency = &self.0.latency;
+        let (latency, connections) = (&self.0.totals.latency, &self.0.connections);
         writeln!(
             f,
             "latency us      mean       p50       p90       p99     p99.9       max"
@@ -64,8 +87,8 @@ impl Summary<'_> {
             ("response", &latency.response),
             ("service", &latency.service),
             ("lag", &latency.lag),
-            ("connect", &latency.connect),
-            ("handshake", &latency.handshake),
+            ("connect", &connections.connect),
+            ("handshake", &connections.handshake),
         ] {
             if times.count > 0 {
                 line(f, name, times)?;
@@ -75,38 +98,42 @@ impl Summary<'_> {
     }
 
     fn tls(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(tls) = &self.0.tls else {
+        let (Some(tls), Some(asked)) = (&self.0.tls, &self.0.configuration.tls) else {
             return Ok(());
         };
         write!(f, "tls        ")?;
         for names in [&tls.version, &tls.suite, &tls.group, &tls.kind] {
             write!(f, " {}", list(names))?;
         }
-        writeln!(f, "; certificate checked: {}", tls.verification)
+        writeln!(f, "; certificate checked: {}", asked.verification)
     }
 
     fn cpu(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let generator = &self.0.generator;
         writeln!(
             f,
-            "generator   {:.2} CPU s on {} threads, the busiest {:.0} %, {:.1} us per operation",
+            "generator   {:.2} CPU s ({:.2} spinning) on {} threads, the busiest {:.0} %, {:.1} us per operation",
             generator.cpu_s,
+            generator.spun_s,
             generator.threads,
             generator.busiest_share * 100.0,
-            generator.cpu_per_operation_us.unwrap_or_default()
+            generator.cpu_ns_per_operation.unwrap_or_default() / 1e3
         )?;
         let Some(target) = &self.0.target else {
             return Ok(());
         };
-        write!(f, "target      pid {}", target.pid)?;
+        write!(f, "target      pid {} {}", target.pid, target.name)?;
         if let Some(cpu_s) = target.cpu_s {
             write!(f, ": {cpu_s:.2} CPU s")?;
         }
-        if let Some(us) = target.cpu_per_operation_us {
-            write!(f, ", {us:.1} us per operation")?;
+        if let Some(ns) = target.cpu_ns_per_operation {
+            write!(f, ", {:.1} us per operation", ns / 1e3)?;
         }
-        if let Some(s) = target.cpu_per_gigabyte_s {
+        if let Some(s) = target.cpu_s_per_gigabyte {
             write!(f, ", {s:.3} s per GB")?;
+        }
+        if let Some(bytes) = target.rss_max_bytes {
+            write!(f, ", {:.1} MiB resident", bytes as f64 / f64::from(1 << 20))?;
         }
         writeln!(f)
     }
@@ -118,36 +145,26 @@ impl Summary<'_> {
             State::Degraded => "DEGRADED",
             State::Invalid => "INVALID",
         };
-        write!(f, "verdict     {word}")?;
-        let reasons: Vec<String> = verdict
-            .invalid
-            .iter()
-            .chain(&verdict.degraded)
-            .map(Reason::to_string)
-            .collect();
-        match reasons.is_empty() {
-            true => writeln!(f),
-            false => writeln!(f, ": {}", reasons.join("; ")),
+        writeln!(f, "verdict     {word}")?;
+        for reason in &verdict.reasons {
+            writeln!(f, "            {}", reason.message)?;
         }
+        Ok(())
     }
 }
 
-fn line(f: &mut fmt::Formatter<'_>, name: &str, times: &TimesJson) -> fmt::Result {
-    let at = |percentile: &str| {
-        times.percentiles_us[percentile]
-            .as_f64()
-            .unwrap_or_default()
-    };
+fn line(f: &mut fmt::Formatter<'_>, name: &str, times: &Distribution) -> fmt::Result {
+    let at = |percentile: &str| times.percentiles_ns.get(percentile).copied().unwrap_or(0) as f64;
     write!(f, "  {name:<9}")?;
-    for us in [
-        times.mean_us,
+    for ns in [
+        times.mean_ns,
         at("p50"),
         at("p90"),
         at("p99"),
         at("p99.9"),
-        times.max_us,
+        times.max_ns as f64,
     ] {
-        write!(f, " {us:>9.1}")?;
+        write!(f, " {:>9.1}", ns / 1e3)?;
     }
     writeln!(f)
 }

@@ -1,451 +1,439 @@
 //! The verdict of a run on itself. Numbers are printed whatever it is, and marked.
+//!
+//! Every threshold stands here.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use serde::{Serialize, Serializer};
-
-use crate::{
-    exit::Exit, measure::tally::FailureCount, operation::failure::Class, run::Outcome,
-    schedule::Extent,
+use super::{
+    model::{State, Verdict},
+    reason::Reason,
 };
+use crate::exit::Exit;
 
-/// A busier generator thread measures itself and not the target.
-const BUSY_LIMIT: f64 = 0.85;
+/// A generator thread that works or wants to for more of the time measures itself.
+pub const BUSY: f64 = 0.85;
 /// 99 % of the operations have to be sent this soon after they were planned.
-const LAG_LIMIT: Duration = Duration::from_micros(100);
+pub const LAG: Duration = Duration::from_micros(100);
 /// And this soon, as a share of the median service time.
-const LAG_LIMIT_OF_SERVICE: f64 = 0.1;
+pub const LAG_OF_SERVICE: f64 = 0.1;
 /// Handshakes of the wrong kind that a run may have.
-const WRONG_KIND_LIMIT: f64 = 0.001;
+pub const WRONG_KIND: f64 = 0.001;
 /// Failed operations that a run may have before its rates are those of something else.
-const FAILURE_LIMIT: f64 = 0.01;
+pub const FAILURES: f64 = 0.01;
 /// Planned operations that have to be done.
-const ACHIEVED_LIMIT: f64 = 0.99;
+pub const ACHIEVED: f64 = 0.99;
 /// Time the hypervisor may take: beyond, nothing holds.
-const STOLEN_LIMIT: f64 = 0.1;
+pub const STOLEN: f64 = 0.1;
 /// Time the hypervisor may take unmentioned.
-const STOLEN_MENTION: f64 = 0.02;
-/// Time the generator may wait for a core unmentioned, per thread.
-const WAITED_MENTION: f64 = 0.05;
+pub const STOLEN_MENTION: f64 = 0.02;
+/// Time a generator thread may wait for a core unmentioned.
+pub const WAITED_MENTION: f64 = 0.05;
 /// Shorter runs prove counts but no rates: start and end weigh too much.
-const SHORTEST: Duration = Duration::from_secs(1);
+pub const SHORTEST: Duration = Duration::from_secs(1);
 
-/// Whether the numbers hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// They do.
-    Valid,
-    /// With a grain of salt.
-    Degraded,
-    /// They do not.
-    Invalid,
+/// What a verdict rests on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// Measured time.
+    pub elapsed: Duration,
+    /// Whether somebody ended the run before its bounds.
+    pub interrupted: bool,
+    /// Operations by how they ended.
+    pub counts: Counts,
+    /// Late sending.
+    pub lag: Lag,
+    /// What was exhausted, or overflowed.
+    pub exhausted: Exhausted,
+    /// CPU of generator and host.
+    pub conditions: Conditions,
+    /// CPU of the target.
+    pub target: TargetCpu,
 }
 
-/// Why they do not hold, or not quite.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Reason {
-    /// No operation succeeded.
-    NothingSucceeded,
-    /// A generator thread was on its core for this share of the time.
-    GeneratorBusy(f64),
-    /// Operations were sent this late.
-    Lag(Duration),
-    /// This share of the handshakes was of the wrong kind.
-    WrongKind(f64),
-    /// This many answers were damaged.
-    Corrupt(u64),
-    /// This share of the operations failed.
-    Failures(f64),
-    /// This many connections ended by a panic of ours.
-    Died(u64),
-    /// This share of the planned operations was done.
-    Achieved(f64),
-    /// No free local port.
-    PortsExhausted,
-    /// No free file descriptor.
-    DescriptorsExhausted,
-    /// The hypervisor took this share of the host's time.
-    Stolen(f64),
-    /// The generator waited for a core for this share of the time.
-    Waited(f64),
-    /// The run was this short.
-    Short(Duration),
-    /// This many threads of the target ended, with their CPU times.
-    TargetThreadsEnded(usize),
-    /// The target ended, or its CPU times could not be read at the end.
-    TargetUnmeasured,
+/// Operations by how they ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Planned, with those that were never sent.
+    pub planned: u64,
+    /// Done, and sent in time.
+    pub achieved: u64,
+    /// As they should be.
+    pub succeeded: u64,
+    /// Sent, and failed.
+    pub failed: u64,
+    /// Of the wrong kind.
+    pub wrong_kind: u64,
+    /// Damaged.
+    pub corrupt: u64,
+    /// Connections that ended by a panic of ours.
+    pub died: u64,
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = |share: f64| format!("{:.1} %", share * 100.0);
-        match *self {
-            Reason::NothingSucceeded => f.write_str("no operation succeeded"),
-            Reason::GeneratorBusy(share) => write!(
-                f,
-                "the generator is the bottleneck: a thread was busy {} of the time (limit 85 %); give it more threads or cores",
-                percent(share)
-            ),
-            Reason::Lag(lag) => write!(
-                f,
-                "operations were sent late: p99 {} us (limit 100 us and 10 % of the median service time)",
-                lag.as_secs_f64() * 1e6
-            ),
-            Reason::WrongKind(share) => {
-                write!(
-                    f,
-                    "{} of the handshakes are of the wrong kind (limit 0.1 %)",
-                    percent(share)
-                )
-            }
-            Reason::Corrupt(count) => {
-                write!(f, "{count} answers are not what was sent or asked for")
-            }
-            Reason::Failures(share) => write!(f, "{} of the operations failed", percent(share)),
-            Reason::Died(count) => write!(
-                f,
-                "{count} connections ended by a panic: a defect of loadgen, see standard error"
-            ),
-            Reason::Achieved(share) => {
-                write!(
-                    f,
-                    "only {} of the planned operations were done",
-                    percent(share)
-                )
-            }
-            Reason::PortsExhausted => f.write_str(
-                "out of local ports: spread the load over more addresses, or use fewer connections",
-            ),
-            Reason::DescriptorsExhausted => {
-                f.write_str("out of file descriptors: raise `ulimit -n`")
-            }
-            Reason::Stolen(share) => {
-                write!(f, "the hypervisor took {} of the time", percent(share))
-            }
-            Reason::Waited(share) => write!(
-                f,
-                "the generator waited for a core {} of the time: something else runs on it",
-                percent(share)
-            ),
-            Reason::Short(elapsed) => {
-                write!(
-                    f,
-                    "the run took {:.3} s: too short for rates",
-                    elapsed.as_secs_f64()
-                )
-            }
-            Reason::TargetThreadsEnded(count) => {
-                write!(
-                    f,
-                    "{count} threads of the target ended: their CPU time is missing"
-                )
-            }
-            Reason::TargetUnmeasured => {
-                f.write_str("the target's CPU time could not be read at the end")
-            }
-        }
-    }
+/// Late sending.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Sent − planned, 99th percentile.
+    pub p99: Duration,
+    /// The same without the wait for a connection: what the generator itself adds.
+    pub generator_p99: Duration,
+    /// Done − sent, median.
+    pub service_p50: Duration,
 }
 
-impl Serialize for Reason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
+/// What was exhausted, or overflowed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Exhausted {
+    /// Operations that found the backlog full.
+    pub backlog: u64,
+    /// Connections without a local port.
+    pub ports: u64,
+    /// Connections without a descriptor.
+    pub descriptors: u64,
 }
 
-/// The verdict and its grounds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Verdict {
-    /// The worst that was found.
-    pub state: State,
-    /// What makes it invalid.
-    pub invalid: Vec<Reason>,
-    /// What makes it degraded.
-    pub degraded: Vec<Reason>,
+/// CPU of generator and host, as shares of the measured time.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Conditions {
+    /// The busiest thread, on its core without spinning, or waiting for it.
+    pub busy: f64,
+    /// Waiting for a core, per thread.
+    pub waited: f64,
+    /// Taken by the hypervisor.
+    pub stolen: f64,
 }
 
-/// What the verdict has to know of the plan.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked {
-    /// How much was asked for.
-    pub extent: Extent,
-    /// Generator threads.
-    pub threads: usize,
-    /// Whether the target's CPU time was asked for.
-    pub target_cpu: bool,
+/// What is known of the target's CPU time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetCpu {
+    /// It was not asked for.
+    NotAsked,
+    /// It was measured, but for this many threads that ended meanwhile.
+    Measured {
+        /// Threads that ended.
+        ended: usize,
+    },
+    /// It could not be read at the end.
+    Lost,
 }
 
-/// Judges a run.
-pub fn judge(outcome: &Outcome, asked: Asked) -> Verdict {
-    let (mut invalid, mut degraded) = (Vec::new(), Vec::new());
-    judge_counts(outcome, asked, &mut invalid, &mut degraded);
-    judge_conditions(outcome, asked, &mut invalid, &mut degraded);
-    let state = match (invalid.is_empty(), degraded.is_empty()) {
-        (false, _) => State::Invalid,
-        (true, false) => State::Degraded,
-        (true, true) => State::Valid,
-    };
-    Verdict {
-        state,
-        invalid,
-        degraded,
-    }
+/// A verdict, and the exit code that goes with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// For the report.
+    pub verdict: Verdict,
+    /// For the caller.
+    pub exit: Exit,
 }
 
-fn judge_counts(
-    outcome: &Outcome,
-    asked: Asked,
-    invalid: &mut Vec<Reason>,
-    degraded: &mut Vec<Reason>,
-) {
-    let counts = &outcome.tally.counts;
-    let done = counts.succeeded + counts.failed;
-    let share = |n: u64| n as f64 / done.max(1) as f64;
-    if counts.succeeded == 0 {
-        invalid.push(Reason::NothingSucceeded);
-    }
-    if share(counts.wrong_kind) > WRONG_KIND_LIMIT {
-        invalid.push(Reason::WrongKind(share(counts.wrong_kind)));
-    }
-    if counts.corrupt > 0 {
-        invalid.push(Reason::Corrupt(counts.corrupt));
-    }
-    if counts.died > 0 {
-        invalid.push(Reason::Died(counts.died));
-    }
-    match share(counts.failed) {
-        failed if failed > FAILURE_LIMIT => invalid.push(Reason::Failures(failed)),
-        failed if failed > 0.0 => degraded.push(Reason::Failures(failed)),
-        _ => {}
-    }
-    if let (Some(planned), None) = (asked.extent.operations, asked.extent.duration) {
-        let achieved = done as f64 / planned.max(1) as f64;
-        if achieved < ACHIEVED_LIMIT {
-            invalid.push(Reason::Achieved(achieved));
-        }
-    }
-    let any = |class| {
-        outcome
-            .tally
-            .failures
-            .keys()
-            .any(|(_, seen)| *seen == class)
-    };
-    if any(Class::PortsExhausted) {
-        invalid.push(Reason::PortsExhausted);
-    }
-    if any(Class::DescriptorsExhausted) {
-        invalid.push(Reason::DescriptorsExhausted);
-    }
-}
-
-fn judge_conditions(
-    outcome: &Outcome,
-    asked: Asked,
-    invalid: &mut Vec<Reason>,
-    degraded: &mut Vec<Reason>,
-) {
-    let seconds = outcome.elapsed.as_secs_f64().max(1e-9);
-    if outcome.elapsed < SHORTEST {
-        // Nothing below is told from noise in so short a time.
-        degraded.push(Reason::Short(outcome.elapsed));
+/// Judges a run; `missed` says whether an objective was missed.
+pub fn judge(evidence: &Evidence, missed: Objectives) -> Judgement {
+    let mut reasons = Vec::new();
+    judge_counts(evidence, &mut reasons);
+    if evidence.elapsed < SHORTEST {
+        // Nothing of the conditions is told from noise in so short a time.
+        reasons.push(Reason::Short(evidence.elapsed));
     } else {
-        let busy = outcome.generator.busiest.as_secs_f64() / seconds;
-        if busy > BUSY_LIMIT {
-            invalid.push(Reason::GeneratorBusy(busy));
-        }
-        let latency = &outcome.tally.latency;
-        let lag = latency.lag.percentile(99.0);
-        let limit = latency
-            .service
-            .percentile(50.0)
-            .mul_f64(LAG_LIMIT_OF_SERVICE)
-            .min(LAG_LIMIT);
-        if lag > limit {
-            invalid.push(Reason::Lag(lag));
-        }
-        let waited = outcome.generator.waited.as_secs_f64() / seconds / asked.threads.max(1) as f64;
-        if waited > WAITED_MENTION {
-            degraded.push(Reason::Waited(waited));
-        }
-        match outcome.stolen {
-            stolen if stolen > STOLEN_LIMIT => invalid.push(Reason::Stolen(stolen)),
-            stolen if stolen > STOLEN_MENTION => degraded.push(Reason::Stolen(stolen)),
-            _ => {}
-        }
+        judge_conditions(evidence, &mut reasons);
     }
-    match &outcome.target {
-        Some(spent) if spent.ended > 0 => degraded.push(Reason::TargetThreadsEnded(spent.ended)),
-        None if asked.target_cpu => degraded.push(Reason::TargetUnmeasured),
+    if evidence.interrupted {
+        reasons.push(Reason::Interrupted(evidence.elapsed));
+    }
+    match evidence.target {
+        TargetCpu::Measured { ended } if ended > 0 => {
+            reasons.push(Reason::TargetThreadsEnded(ended));
+        }
+        TargetCpu::Lost => reasons.push(Reason::TargetUnmeasured),
+        TargetCpu::Measured { .. } | TargetCpu::NotAsked => {}
+    }
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.state()));
+    let states = reasons.iter().map(|reason| reason.state());
+    let state = states.max().unwrap_or(State::Valid);
+    let exit = match (state, missed) {
+        (State::Invalid, _) if reasons.iter().any(|reason| reason.is_of_the_target()) => {
+            Exit::Target
+        }
+        // Numbers that do not hold decide no objective.
+        (State::Invalid, _) => Exit::Invalid,
+        (State::Valid | State::Degraded, Objectives::Missed) => Exit::Missed,
+        (State::Valid | State::Degraded, Objectives::Met) => Exit::Ok,
+    };
+    let reasons = reasons.into_iter().map(Reason::to_model).collect();
+    Judgement {
+        verdict: Verdict { state, reasons },
+        exit,
+    }
+}
+
+/// Whether all objectives of a run were met; none are met too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Objectives {
+    /// All of them.
+    Met,
+    /// Not all of them.
+    Missed,
+}
+
+fn judge_counts(evidence: &Evidence, reasons: &mut Vec<Reason>) {
+    let Counts {
+        planned,
+        achieved,
+        succeeded,
+        failed,
+        wrong_kind,
+        corrupt,
+        died,
+    } = evidence.counts;
+    let share = |n: u64, of: u64| n as f64 / of.max(1) as f64;
+    let done = succeeded + failed;
+    if succeeded == 0 {
+        reasons.push(Reason::NothingSucceeded);
+    }
+    if share(wrong_kind, done) > WRONG_KIND {
+        reasons.push(Reason::WrongKind(share(wrong_kind, done)));
+    }
+    if corrupt > 0 {
+        reasons.push(Reason::Corrupt(corrupt));
+    }
+    if died > 0 {
+        reasons.push(Reason::Died(died));
+    }
+    match share(failed, done) {
+        failed if failed > FAILURES => reasons.push(Reason::ManyFailures(failed)),
+        failed if failed > 0.0 => reasons.push(Reason::SomeFailures(failed)),
         _ => {}
     }
-}
-
-impl Verdict {
-    /// The exit code of the run.
-    pub fn exit(&self) -> Exit {
-        let target = |reason: &Reason| {
-            matches!(
-                reason,
-                Reason::NothingSucceeded | Reason::Corrupt(_) | Reason::WrongKind(_)
-            )
-        };
-        match self.state {
-            State::Invalid if self.invalid.iter().any(target) => Exit::Target,
-            State::Invalid => Exit::Invalid,
-            State::Valid | State::Degraded => Exit::Ok,
-        }
+    if planned > 0 && share(achieved, planned) < ACHIEVED {
+        reasons.push(Reason::Achieved(share(achieved, planned)));
+    }
+    if evidence.exhausted.backlog > 0 {
+        reasons.push(Reason::Overflow(evidence.exhausted.backlog));
+    }
+    if evidence.exhausted.ports > 0 {
+        reasons.push(Reason::PortsExhausted);
+    }
+    if evidence.exhausted.descriptors > 0 {
+        reasons.push(Reason::DescriptorsExhausted);
     }
 }
 
-/// What to do about the most frequent failure; empty when there is none.
-pub fn advice(outcome: &Outcome, target: &str) -> String {
-    let most = outcome
-        .tally
-        .failures
-        .iter()
-        .max_by_key(|(_, failure)| failure.count);
-    let Some(((phase, class), FailureCount { example, .. })) = most else {
-        return "nothing was done: ask for a longer run with -d or -n".to_owned();
-    };
-    let todo = match class {
-        Class::Refused => "nothing listens there: start the target, or correct host and port",
-        Class::Unreachable => "no route leads there: correct the host, or use --connect-to",
-        Class::Timeout => "it does not answer: see whether it hangs, or raise --timeout",
-        Class::Certificate => {
-            "its certificate does not verify: correct --cacert or --sni, or use -k"
-        }
-        Class::Alert => {
-            "it refuses our TLS: see its log; it may want --cert and --key, or another --sni"
-        }
-        Class::Tls | Class::Truncated => "it does not speak TLS as it should: for TCP use --plain",
-        Class::Closed | Class::Reset => {
-            "it breaks connections off: see its log, and whether it expects TLS or TCP (--plain)"
-        }
-        Class::Status => "correct the path, or store the object first",
-        Class::NoTicket | Class::WrongKind => {
-            "it does not resume sessions: turn tickets on there, or drop --resume"
-        }
-        Class::Mismatch | Class::WrongLength => "it damages or loses data: do not trust it",
-        Class::PortsExhausted => "wait for ports to become free, or use fewer connections",
-        Class::DescriptorsExhausted => "raise `ulimit -n`",
-        Class::Http => "see whether it speaks HTTP/1.1 there",
-        Class::Io => "see the system's log",
-    };
-    let phase = format!("{phase:?}").to_lowercase();
-    format!("{target}: {example} ({phase}); {todo}")
+fn judge_conditions(evidence: &Evidence, reasons: &mut Vec<Reason>) {
+    let Conditions {
+        busy,
+        waited,
+        stolen,
+    } = evidence.conditions;
+    if busy > BUSY {
+        reasons.push(Reason::GeneratorBusy(busy));
+    }
+    let limit = evidence.lag.service_p50.mul_f64(LAG_OF_SERVICE).min(LAG);
+    if evidence.lag.generator_p99 > limit {
+        reasons.push(Reason::Late(evidence.lag.generator_p99));
+    } else if evidence.lag.p99 > limit {
+        reasons.push(Reason::NoFreeConnection(evidence.lag.p99));
+    }
+    if waited > WAITED_MENTION {
+        reasons.push(Reason::Waited(waited));
+    }
+    match stolen {
+        stolen if stolen > STOLEN => reasons.push(Reason::StolenMuch(stolen)),
+        stolen if stolen > STOLEN_MENTION => reasons.push(Reason::StolenSome(stolen)),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Instant, SystemTime};
-
     use super::*;
-    use crate::{
-        measure::{
-            cpu::Spent,
-            tally::{Done, Tally},
-        },
-        operation::failure::{Cause, Failure, Kind, Phase},
-        schedule::Arrival,
-    };
 
-    fn outcome(succeeded: u64, failures: &[Cause]) -> Outcome {
-        let planned = Instant::now();
-        let arrival = Arrival {
-            planned,
-            measured: true,
-            number: 0,
-        };
-        let done = planned + Duration::from_millis(1);
-        let mut tally = Tally::default();
-        for _ in 0..succeeded {
-            let done = Done {
-                arrival,
-                sent: planned,
-                done,
-                sent_bytes: 1,
-                received_bytes: 1,
-            };
-            tally.succeed(&done);
-        }
-        for cause in failures {
-            let cause = match cause {
-                Cause::WrongKind { wanted } => Cause::WrongKind { wanted: *wanted },
-                Cause::Mismatch { offset } => Cause::Mismatch { offset: *offset },
-                _ => Cause::Closed,
-            };
-            tally.fail(arrival, &Failure::new(Phase::Check, cause));
-        }
-        Outcome {
-            tally,
-            began: SystemTime::now(),
+    fn clean() -> Evidence {
+        Evidence {
             elapsed: Duration::from_secs(10),
-            generator: Spent {
-                busiest: Duration::from_secs(5),
-                ..Spent::default()
+            interrupted: false,
+            counts: Counts {
+                planned: 1000,
+                achieved: 1000,
+                succeeded: 1000,
+                ..Counts::default()
             },
-            target: None,
-            stolen: 0.0,
+            lag: Lag {
+                p99: Duration::from_micros(20),
+                generator_p99: Duration::from_micros(20),
+                service_p50: Duration::from_millis(1),
+            },
+            exhausted: Exhausted::default(),
+            conditions: Conditions {
+                busy: 0.5,
+                ..Conditions::default()
+            },
+            target: TargetCpu::NotAsked,
         }
     }
 
-    fn asked() -> Asked {
-        let extent = Extent {
-            duration: None,
-            operations: Some(1000),
-            warmup: Duration::ZERO,
-        };
-        Asked {
-            extent,
-            threads: 1,
-            target_cpu: false,
-        }
+    /// Codes, state and exit code of a clean run that `change` spoiled.
+    fn judged(change: impl FnOnce(&mut Evidence)) -> (Vec<String>, State, Exit) {
+        let mut evidence = clean();
+        change(&mut evidence);
+        let Judgement { verdict, exit } = judge(&evidence, Objectives::Met);
+        let codes = verdict.reasons.into_iter().map(|reason| reason.code);
+        (codes.collect(), verdict.state, exit)
+    }
+
+    fn fail(evidence: &mut Evidence, failed: u64) {
+        evidence.counts.failed = failed;
+        evidence.counts.succeeded -= failed;
     }
 
     #[test]
-    fn a_clean_run_is_valid() {
-        let verdict = judge(&outcome(1000, &[]), asked());
-        assert_eq!(
-            (verdict.state, verdict.exit()),
-            (State::Valid, Exit::Ok),
-            "{verdict:?}"
-        );
+    fn a_clean_run_is_valid_and_an_objective_may_still_be_missed() {
+        assert_eq!(judged(|_| {}), (vec![], State::Valid, Exit::Ok));
+        assert_eq!(judge(&clean(), Objectives::Missed).exit, Exit::Missed);
+        let mut busy = clean();
+        busy.conditions.busy = 0.9;
+        let undecided = judge(&busy, Objectives::Missed).exit;
+        assert_eq!(undecided, Exit::Invalid, "numbers that do not hold");
     }
 
     #[test]
     fn one_wrong_kind_in_a_thousand_is_borne_and_two_are_not() {
-        let wrong = || Cause::WrongKind {
-            wanted: Kind::Resumed,
+        let wrong = |n| {
+            judged(move |evidence| {
+                fail(evidence, n);
+                evidence.counts.wrong_kind = n;
+            })
         };
-        let one = judge(&outcome(999, &[wrong()]), asked());
-        assert_eq!(
-            (one.state, one.exit()),
-            (State::Degraded, Exit::Ok),
-            "{one:?}"
-        );
-        let two = judge(&outcome(998, &[wrong(), wrong()]), asked());
-        assert_eq!(
-            (two.state, two.exit()),
-            (State::Invalid, Exit::Target),
-            "{two:?}"
-        );
+        assert_eq!(wrong(1).1, State::Degraded);
+        assert_eq!(wrong(2).2, Exit::Target);
     }
 
     #[test]
-    fn damage_nothing_done_and_a_busy_generator_are_invalid() {
-        let damaged = judge(&outcome(999, &[Cause::Mismatch { offset: 3 }]), asked());
-        assert_eq!(damaged.exit(), Exit::Target);
-        let nothing = judge(&outcome(0, &[Cause::Closed]), asked());
-        assert_eq!(nothing.exit(), Exit::Target);
-        let mut busy = outcome(1000, &[]);
-        busy.generator.busiest = Duration::from_millis(8600);
-        assert_eq!(judge(&busy, asked()).exit(), Exit::Invalid);
-        busy.elapsed = Duration::from_millis(900);
-        let short = judge(&busy, asked());
-        assert_eq!((short.state, short.exit()), (State::Degraded, Exit::Ok));
-        let half = judge(&outcome(500, &[]), asked());
-        assert_eq!(half.invalid, [Reason::Achieved(0.5)]);
+    fn each_ground_alone_has_its_state_and_exit_code() {
+        type Change = fn(&mut Evidence);
+        let late = Duration::from_micros(101);
+        assert!(late > LAG);
+        let grounds: [(Change, &str, State, Exit); 20] = [
+            (
+                |e| fail(e, 1000),
+                "nothing_succeeded",
+                State::Invalid,
+                Exit::Target,
+            ),
+            (
+                |e| e.counts.corrupt = 1,
+                "corrupt",
+                State::Invalid,
+                Exit::Target,
+            ),
+            (|e| e.counts.died = 1, "died", State::Invalid, Exit::Invalid),
+            (|e| fail(e, 11), "failures", State::Invalid, Exit::Invalid),
+            (|e| fail(e, 10), "failures", State::Degraded, Exit::Ok),
+            (
+                |e| e.counts.achieved = 989,
+                "achieved",
+                State::Invalid,
+                Exit::Invalid,
+            ),
+            (
+                |e| e.exhausted.backlog = 1,
+                "backlog_overflow",
+                State::Invalid,
+                Exit::Invalid,
+            ),
+            (
+                |e| e.exhausted.ports = 1,
+                "ports_exhausted",
+                State::Invalid,
+                Exit::Invalid,
+            ),
+            (
+                |e| e.exhausted.descriptors = 1,
+                "descriptors_exhausted",
+                State::Invalid,
+                Exit::Invalid,
+            ),
+            (
+                |e| {
+                    e.lag.p99 = Duration::from_micros(101);
+                    e.lag.generator_p99 = Duration::from_micros(101);
+                },
+                "send_lag",
+                State::Invalid,
+                Exit::Invalid,
+            ),
+            (
+                |e| e.lag.service_p50 = Duration::from_micros(199),
+                "send_lag",
+                State::Invalid,
+                Exit::Invalid,
+            ),
+            (
+                |e| e.lag.p99 = Duration::from_micros(101),
+                "no_free_connection",
+                State::Invalid,
+                Exit::Invalid,
+            ),
+            (
+                |e| e.conditions.busy = 0.86,
+                "generator_busy",
+                State::Invalid,
+                Exit::Invalid,
+            ),
+            (
+                |e| e.conditions.waited = 0.06,
+                "waited_for_core",
+                State::Degraded,
+                Exit::Ok,
+            ),
+            (
+                |e| e.conditions.stolen = 0.11,
+                "stolen",
+                State::Invalid,
+                Exit::Invalid,
+            ),
+            (
+                |e| e.conditions.stolen = 0.03,
+                "stolen",
+                State::Degraded,
+                Exit::Ok,
+            ),
+            (
+                |e| e.interrupted = true,
+                "interrupted",
+                State::Degraded,
+                Exit::Ok,
+            ),
+            (
+                |e| e.elapsed = Duration::from_millis(999),
+                "short",
+                State::Degraded,
+                Exit::Ok,
+            ),
+            (
+                |e| e.target = TargetCpu::Measured { ended: 1 },
+                "target_threads_ended",
+                State::Degraded,
+                Exit::Ok,
+            ),
+            (
+                |e| e.target = TargetCpu::Lost,
+                "target_unmeasured",
+                State::Degraded,
+                Exit::Ok,
+            ),
+        ];
+        for (change, code, state, exit) in grounds {
+            let (codes, is, ended) = judged(change);
+            assert_eq!(codes[0], code);
+            assert_eq!((is, ended), (state, exit), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_short_run_is_not_judged_by_its_conditions() {
+        let (codes, ..) = judged(|evidence| {
+            evidence.elapsed = Duration::from_millis(900);
+            evidence.conditions.busy = 1.0;
+            evidence.lag.generator_p99 = Duration::from_secs(1);
+        });
+        assert_eq!(codes, ["short"]);
     }
 }

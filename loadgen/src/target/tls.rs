@@ -6,7 +6,8 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion,
+    ClientConfig, DigitallySignedStruct, ProtocolVersion, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -21,6 +22,7 @@ use super::tickets::Tickets;
 use crate::{
     cli::{TlsArgs, TlsVersion},
     pem::{self, PemError},
+    report::model::TlsConfiguration,
 };
 
 /// Where Debian, Alpine and Arch keep the system's certificate authorities.
@@ -83,6 +85,8 @@ pub struct Configs {
     pub server_name: ServerName<'static>,
     /// What is verified.
     pub verification: Verification,
+    versions: Vec<String>,
+    groups: Vec<String>,
 }
 
 impl Configs {
@@ -97,6 +101,8 @@ impl Configs {
         if let Some(names) = &args.groups {
             provider.kx_groups = groups(names)?;
         }
+        let offered = provider.kx_groups.iter();
+        let groups = offered.map(|group| format!("{:?}", group.name())).collect();
         let provider = Arc::new(provider);
         let verification = match (&args.cacert, args.verify) {
             (Some(path), _) => Verification::Everything(path.clone()),
@@ -135,7 +141,23 @@ impl Configs {
             full: Arc::new(config),
             server_name,
             verification,
+            versions: versions
+                .iter()
+                .map(|version| version_name(version))
+                .collect(),
+            groups,
         })
+    }
+
+    /// The settings for the report.
+    pub fn describe(&self) -> TlsConfiguration {
+        TlsConfiguration {
+            server_name: self.server_name.to_str().into_owned(),
+            versions: self.versions.clone(),
+            groups: self.groups.clone(),
+            client_certificate: self.full.client_auth_cert_resolver.has_certs(),
+            verification: self.verification.describe(),
+        }
     }
 
     /// A configuration that takes its sessions from `tickets` and puts new ones there.
@@ -143,6 +165,14 @@ impl Configs {
         let mut config = ClientConfig::clone(&self.full);
         config.resumption = Resumption::store(tickets);
         Arc::new(config)
+    }
+}
+
+fn version_name(version: &SupportedProtocolVersion) -> String {
+    match version.version {
+        ProtocolVersion::TLSv1_2 => "1.2".to_owned(),
+        ProtocolVersion::TLSv1_3 => "1.3".to_owned(),
+        other => format!("{other:?}"),
     }
 }
 

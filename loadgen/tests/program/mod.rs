@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod schema;
+
 use std::{
     collections::HashMap,
     io::{BufRead, BufReader},
@@ -120,8 +122,12 @@ pub fn loadgen(args: &[&str]) -> Ran {
 /// Runs the program with `--json -` and gives its exit code and result.
 pub fn result(args: &[&str]) -> (i32, Value) {
     let ran = loadgen(&[args, &["--json", "-"]].concat());
-    let json = serde_json::from_str(&ran.stdout)
+    let json: Value = serde_json::from_str(&ran.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}\n{}", ran.stdout, ran.stderr));
+    schema::assert_valid(&json);
+    // What was written can be read, and means the same.
+    let report = loadgen::report::parse::parse(&ran.stdout).unwrap();
+    assert_eq!(serde_json::to_value(&report).unwrap(), json);
     (ran.code, json)
 }
 

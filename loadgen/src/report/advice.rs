@@ -1,0 +1,43 @@
+//! What to do about a target that fails.
+
+use crate::{
+    measure::tally::{FailureCount, Tally},
+    operation::failure::Class,
+};
+
+/// What to do about the most frequent failure.
+pub fn advice(tally: &Tally, target: &str) -> String {
+    let most = tally
+        .failures
+        .iter()
+        .max_by_key(|(_, failure)| failure.count);
+    let Some(((phase, class), FailureCount { example, .. })) = most else {
+        return "nothing was done: ask for a longer run with -d or -n".to_owned();
+    };
+    let todo = match class {
+        Class::Refused => "nothing listens there: start the target, or correct host and port",
+        Class::Unreachable => "no route leads there: correct the host, or use --connect-to",
+        Class::Timeout => "it does not answer: see whether it hangs, or raise --timeout",
+        Class::Certificate => {
+            "its certificate does not verify: correct --cacert or --sni, or use -k"
+        }
+        Class::Alert => {
+            "it refuses our TLS: see its log; it may want --cert and --key, or another --sni"
+        }
+        Class::Tls | Class::Truncated => "it does not speak TLS as it should: for TCP use --plain",
+        Class::Closed | Class::Reset => {
+            "it breaks connections off: see its log, and whether it expects TLS or TCP (--plain)"
+        }
+        Class::Status => "correct the path, or store the object first",
+        Class::NoTicket | Class::WrongKind => {
+            "it does not resume sessions: turn tickets on there, or drop --resume"
+        }
+        Class::Mismatch | Class::WrongLength => "it damages or loses data: do not trust it",
+        Class::PortsExhausted => "wait for ports to become free, or use fewer connections",
+        Class::DescriptorsExhausted => "raise `ulimit -n`",
+        Class::Http => "see whether it speaks HTTP/1.1 there",
+        Class::Io => "see the system's log",
+    };
+    let phase = format!("{phase:?}").to_lowercase();
+    format!("{target}: {example} ({phase}); {todo}")
+}
