@@ -106,8 +106,9 @@ impl Keyring {
         let (path, out) = (path.as_ref(), out.as_ref());
         let file = disk::read(path)
             .and_then(|text| {
+                let file = RecoveryFile::parse(&text)?;
                 let secret = slip39::combine(shares, "").map_err(RecoveryFault::from)?;
-                recovered(&text, secret, unix_seconds(now))
+                file.recovered(secret, unix_seconds(now))
             })
             .map_err(|fault| KeyringError {
                 path: path.to_owned(),
@@ -195,47 +196,66 @@ fn envelope(entry: &mut Table, index: usize) -> Result<Envelope, KeyringFault> {
     })
 }
 
-/// The keyring that a recovery file gives, with a new KEK and a new epoch.
-fn recovered(
-    text: &str,
-    mut secret: Zeroizing<Vec<u8>>,
-    now: u64,
-) -> Result<KeyringFile, KeyringFault> {
-    let mut table = parse_table(text)?;
-    let found = integer(&mut table, KeyPath::Top("recovery_format"))?;
-    if found != FORMAT {
-        return Err(KeyringFault::Format { found });
-    }
-    let tenant = checked_tenant(&string(&mut table, KeyPath::Top("tenant"))?)?;
-    let pseudonym = checked_pseudonym(string(&mut table, KeyPath::Top("pseudonym"))?)?;
-    let branch = checked_branch(string(&mut table, KeyPath::Top("branch"))?)?;
-    let current = number(&mut table, KeyPath::Top("current_epoch"))?;
-    let public = bytes::<KEY_LEN_BYTES>(&mut table, KeyPath::Top("public"))?;
-    let mut envelopes = entries(&mut table, "envelope", EPOCHS_MOST, envelope)?;
-    reject_unknown(&table)?;
+/// What a recovery file holds. Envelopes by rising epoch.
+struct RecoveryFile {
+    tenant: Box<str>,
+    pseudonym: Box<str>,
+    branch: Box<str>,
+    current: u32,
+    public: Vec<u8>,
+    envelopes: Vec<Envelope>,
+}
 
-    let secret = Secret::take_from(&mut secret).map_err(|_| RecoveryFault::OtherKey)?;
-    let ours = public_half(&secret)?;
-    if public != ours {
-        return Err(RecoveryFault::OtherKey.into());
+impl RecoveryFile {
+    fn parse(text: &str) -> Result<Self, KeyringFault> {
+        let mut table = parse_table(text)?;
+        let found = integer(&mut table, KeyPath::Top("recovery_format"))?;
+        if found != FORMAT {
+            return Err(KeyringFault::Format { found });
+        }
+        let mut file = Self {
+            tenant: checked_tenant(&string(&mut table, KeyPath::Top("tenant"))?)?,
+            pseudonym: checked_pseudonym(string(&mut table, KeyPath::Top("pseudonym"))?)?,
+            branch: checked_branch(string(&mut table, KeyPath::Top("branch"))?)?,
+            current: number(&mut table, KeyPath::Top("current_epoch"))?,
+            public: bytes::<KEY_LEN_BYTES>(&mut table, KeyPath::Top("public"))?,
+            envelopes: entries(&mut table, "envelope", EPOCHS_MOST, envelope)?,
+        };
+        reject_unknown(&table)?;
+        file.envelopes.sort_by_key(|envelope| envelope.epoch);
+        Ok(file)
     }
-    let private = HpkePrivateKey::from(secret.expose().to_vec());
-    let mut file = KeyringFile::empty(tenant, pseudonym, branch)?;
-    file.recovery = Some(ours);
-    envelopes.sort_by_key(|envelope| envelope.epoch);
-    for envelope in &envelopes {
-        let epoch = envelope.epoch;
-        let aad = file.context(epoch).to_aad();
-        let encapsulated = EncapsulatedSecret(envelope.encapsulated.clone());
-        let mut opened = SUITE
-            .open(&encapsulated, INFO, &aad, &envelope.wrapped, &private)
-            .map(Zeroizing::new)
-            .map_err(|_| RecoveryFault::Envelope { epoch })?;
-        let key = Secret::take_from(&mut opened).map_err(|_| RecoveryFault::Envelope { epoch })?;
-        file.wrap_branch_key(epoch, envelope.active_from, &key)?;
+
+    /// The keyring that it gives, with a new KEK and a new epoch.
+    fn recovered(
+        self,
+        mut secret: Zeroizing<Vec<u8>>,
+        now: u64,
+    ) -> Result<KeyringFile, KeyringFault> {
+        let secret = Secret::take_from(&mut secret).map_err(|_| RecoveryFault::OtherKey)?;
+        let ours = public_half(&secret)?;
+        if self.public != ours {
+            return Err(RecoveryFault::OtherKey.into());
+        }
+        let private = HpkePrivateKey::from(secret.expose().to_vec());
+        let mut file = KeyringFile::empty(self.tenant, self.pseudonym, self.branch)?;
+        file.recovery = Some(ours);
+        let newest = self.envelopes.last().map_or(0, |envelope| envelope.epoch);
+        for envelope in self.envelopes {
+            let epoch = envelope.epoch;
+            let aad = file.context(epoch).to_aad();
+            let encapsulated = EncapsulatedSecret(envelope.encapsulated);
+            let mut opened = SUITE
+                .open(&encapsulated, INFO, &aad, &envelope.wrapped, &private)
+                .map(Zeroizing::new)
+                .map_err(|_| RecoveryFault::Envelope { epoch })?;
+            let key =
+                Secret::take_from(&mut opened).map_err(|_| RecoveryFault::Envelope { epoch })?;
+            file.wrap_branch_key(epoch, envelope.active_from, &key)?;
+        }
+        file.current = self.current.max(newest);
+        file = file.checked()?;
+        file.advance_epoch(now)?;
+        Ok(file)
     }
-    file.current = current.max(envelopes.last().map_or(0, |envelope| envelope.epoch));
-    file = file.checked()?;
-    file.advance_epoch(now)?;
-    Ok(file)
 }
