@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::arguments::KeysArgs;
+use crate::command::inspect::InspectArgs;
+use crate::command::open::OpenArgs;
+use crate::command::seal::SealArgs;
 use crate::command::device::DeviceArgs;
 use crate::control::config::from_flags::{HttpFlags, TcpFlags};
 
@@ -19,6 +22,11 @@ Examples:
 
   Put TLS in front of a service, without a file:
     sealgate tcp --listen 127.0.0.1:8443 --cert acme.pem --key acme.key --upstream 127.0.0.1:9000
+
+  Seal a file, look at it, open it:
+    sealgate seal report.pdf -o report.sealed --keyring acme.keyring
+    sealgate inspect report.sealed
+    sealgate open report.sealed -o report.pdf --keyring acme.keyring
 
   Put TLS in front of an HTTP service whose bodies are stored sealed:
     sealgate keys new --tenant acme --out acme.keyring
@@ -100,6 +108,12 @@ pub enum Command {
     /// Run a layer 7 gateway without a file: one listener, one certificate, one HTTP service
     #[command(after_help = HTTP_EXAMPLES)]
     Http(HttpFlags),
+    /// Seal a file or a pipe for a tenant, a raw key or devices
+    Seal(SealArgs),
+    /// Open a sealed message, or a range of it
+    Open(OpenArgs),
+    /// Show what a sealed message says of itself, without any key
+    Inspect(InspectArgs),
     /// Make, rotate, disable, destroy and recover the keys that bodies are sealed with
     Keys(KeysArgs),
     /// Make a device's key pair, and compare keys by their fingerprints
@@ -162,6 +176,15 @@ mod tests {
             "sealgate http --listen 127.0.0.1:8443 --cert C --key K --upstream http://127.0.0.1:9080",
             "sealgate http --listen 127.0.0.1:8443 --cert C --key K --upstream http://127.0.0.1:9080 \
              --seal R --tenant acme --readers anyone --client-ca F --workers 1 --admin 127.0.0.1:1",
+            "sealgate seal IN -o OUT --keyring R --context path=/a --context b=c=d --required-context k=",
+            "sealgate seal --raw-aes NAMESPACE NAME KEYFILE --frame-length 4096 IN -o OUT",
+            "sealgate seal --raw-aes N A K --raw-aes N B L --recipient P --recipient Q --header-length 512 \
+             --sign --threads 2 --json",
+            "sealgate seal --raw-rsa N A P --oaep sha1 --force --quiet -",
+            "sealgate open --raw-aes NAMESPACE NAME KEYFILE --context K=V IN -o OUT",
+            "sealgate open --private-key K --range -5 IN",
+            "sealgate open IN -o OUT --grant G --keyring R --partial --range 0-9 --json",
+            "sealgate inspect IN --json --frames",
             "sealgate keys new --tenant acme --out acme.keyring",
             "sealgate keys list acme.keyring bolt.keyring --json",
             "sealgate keys rotate acme.keyring --older-than-days 90",

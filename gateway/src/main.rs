@@ -23,6 +23,9 @@ fn main() -> ExitCode {
         Command::Tcp(flags) => serve(from_flags::tcp(flags), None, &unprotected),
         Command::Http(flags) => serve(from_flags::http(flags), None, &unprotected),
         Command::Check(args) => config::check(&args.config),
+        Command::Seal(args) => command::seal::run(&args),
+        Command::Open(args) => command::open::run(&args),
+        Command::Inspect(args) => command::inspect::run(&args),
         Command::Keys(args) => command::keys::run(&args),
         Command::Device(args) => command::device::run(&args),
     }

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::device_key::DeviceKeyError;
 use super::message_arguments::AnswerArgs;
 use super::message_error::MessageError;
-use super::output::Output;
+use super::output::{Channel, Released};
 
 /// A command that was not carried out.
 #[derive(Debug, Error)]
@@ -130,14 +130,14 @@ impl Voice {
         self.style == Style::Words && !self.is_quiet
     }
 
-    /// Says a result, beside what went to `output`: on standard output, unless that carries the output itself.
-    pub(super) fn say(self, output: &Output, words: &str, json: &Value) {
-        match (self.is_quiet, output.is_standard(), self.style) {
-            (true, _, _) | (_, true, Style::Words) => {}
-            (false, true, Style::Json) => {
+    /// Says a result: on standard output, unless `output` took that. Words are then left out.
+    pub(super) fn say(self, output: &Released, words: &str, json: &Value) {
+        match (self.is_quiet, output.channel, self.style) {
+            (true, _, _) | (_, Channel::Standard, Style::Words) => {}
+            (false, Channel::Standard, Style::Json) => {
                 let _ = writeln!(stderr(), "{json}");
             }
-            (false, false, style) => style.print(words, json),
+            (false, Channel::Other, style) => style.print(words, json),
         }
     }
 }

@@ -27,14 +27,6 @@ impl Contexts {
         })
     }
 
-    /// No pairs: what is expected of a grant, whose own context says for which message it is.
-    pub(super) fn empty() -> Self {
-        Self {
-            stored: Context::empty(),
-            required: Context::empty(),
-        }
-    }
-
     /// For a message that is sealed with `keyring`: its tenant is added.
     ///
     /// # Errors

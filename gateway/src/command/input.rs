@@ -8,6 +8,27 @@ use std::path::Path;
 use rustix::fs::{Advice, fadvise};
 
 use super::message_error::{MessageError, Operation};
+use super::output::Output;
+
+/// How eagerly an input is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Full buffers, which cost least.
+    FullBuffers,
+    /// What is there: somebody at the other end waits for it.
+    AsItComes,
+}
+
+impl Pace {
+    /// Only a pipe that leads to a pipe is waited for.
+    pub(super) fn between(input: &Input, output: &Output) -> Self {
+        if input.len_bytes.is_none() && output.is_stream() {
+            Self::AsItComes
+        } else {
+            Self::FullBuffers
+        }
+    }
+}
 
 /// An input that is read from its start to its end.
 pub(super) struct Input {
@@ -88,6 +109,21 @@ impl Input {
             }
         }
         Ok(filled)
+    }
+
+    /// Reads into `buffer` at this pace; 0 at the end.
+    ///
+    /// # Errors
+    /// [`MessageError::Io`].
+    pub(super) fn read_at_pace(
+        &mut self,
+        buffer: &mut [u8],
+        pace: Pace,
+    ) -> Result<usize, MessageError> {
+        match pace {
+            Pace::FullBuffers => self.fill(buffer),
+            Pace::AsItComes => self.read(buffer),
+        }
     }
 
     /// The file itself, for reading at any place.

@@ -1,17 +1,13 @@
 //! Keys from files, as flags name them: raw AES and RSA with their namespace and name, and device keys.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
-use sealgate_envelope::{KeyError, OaepHash, RawAesKey, RawRsaPrivateKey, RawRsaPublicKey};
-use zeroize::Zeroizing;
+use sealgate_envelope::{OaepHash, RawAesKey, RawRsaPrivateKey, RawRsaPublicKey};
 
+use super::answer::CommandError;
+use super::device_key::{DeviceKey, Half, PrivateKey, PublicKey};
 use super::message_error::{KeyFileFault, MessageError};
 use super::secret_file;
-
-const RSA_PRIVATE: &str = "an RSA private key of 2048 to 8192 bits, PKCS #8 (BEGIN PRIVATE KEY)";
-const RSA_PUBLIC: &str = "an RSA public key of 2048 to 8192 bits (BEGIN PUBLIC KEY)";
 
 /// The three values of `--raw-aes` and `--raw-rsa`.
 pub(super) struct Named<'a> {
@@ -30,57 +26,48 @@ pub(super) fn named(values: &[String]) -> impl Iterator<Item = Named<'_>> {
 }
 
 /// An AES-256 key from a file with its 32 bytes.
-pub(super) fn raw_aes(named: &Named<'_>) -> Result<RawAesKey, MessageError> {
+pub(super) fn raw_aes(named: &Named<'_>) -> Result<RawAesKey, CommandError> {
     let bytes = secret_file::read(named.path)?;
-    let key = bytes
-        .as_slice()
-        .try_into()
-        .map_err(|_| KeyFileFault::NotRawAes { found: bytes.len() })
-        .and_then(|key| Ok(RawAesKey::new(key, named.namespace, named.name)?));
-    key.map_err(at(named.path))
+    let Ok(key) = bytes.as_slice().try_into() else {
+        let found = bytes.len();
+        return Err(fault(named.path, KeyFileFault::NotRawAes { found }));
+    };
+    RawAesKey::new(key, named.namespace, named.name)
+        .map_err(|error| fault(named.path, error.into()))
 }
 
-/// An RSA private key from a PEM file.
+/// An RSA private key under the name that messages know it by.
 pub(super) fn rsa_private(
     named: &Named<'_>,
     hash: OaepHash,
-) -> Result<RawRsaPrivateKey, MessageError> {
-    let pem = secret_file::read(named.path)?;
-    let der = PrivatePkcs8KeyDer::from_pem_slice(&pem)
-        .map_err(|_| KeyFileFault::NotPem {
-            expected: RSA_PRIVATE,
-        })
-        .map_err(at(named.path))?;
-    let der = Zeroizing::new(der);
-    RawRsaPrivateKey::from_pkcs8(der.secret_pkcs8_der(), hash, named.namespace, named.name)
-        .map_err(|error| key_fault(error, RSA_PRIVATE))
-        .map_err(at(named.path))
+) -> Result<RawRsaPrivateKey, CommandError> {
+    let key = match DeviceKey::read(named.path)?.half {
+        Half::Private(PrivateKey::Rsa(der)) => {
+            RawRsaPrivateKey::from_pkcs8(&der, hash, named.namespace, named.name)
+        }
+        Half::Private(_) => return Err(fault(named.path, KeyFileFault::NotRsa)),
+        Half::Public(_) => return Err(fault(named.path, KeyFileFault::PublicHalf)),
+    };
+    key.map_err(|error| fault(named.path, error.into()))
 }
 
-/// An RSA public key from a PEM file.
+/// An RSA public key under the name that its holder knows it by.
 pub(super) fn rsa_public(
     named: &Named<'_>,
     hash: OaepHash,
-) -> Result<RawRsaPublicKey, MessageError> {
-    let pem = secret_file::read(named.path)?;
-    let der = SubjectPublicKeyInfoDer::from_pem_slice(&pem)
-        .map_err(|_| KeyFileFault::NotPem {
-            expected: RSA_PUBLIC,
-        })
-        .map_err(at(named.path))?;
-    RawRsaPublicKey::from_der(&der, hash, named.namespace, named.name)
-        .map_err(|error| key_fault(error, RSA_PUBLIC))
-        .map_err(at(named.path))
+) -> Result<RawRsaPublicKey, CommandError> {
+    let key = match DeviceKey::read(named.path)?.half {
+        Half::Public(PublicKey::Rsa(der)) => {
+            RawRsaPublicKey::from_der(&der, hash, named.namespace, named.name)
+        }
+        Half::Public(_) => return Err(fault(named.path, KeyFileFault::NotRsa)),
+        Half::Private(_) => return Err(fault(named.path, KeyFileFault::PrivateHalf)),
+    };
+    key.map_err(|error| fault(named.path, error.into()))
 }
 
-fn key_fault(error: KeyError, expected: &'static str) -> KeyFileFault {
-    match error {
-        KeyError::Name(error) => KeyFileFault::Name(error),
-        error @ KeyError::Malformed => KeyFileFault::NotAKey { error, expected },
-    }
-}
-
-fn at(path: &Path) -> impl FnOnce(KeyFileFault) -> MessageError {
-    let path = PathBuf::from(path);
-    move |fault| MessageError::KeyFile { path, fault }
+/// What is wrong with the key file at `path`.
+pub(super) fn fault(path: &Path, fault: KeyFileFault) -> CommandError {
+    let path = path.to_owned();
+    MessageError::KeyFile { path, fault }.into()
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use sealgate_envelope::OaepHash;
 
+use super::output::Existing;
+
 /// The exit statuses of every command on messages, for the end of its help. They are stable.
 macro_rules! exit_statuses {
     () => {
@@ -116,6 +118,17 @@ pub struct OutputArgs {
     /// Replace FILE if it is there, in one step and when the new one is whole
     #[arg(long)]
     pub force: bool,
+}
+
+impl OutputArgs {
+    /// What happens to a file that is there already.
+    pub(super) fn existing(&self) -> Existing {
+        if self.force {
+            Existing::Replace
+        } else {
+            Existing::Refuse
+        }
+    }
 }
 
 /// How the command answers.

@@ -86,7 +86,7 @@ pub(super) enum MessageError {
     /// The message itself.
     #[error("{name}: {refusal}{}", hint(refusal))]
     Refused { name: Box<str>, refusal: Refusal },
-    /// A part of a message.
+    /// A part that the message does not have, or does not give.
     #[error("{name}: {error}")]
     Range { name: Box<str>, error: RangeError },
     /// A range where there is no seeking.
@@ -97,6 +97,13 @@ pub(super) enum MessageError {
         "{name}: more than {most} bytes of plaintext, which is the most that is held until the last tag has verified; give -o FILE, or --partial to let plaintext out before the message is known to be whole"
     )]
     TooLongToHold { name: Box<str>, most: usize },
+    /// A message that broke off, after a part that was let out because that was asked for.
+    #[error("{error}; {output} has the {len_bytes} bytes before, which verified")]
+    Partial {
+        error: Box<MessageError>,
+        output: Box<str>,
+        len_bytes: u64,
+    },
     /// A grant.
     #[error("{}: {error}", path.display())]
     Grant { path: PathBuf, error: GrantError },
@@ -117,18 +124,25 @@ pub(super) enum MessageError {
 /// What is wrong with a key file.
 #[derive(Debug, Error)]
 pub(super) enum KeyFileFault {
-    #[error("{found} bytes, expected exactly 32; `head -c 32 /dev/urandom` makes such a key")]
+    #[error(
+        "{found} bytes, an AES-256 key has exactly 32; `head -c 32 /dev/urandom` makes such a key"
+    )]
     NotRawAes { found: usize },
     #[error("longer than {most} bytes, which no key is")]
     TooLong { most: usize },
-    #[error("not {expected} in PEM")]
-    NotPem { expected: &'static str },
-    #[error("{error}; expected {expected}")]
-    NotAKey {
-        error: KeyError,
-        expected: &'static str,
-    },
-    #[error("its namespace or name: {0}")]
+    #[error("an RSA key; give it with --raw-rsa NAMESPACE NAME, by which messages know it")]
+    RsaNeedsName,
+    #[error("not an RSA key; --raw-rsa takes no other")]
+    NotRsa,
+    #[error("the public half of a key; opening takes the private one")]
+    PublicHalf,
+    #[error(
+        "the private half of a key; sealing takes the public one, and the private one had better stay where it is"
+    )]
+    PrivateHalf,
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
     Name(#[from] RecipientError),
 }
 
@@ -178,6 +192,20 @@ impl MessageError {
         }
     }
 
+    /// Of opening a range of the message `name`.
+    pub(super) fn range(name: &str, error: RangeError) -> Self {
+        let name = name.into();
+        match error {
+            RangeError::Refused(refusal) => Self::Refused { name, refusal },
+            RangeError::Read(error) => Self::Io {
+                operation: Operation::Read,
+                name,
+                error,
+            },
+            error => Self::Range { name, error },
+        }
+    }
+
     /// As `exit_statuses!` lists them.
     pub(super) fn exit_status(&self) -> u8 {
         match self {
@@ -191,35 +219,27 @@ impl MessageError {
             | Self::NoKeyGiven { .. }
             | Self::OtherTenant { .. }
             | Self::Context(_)
+            | Self::Range { .. }
             | Self::RangeOfStream { .. }
             | Self::TooLongToHold { .. }
             | Self::Seal(_) => 2,
             Self::NoKeyOpens { .. } => 6,
             Self::Refused { refusal, .. } => refusal_status(refusal),
-            Self::Range { error, .. } => match error {
-                RangeError::Refused(refusal) => refusal_status(refusal),
-                RangeError::Read(_) => 1,
-                RangeError::BeyondEnd { .. }
-                | RangeError::Backwards { .. }
-                | RangeError::SignedMessage => 2,
-            },
             Self::Grant { error, .. } => match error {
                 GrantError::Refused(refusal) => refusal_status(refusal),
                 GrantError::OtherDataKey | GrantError::OtherMessage | GrantError::NotAGrant => 6,
                 GrantError::Seal(_) => 1,
             },
             Self::ContextDiffers { .. } => 9,
+            Self::Partial { error, .. } => error.exit_status(),
         }
     }
 
     /// Offset in the message of what is wrong with it.
     pub(super) fn offset(&self) -> Option<u64> {
         match self {
-            Self::Refused { refusal, .. }
-            | Self::Range {
-                error: RangeError::Refused(refusal),
-                ..
-            } => Some(refusal.offset),
+            Self::Refused { refusal, .. } => Some(refusal.offset),
+            Self::Partial { error, .. } => error.offset(),
             _ => None,
         }
     }

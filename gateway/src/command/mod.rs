@@ -8,21 +8,28 @@
 
 pub mod arguments;
 pub mod device;
+pub mod inspect;
 pub mod keys;
 pub mod message_arguments;
+pub mod open;
+pub mod range_argument;
+pub mod seal;
 
 mod answer;
 mod context;
 mod device_file;
 mod device_key;
 mod device_pair;
+mod frame_walk;
 mod input;
 mod key_file;
 mod message_error;
+mod message_reader;
 mod opening_keys;
 mod output;
 mod progress;
 mod recipient_kind;
+mod release;
 mod sealing_keys;
 mod secret_file;
 mod shown;

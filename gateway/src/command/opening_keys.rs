@@ -1,15 +1,19 @@
 //! The keys that a message is opened with, and the way from its header to its data key.
 
+use std::path::Path;
+
 use sealgate_envelope::{
-    Context, DataKey, Header, RawAesKey, RawRsaPrivateKey, RecipientRef, UnwrapError,
+    Context, DataKey, Header, RawAesKey, RawEcdhPrivateKey, RawRsaPrivateKey, RecipientRef,
+    UnwrapError, XwingPrivateKey,
 };
 use sealgate_keys::{Keyring, OpenBeginError};
 
 use super::answer::CommandError;
 use super::context::Contexts;
+use super::device_key::{DeviceKey, Half, PrivateKey};
 use super::key_file;
 use super::message_arguments::OpeningKeyArgs;
-use super::message_error::{MessageError, NoKeyOpens};
+use super::message_error::{KeyFileFault, MessageError, NoKeyOpens};
 use super::recipient_kind;
 
 const EXPECTED: &str = "--keyring, --raw-aes, --raw-rsa and --private-key";
@@ -17,16 +21,30 @@ const EXPECTED: &str = "--keyring, --raw-aes, --raw-rsa and --private-key";
 /// Keys that open. It has no `Debug`.
 pub(super) struct OpeningKeys {
     keyring: Option<Keyring>,
-    keys: Vec<PrivateKey>,
+    keys: Vec<OpeningKey>,
 }
 
 /// A key that unwraps, of any kind.
-enum PrivateKey {
+enum OpeningKey {
     RawAes(RawAesKey),
-    RawRsa(Box<RawRsaPrivateKey>),
+    RawRsa(RawRsaPrivateKey),
+    Ecdh(RawEcdhPrivateKey),
+    Xwing(Box<XwingPrivateKey>),
 }
 
-impl PrivateKey {
+impl OpeningKey {
+    /// The key of a device.
+    fn of_device(path: &Path) -> Result<Self, CommandError> {
+        match DeviceKey::read(path)?.half {
+            Half::Private(PrivateKey::Ecdh(key)) => Ok(Self::Ecdh(key)),
+            Half::Private(PrivateKey::Xwing(key)) => Ok(Self::Xwing(key)),
+            Half::Private(PrivateKey::Rsa(_)) => {
+                Err(key_file::fault(path, KeyFileFault::RsaNeedsName))
+            }
+            Half::Public(_) => Err(key_file::fault(path, KeyFileFault::PublicHalf)),
+        }
+    }
+
     fn unwrap(
         &self,
         recipient: &RecipientRef<'_>,
@@ -36,6 +54,8 @@ impl PrivateKey {
             Self::RawAes(key) => key.unwrap(recipient, context),
             // Its wrap binds no context; the header's tag does.
             Self::RawRsa(key) => key.unwrap(recipient),
+            Self::Ecdh(key) => key.unwrap(recipient, context),
+            Self::Xwing(key) => key.unwrap(recipient, context),
         }
     }
 }
@@ -49,11 +69,14 @@ impl OpeningKeys {
         let keyring = args.keyring.as_ref().map(Keyring::load).transpose()?;
         let mut keys = Vec::new();
         for named in key_file::named(&args.raw_aes) {
-            keys.push(PrivateKey::RawAes(key_file::raw_aes(&named)?));
+            keys.push(OpeningKey::RawAes(key_file::raw_aes(&named)?));
         }
         for named in key_file::named(&args.raw_rsa) {
             let key = key_file::rsa_private(&named, args.oaep.into())?;
-            keys.push(PrivateKey::RawRsa(Box::new(key)));
+            keys.push(OpeningKey::RawRsa(key));
+        }
+        for path in &args.private_key {
+            keys.push(OpeningKey::of_device(path)?);
         }
         if keyring.is_none() && keys.is_empty() {
             return Err(MessageError::NoKeyGiven { expected: EXPECTED }.into());

@@ -141,11 +141,6 @@ impl Output {
         matches!(self.end, End::Standard | End::Stream)
     }
 
-    /// Whether it is standard output.
-    pub(super) fn is_standard(&self) -> bool {
-        matches!(self.end, End::Standard)
-    }
-
     /// Whether somebody looks at the bytes as they are.
     pub(super) fn is_terminal(&self) -> bool {
         self.file.is_terminal()
@@ -183,26 +178,48 @@ impl Output {
     ///
     /// # Errors
     /// [`MessageError`]; the file is not there, and one that was there before is as it was.
-    pub(super) fn commit(self) -> Result<(), MessageError> {
+    pub(super) fn commit(self) -> Result<Released, MessageError> {
         let Self { name, file, end } = self;
-        let End::File(pending) = end else {
-            return Ok(());
+        let channel = match &end {
+            End::Standard => Channel::Standard,
+            End::Stream | End::File(_) => Channel::Other,
         };
-        file.sync_all()
-            .map_err(MessageError::io(Operation::Sync, &name))?;
-        match pending.give_name(&file) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                return Err(MessageError::OutputExists {
-                    path: pending.target,
-                });
-            }
-            done => done.map_err(MessageError::io(Operation::Rename, &name))?,
+        if let End::File(pending) = end {
+            pending.commit(&name, &file)?;
         }
-        sync_directory(&pending.target).map_err(MessageError::io(Operation::Sync, &name))
+        Ok(Released { name, channel })
     }
 }
 
+/// An output that is done.
+#[derive(Debug)]
+pub(super) struct Released {
+    pub(super) name: Box<str>,
+    pub(super) channel: Channel,
+}
+
+/// Whether an output took standard output, or left it to answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Channel {
+    Standard,
+    Other,
+}
+
 impl Pending {
+    fn commit(&self, name: &str, file: &File) -> Result<(), MessageError> {
+        file.sync_all()
+            .map_err(MessageError::io(Operation::Sync, name))?;
+        match self.give_name(file) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Err(MessageError::OutputExists {
+                    path: self.target.clone(),
+                });
+            }
+            done => done.map_err(MessageError::io(Operation::Rename, name))?,
+        }
+        sync_directory(&self.target).map_err(MessageError::io(Operation::Sync, name))
+    }
+
     fn give_name(&self, file: &File) -> io::Result<()> {
         match (&self.hidden, self.existing) {
             (None, Existing::Refuse) => link(file, &self.target),

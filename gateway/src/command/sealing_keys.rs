@@ -1,33 +1,56 @@
 //! The keys that a message is sealed for.
 
-use sealgate_envelope::{Context, DataKey, RawAesKey, RawRsaPublicKey, Recipient, WrapError};
+use std::path::Path;
+
+use sealgate_envelope::{
+    Context, DataKey, RawAesKey, RawEcdhPublicKey, RawRsaPublicKey, Recipient, WrapError,
+    XwingPublicKey,
+};
 use sealgate_keys::Keyring;
 
 use super::answer::CommandError;
 use super::context::Contexts;
+use super::device_key::{DeviceKey, Half, PublicKey};
 use super::key_file;
 use super::message_arguments::SealingKeyArgs;
-use super::message_error::MessageError;
+use super::message_error::{KeyFileFault, MessageError};
 
 const EXPECTED: &str = "--keyring, --raw-aes, --raw-rsa and --recipient";
 
 /// Keys that are sealed for. It has no `Debug`: raw AES keys open as well.
 pub(super) struct SealingKeys {
     keyring: Option<Keyring>,
-    keys: Vec<PublicKey>,
+    keys: Vec<SealingKey>,
 }
 
 /// A key that wraps, of any kind.
-enum PublicKey {
+enum SealingKey {
     RawAes(RawAesKey),
     RawRsa(RawRsaPublicKey),
+    Ecdh(RawEcdhPublicKey),
+    Xwing(Box<XwingPublicKey>),
 }
 
-impl PublicKey {
+impl SealingKey {
+    /// The key of a device.
+    fn of_device(path: &Path) -> Result<Self, CommandError> {
+        match DeviceKey::read(path)?.half {
+            Half::Public(PublicKey::Ecdh(key)) => Ok(Self::Ecdh(key)),
+            Half::Public(PublicKey::Xwing(key)) => Ok(Self::Xwing(key)),
+            Half::Public(PublicKey::Rsa(_)) => {
+                Err(key_file::fault(path, KeyFileFault::RsaNeedsName))
+            }
+            Half::Private(_) => Err(key_file::fault(path, KeyFileFault::PrivateHalf)),
+        }
+    }
+
     fn wrap(&self, data_key: &DataKey, context: &Context) -> Result<Recipient, WrapError> {
         match self {
             Self::RawAes(key) => key.wrap(data_key, context),
+            // Its wrap binds no context; the header's tag does.
             Self::RawRsa(key) => key.wrap(data_key),
+            Self::Ecdh(key) => key.wrap(data_key, context),
+            Self::Xwing(key) => key.wrap(data_key, context),
         }
     }
 }
@@ -41,11 +64,14 @@ impl SealingKeys {
         let keyring = args.keyring.as_ref().map(Keyring::load).transpose()?;
         let mut keys = Vec::new();
         for named in key_file::named(&args.raw_aes) {
-            keys.push(PublicKey::RawAes(key_file::raw_aes(&named)?));
+            keys.push(SealingKey::RawAes(key_file::raw_aes(&named)?));
         }
         for named in key_file::named(&args.raw_rsa) {
             let key = key_file::rsa_public(&named, args.oaep.into())?;
-            keys.push(PublicKey::RawRsa(key));
+            keys.push(SealingKey::RawRsa(key));
+        }
+        for path in &args.recipient {
+            keys.push(SealingKey::of_device(path)?);
         }
         if keyring.is_none() && keys.is_empty() {
             return Err(MessageError::NoKeyGiven { expected: EXPECTED }.into());

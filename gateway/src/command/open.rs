@@ -1,0 +1,316 @@
+//! `sealgate open`: a sealed message becomes the file or the pipe that it was made from.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use sealgate_envelope::{
+    DataKey, Header, HeaderLimits, OpenIntoError, Opener, RangeOpener, Suite, grant, read_header,
+    sizes,
+};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::answer::{CommandError, Voice};
+use super::context::Contexts;
+use super::input::{Input, Pace};
+use super::message_arguments::{
+    AnswerArgs, ContextArgs, OpeningKeyArgs, OutputArgs, exit_statuses,
+};
+use super::message_error::MessageError;
+use super::message_reader::{CHUNK_LEN_BYTES, MessageReader};
+use super::opening_keys::OpeningKeys;
+use super::output::{Output, Released, Secrecy};
+use super::progress::Progress;
+use super::range_argument::RangeArgument;
+use super::recipient_kind::hex;
+use super::release::{Partial, Release};
+
+const EXAMPLES: &str = concat!(
+    "\
+Examples:
+  What was sealed for a tenant, at the path where it stands:
+    sealgate open report.sealed -o report.pdf --keyring acme.keyring --context path=/reports/1
+
+  With a raw AES key of 32 bytes, whoever sealed it:
+    sealgate open --raw-aes example key-1 key-1.bin --context tenant=acme report.sealed -o report.pdf
+
+  The first KiB of a large file, at the cost of the frames it touches:
+    sealgate open film.sealed --range 0-1023 --private-key laptop.key.pem -o head.bin
+
+  More than 64 MiB into a pipe that can be told afterwards that it was not all (exit status):
+    sealgate open photos.sealed --private-key laptop.key.pem --partial | tar x
+
+  With a grant that somebody gave you:
+    sealgate open report.sealed -o report.pdf --grant report.grant --private-key laptop.key.pem
+
+A file gets its name when the last tag, and the signature where there is one, has verified. Into a pipe
+nothing goes before that either, so a pipe takes 64 MiB at most; --partial lets frames out as they verify.",
+    exit_statuses!()
+);
+
+/// Arguments of `sealgate open`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct OpenArgs {
+    /// The message; without it, or for `-`, standard input
+    #[arg(value_name = "IN")]
+    pub input: Option<PathBuf>,
+    /// Where the plaintext goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// What it is opened with.
+    #[command(flatten)]
+    pub keys: OpeningKeyArgs,
+    /// What is expected of it.
+    #[command(flatten)]
+    pub context: ContextArgs,
+    /// Open these bytes of the plaintext only, as in HTTP: FIRST-LAST, both inclusive and from 0; FIRST- to the end; -COUNT for the last
+    /// ones. IN has to be a file
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
+    pub range: Option<RangeArgument>,
+    /// The data key comes from this grant, which is sealed to one of your keys
+    #[arg(long, value_name = "FILE")]
+    pub grant: Option<PathBuf>,
+    /// Let plaintext out before the message is known to be whole: a pipe gets frames as they verify, and if the message breaks off, FILE
+    /// keeps those before. Under suite 0x0578 the signature has not vouched for them
+    #[arg(long)]
+    pub partial: bool,
+    /// How it answers.
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+}
+
+/// Carries out `sealgate open`. Gives the exit status that its help documents.
+#[must_use]
+pub fn run(args: &OpenArgs) -> ExitCode {
+    let voice = Voice::new(args.answer);
+    match open(args, voice) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(voice.style()),
+    }
+}
+
+fn open(args: &OpenArgs, voice: Voice) -> Result<(), CommandError> {
+    let opening = Opening {
+        keys: OpeningKeys::load(&args.keys)?,
+        expected: Contexts::new(&args.context)?,
+        grant: args.grant.as_deref(),
+        partial: if args.partial {
+            Partial::Keep
+        } else {
+            Partial::Discard
+        },
+    };
+    let input = Input::open(args.input.as_deref())?;
+    let output = Output::create(
+        args.output.output.as_deref(),
+        args.output.existing(),
+        Secrecy::Plaintext,
+    )?;
+    match args.range {
+        None => opening.whole(input, output, voice)?,
+        Some(range) => opening.range(input, output, range, voice)?,
+    }
+    Ok(())
+}
+
+struct Opening<'a> {
+    keys: OpeningKeys,
+    expected: Contexts,
+    grant: Option<&'a Path>,
+    partial: Partial,
+}
+
+impl Opening<'_> {
+    fn data_key(&self, name: &str, header: &Header) -> Result<DataKey, MessageError> {
+        let Some(path) = self.grant else {
+            return self.keys.data_key(name, header, &self.expected);
+        };
+        self.expected.check(name, header)?;
+        let (grant, bytes) = MessageReader::read_small(path)?;
+        let grant_key = self.keys.grant_key(&path.display().to_string(), &grant)?;
+        grant::open(&bytes, &grant_key, header).map_err(|error| MessageError::Grant {
+            path: path.into(),
+            error,
+        })
+    }
+
+    fn whole(&self, input: Input, output: Output, voice: Voice) -> Result<(), MessageError> {
+        let pace = Pace::between(&input, &output);
+        let (header, mut reader) = MessageReader::begin(input, pace)?;
+        let data_key = self.data_key(reader.name(), &header)?;
+        let mut opener = Opener::begin_with_required(&header, &self.expected.required, &data_key)
+            .map_err(refused(reader.name()))?;
+        drop(data_key);
+        let mut release = Release::begin(reader.name(), output, self.partial)?;
+        if let Some(len) = reader
+            .len_bytes()
+            .and_then(|len| plaintext_len(&header, len))
+        {
+            release.expect(len)?;
+        }
+        let mut progress = Progress::begin(voice, "Opening", reader.len_bytes());
+        if let Err(error) = copy(&mut reader, &mut opener, &mut release, &mut progress) {
+            return Err(release.abandon(error));
+        }
+        let whole = match opener.finish().map_err(refused(reader.name())) {
+            Ok(whole) => whole,
+            Err(error) => return Err(release.abandon(error)),
+        };
+        drop(progress);
+        let len_bytes = whole.plaintext_len_bytes();
+        let released = release.finish()?;
+        let words = match header.suite() {
+            Suite::Committed => "every tag verified",
+            Suite::CommittedSigned => "every tag and the signature verified",
+        };
+        let words = format!("{}: {len_bytes} bytes, {words}", released.name);
+        let more = json!({ "whole": true, "signature_verified": header.suite() == Suite::CommittedSigned });
+        tell(voice, &released, &words, answer(&header, len_bytes, more));
+        Ok(())
+    }
+
+    fn range(
+        &self,
+        input: Input,
+        output: Output,
+        range: RangeArgument,
+        voice: Voice,
+    ) -> Result<(), MessageError> {
+        let name: Box<str> = input.name().into();
+        if input.len_bytes().is_none() {
+            return Err(MessageError::RangeOfStream { name });
+        }
+        let failed = |error| MessageError::range(&name, error);
+        let mut file = input.into_file();
+        let header = read_header(&mut file, HeaderLimits::default()).map_err(failed)?;
+        let data_key = self.data_key(&name, &header)?;
+        let required = &self.expected.required;
+        let mut opener =
+            RangeOpener::begin_with_required(file, &header, required, &data_key).map_err(failed)?;
+        drop(data_key);
+        let end = match range.needs_end() {
+            true => Some(opener.verify_end().map_err(failed)?),
+            false => None,
+        };
+        let wanted = range.of(end.map_or(0, |end| end.plaintext_len_bytes()));
+        let mut release = Release::begin(&name, output, self.partial)?;
+        // A range that cannot be is refused before its first byte is out.
+        opener
+            .open(wanted.end..wanted.end, &mut Vec::new())
+            .map_err(failed)?;
+        release.expect(wanted.end - wanted.start)?;
+        let frame_len = u64::from(header.frame_len_bytes());
+        let step = (CHUNK_LEN_BYTES as u64).next_multiple_of(frame_len);
+        let mut piece = Zeroizing::new(Vec::with_capacity(step as usize));
+        let mut progress = Progress::begin(voice, "Opening", Some(wanted.end - wanted.start));
+        let mut at = wanted.start;
+        while at < wanted.end {
+            // Up to the end of a frame, so that none is opened twice.
+            let next = (at / step + 1).saturating_mul(step).min(wanted.end);
+            piece.clear();
+            let opened = opener.open(at..next, &mut piece).map_err(failed);
+            let taken = release.take(&piece);
+            if let Err(error) = opened.and(taken) {
+                return Err(release.abandon(error));
+            }
+            progress.advance(piece.len());
+            at = next;
+        }
+        drop(progress);
+        let len_bytes = release.len_bytes();
+        let released = release.finish()?;
+        let is_end_verified = end.is_some();
+        let words = match end {
+            Some(end) => format!(
+                "{}: bytes {}..{} of {}, the end verified",
+                released.name,
+                wanted.start,
+                wanted.end,
+                end.plaintext_len_bytes()
+            ),
+            None => format!(
+                "{}: bytes {}..{}; each of their frames verified, the end of the message was not looked at",
+                released.name, wanted.start, wanted.end
+            ),
+        };
+        let more = json!({
+            "whole": false,
+            "range": { "start": wanted.start, "end": wanted.end },
+            "end_verified": is_end_verified,
+        });
+        tell(voice, &released, &words, answer(&header, len_bytes, more));
+        Ok(())
+    }
+}
+
+/// Opens chunk after chunk, up to the end or the first that does not verify.
+fn copy(
+    reader: &mut MessageReader,
+    opener: &mut Opener,
+    release: &mut Release,
+    progress: &mut Progress,
+) -> Result<(), MessageError> {
+    // A chunk of a pipe may complete a frame that is held.
+    let most = opener.output_len_most(2 * reader.chunk_len_most());
+    let mut plaintext = Zeroizing::new(vec![0; most]);
+    let name: Box<str> = reader.name().into();
+    while let Some(chunk) = reader.next_chunk()? {
+        let refusal = match opener.write_into(chunk, &mut plaintext) {
+            Ok(written) => {
+                release.take(&plaintext[..written])?;
+                progress.advance(chunk.len());
+                continue;
+            }
+            Err(OpenIntoError::Refused { refusal, written }) => {
+                release.take(&plaintext[..written])?;
+                refusal
+            }
+            Err(OpenIntoError::OutputTooShort { .. }) => {
+                unreachable!("a frame and a chunk are always enough")
+            }
+        };
+        return Err(MessageError::Refused { name, refusal });
+    }
+    Ok(())
+}
+
+fn refused(name: &str) -> impl FnOnce(sealgate_envelope::Refusal) -> MessageError {
+    let name = name.into();
+    move |refusal| MessageError::Refused { name, refusal }
+}
+
+/// By arithmetic, so it is only good for making room.
+fn plaintext_len(header: &Header, message_len: u64) -> Option<u64> {
+    let footer_len = match header.suite() {
+        Suite::Committed => 0,
+        Suite::CommittedSigned => sizes::FOOTER_LEN_BYTES as u64,
+    };
+    let header_len = header.as_bytes().len() as u64;
+    let len = message_len.checked_sub(footer_len)?;
+    sizes::opened_len(len, header_len, header.frame_len_bytes())
+}
+
+fn answer(header: &Header, len_bytes: u64, more: Value) -> Value {
+    let context: serde_json::Map<String, Value> = header
+        .context()
+        .pairs()
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .collect();
+    let mut answer = json!({
+        "message_id": hex(header.message_id()),
+        "suite": format!("{:#06x}", header.suite().id()),
+        "context": context,
+        "plaintext_bytes": len_bytes,
+    });
+    if let (Some(answer), Value::Object(more)) = (answer.as_object_mut(), more) {
+        answer.extend(more);
+    }
+    answer
+}
+
+fn tell(voice: Voice, released: &Released, words: &str, mut answer: Value) {
+    answer["output"] = (*released.name).into();
+    voice.say(released, words, &answer);
+}
