@@ -50,6 +50,7 @@ pub enum Cause {
     PathTooLong,
     TooLarge,
     KeysWithdrawn,
+    KeysUnavailable,
 }
 
 /// Who has to do something about it.
@@ -89,7 +90,7 @@ pub struct Row {
 
 impl Cause {
     /// All causes, for the metrics.
-    pub const ALL: [Cause; 40] = [
+    pub const ALL: [Cause; 41] = [
         Cause::ConnectionLimit,
         Cause::ClientHelloInvalid,
         Cause::ClientHelloTooLong,
@@ -130,6 +131,7 @@ impl Cause {
         Cause::PathTooLong,
         Cause::TooLarge,
         Cause::KeysWithdrawn,
+        Cause::KeysUnavailable,
     ];
 
     /// Its place in [`Cause::ALL`].
@@ -328,6 +330,12 @@ impl Cause {
                 Operator,
                 Level::WARN,
                 told(503, "The keys for this object are switched off"),
+            ),
+            Cause::KeysUnavailable => (
+                "keys_unavailable",
+                Operator,
+                Level::ERROR,
+                told(503, "The keys for this object cannot be reached at present"),
             ),
             Cause::TooLarge => (
                 "too_large",

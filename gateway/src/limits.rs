@@ -16,6 +16,14 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 pub const LARGE_BUFFERS_PER_WORKER: usize = 128;
 /// Control messages on their way to one worker.
 pub const CONTROL_QUEUE: usize = 16;
+/// Keyrings that wait to be loaded.
+pub const KEY_LOADS_WAITING: usize = 1024;
+/// Keyrings that are being loaded at once: a provider that hangs for so many tenants holds the others up.
+pub const KEY_LOADS: usize = 64;
+/// How long a message waits for its tenant's keyring.
+pub const KEYS_WAIT: Duration = Duration::from_secs(10);
+/// How often control looks which keyrings are due for a new epoch.
+pub const ROTATION_LOOK: Duration = Duration::from_secs(60);
 /// Log lines on their way to the writer; more are dropped and counted.
 pub const LOG_LINES: usize = 16_384;
 /// Characters of a text from outside in one field of a log line.

@@ -11,6 +11,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use rustls::{HandshakeKind, NamedGroup, ProtocolVersion};
+use sealgate_keys::cache::KeyringCache;
 use sealgate_tls::Facts;
 
 use crate::error::Cause;
@@ -23,6 +24,9 @@ const KINDS: [&str; 2] = ["full", "resumed"];
 const CLASSES: [&str; 3] = ["terminated", "sealed", "passthrough"];
 /// 1xx is not counted; 2xx to 5xx.
 const STATUSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+const KEY_LOADS: [&str; 3] = ["loaded", "refused", "failed"];
+const KEY_ROTATIONS: [&str; 2] = ["rotated", "failed"];
 
 /// Exposure class, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +134,120 @@ impl CounterSum {
             .map(|counters| pick(counters).load(Ordering::Relaxed))
             .sum()
     }
+}
+
+/// How loading a keyring went, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyLoad {
+    /// It is there.
+    Loaded,
+    /// The provider refused: disabled, shredded, denied.
+    Refused,
+    /// It could not be loaded.
+    Failed,
+}
+
+impl KeyLoad {
+    /// As in the log.
+    pub fn name(self) -> &'static str {
+        KEY_LOADS[self as usize]
+    }
+}
+
+/// How rotating an epoch went, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyRotation {
+    /// A new epoch seals.
+    Rotated,
+    /// The old one goes on.
+    Failed,
+}
+
+/// What control does with keyrings.
+#[derive(Default)]
+pub struct KeyCounters {
+    loads: [AtomicU64; KEY_LOADS.len()],
+    rotations: [AtomicU64; KEY_ROTATIONS.len()],
+}
+
+impl KeyCounters {
+    /// Counts a load.
+    pub fn load(&self, outcome: KeyLoad) {
+        add(&self.loads[outcome as usize], 1);
+    }
+
+    /// Counts a rotation.
+    pub fn rotation(&self, outcome: KeyRotation) {
+        add(&self.rotations[outcome as usize], 1);
+    }
+}
+
+/// The keys of the process, when scraped.
+#[derive(Clone)]
+pub struct KeyMetrics {
+    /// What was done with them.
+    pub counters: Arc<KeyCounters>,
+    /// Those that are held.
+    pub cache: KeyringCache,
+}
+
+impl std::fmt::Debug for KeyMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeyMetrics of {} keyrings", self.cache.held())
+    }
+}
+
+impl Collector for KeyMetrics {
+    /// The list of metrics of keys.
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let counters = &self.counters;
+        family(
+            &mut encoder,
+            "sealgate_key_loads",
+            "Keyrings loaded, by outcome",
+            rows(KEY_LOADS, &counters.loads),
+        )?;
+        family(
+            &mut encoder,
+            "sealgate_key_rotations",
+            "Epochs that the gateway rotated, by outcome",
+            rows(KEY_ROTATIONS, &counters.rotations),
+        )?;
+        let keyrings = self.cache.keyrings();
+        let wraps = keyrings
+            .iter()
+            .map(|(_, keyring)| keyring.current().wraps());
+        for (name, help, value) in [
+            (
+                "sealgate_keyrings_held",
+                "Keyrings in memory",
+                keyrings.len() as u64,
+            ),
+            (
+                "sealgate_key_wraps_most",
+                "Messages that this process sealed under one epoch, at most over all tenants; sealing stops at 2^30",
+                wraps.max().unwrap_or(0),
+            ),
+        ] {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            let kind = gauge.metric_type();
+            gauge.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn rows<const N: usize>(
+    outcomes: [&'static str; N],
+    counters: &[AtomicU64; N],
+) -> impl Iterator<Item = ([(&'static str, &'static str); 1], u64)> {
+    let values = counters
+        .iter()
+        .map(|counter| counter.load(Ordering::Relaxed));
+    outcomes
+        .into_iter()
+        .zip(values)
+        .map(|(outcome, value)| ([("outcome", outcome)], value))
 }
 
 /// One family of labelled counters.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::accept::ListenerSettings;
 use crate::http::HttpRouteSettings;
 use crate::relay::TcpRouteSettings;
-use crate::tenant::TenantSettings;
+use crate::tenant::{KeysSettings, TenantSettings};
 
 /// A whole configuration. References between its parts are indices, checked when it was built.
 pub struct Settings {
@@ -28,6 +28,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// How long each wait may take.
     pub timeouts: TimeoutSettings,
+    /// How long keys stay in memory.
+    pub keys: KeysSettings,
     /// What is legal but worth saying at start, one sentence each.
     pub warnings: Vec<String>,
 }

@@ -1,7 +1,6 @@
 //! One worker: a pinned thread with its own ring, listeners, buffers, configuration and counters.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use crate::limits::{DRAIN_CUT, LARGE_BUFFERS_PER_WORKER};
 use crate::metrics::Counters;
 use crate::settings::Settings;
 use crate::snapshot::{BuildError, Snapshot};
-use crate::tenant::TenantKeyring;
+use crate::tenant::{Keys, SharedKeys};
 
 /// What control tells a worker.
 pub enum Message {
@@ -29,6 +28,8 @@ pub enum Message {
         /// Gets a message once they are in force, or is closed when the worker fails.
         in_force: mpsc::UnboundedSender<()>,
     },
+    /// Let go of keys whose time is over or that were taken away.
+    SweepKeys,
     /// Take no new connections; end when the open ones have, or after `timeouts.drain`.
     Drain,
 }
@@ -53,6 +54,8 @@ pub struct WorkerSettings {
     pub max_connections: usize,
     /// Ticket secrets of the process.
     pub secrets: Arc<EpochSecrets>,
+    /// Keys of the process.
+    pub keys: SharedKeys,
 }
 
 /// Why a worker ended early.
@@ -82,24 +85,8 @@ pub struct Worker {
     pub counters: Arc<Counters>,
     /// Set and announced when the worker drains.
     pub drain: Drain,
-    /// Tenants whose keys are withdrawn at present, whatever a connection was accepted under.
-    withdrawn: RefCell<HashSet<String>>,
-}
-
-impl Worker {
-    /// Whether the keys of a tenant are withdrawn.
-    pub fn is_withdrawn(&self, tenant: &str) -> bool {
-        let withdrawn = self.withdrawn.borrow();
-        !withdrawn.is_empty() && withdrawn.contains(tenant)
-    }
-
-    fn withdraw(&self, settings: &Settings) {
-        let tenants = settings.tenants.iter();
-        *self.withdrawn.borrow_mut() = tenants
-            .filter(|tenant| matches!(tenant.keyring, TenantKeyring::Withdrawn))
-            .map(|tenant| tenant.id.clone())
-            .collect();
-    }
+    /// The tenants' keys at present, whatever a connection was accepted under.
+    pub keys: Keys,
 }
 
 /// Tells connections that the worker drains, and then that their time is over.
@@ -182,9 +169,8 @@ async fn serve(
         pool: Pool::new(LARGE_BUFFERS_PER_WORKER),
         counters: Arc::clone(&handle.counters),
         drain: Drain::default(),
-        withdrawn: RefCell::default(),
+        keys: Keys::new(setup.keys),
     });
-    worker.withdraw(&setup.settings);
     let gate = Rc::new(Gate::new(
         setup.max_connections,
         Arc::clone(&handle.counters),
@@ -209,7 +195,7 @@ async fn serve(
                 Message::Reload { settings, in_force } => {
                     let next = Snapshot::build(Arc::clone(&settings), &setup.secrets)?;
                     *snapshot.borrow_mut() = Rc::new(next);
-                    worker.withdraw(&settings);
+                    worker.keys.sweep();
                     if let Err(error) = shared.listen(&settings, &mut listeners) {
                         // Control tried the address; somebody was quicker. The others serve.
                         tracing::error!("after a reload: {error}");
@@ -217,6 +203,7 @@ async fn serve(
                     // Control may have stopped waiting.
                     let _ = in_force.send(());
                 }
+                Message::SweepKeys => worker.keys.sweep(),
                 Message::Drain => {
                     return Ok(drain(&listeners, &worker, &snapshot, &gate, &idle).await);
                 }

@@ -20,10 +20,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::http::{HttpClass, Readers};
-use crate::metrics::CounterSum;
+use crate::metrics::{CounterSum, KeyMetrics};
 use crate::relay::TcpClass;
 use crate::settings::{RouteTarget, Settings};
-use crate::tenant::TenantKeyring;
 
 /// Admin connections at once, and how long a request head may take.
 const CONNECTIONS: usize = 64;
@@ -35,6 +34,8 @@ pub struct Admin {
     pub settings: ArcSwap<Settings>,
     /// Counters of all workers.
     pub counters: CounterSum,
+    /// Keys of the process.
+    pub keys: KeyMetrics,
     /// Set when the process drains: `/healthz` then says so.
     pub draining: AtomicBool,
     /// How many workers run.
@@ -109,6 +110,7 @@ impl Admin {
     fn metrics(&self) -> String {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self.counters.clone()));
+        registry.register_collector(Box::new(self.keys.clone()));
         let mut out = String::new();
         // Writing to a String does not fail.
         let _ = prometheus_client::encoding::text::encode(&mut out, &registry);
@@ -170,12 +172,7 @@ impl Admin {
                 entry
             })
             .collect();
-        let withdrawn: Vec<&str> = settings
-            .tenants
-            .iter()
-            .filter(|tenant| matches!(tenant.keyring, TenantKeyring::Withdrawn))
-            .map(|tenant| &*tenant.id)
-            .collect();
+        let keys = &settings.keys;
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "workers": self.workers,
@@ -185,7 +182,15 @@ impl Admin {
             "connections_open": self.counters.sum(|c| &c.open),
             "listeners": listeners,
             "routes": routes,
-            "keys_withdrawn": withdrawn,
+            "keys": {
+                "held": self.keys.cache.held(),
+                "soft_lifetime_seconds": keys.soft.as_secs_f64(),
+                "hard_lifetime_seconds": keys.hard.as_secs_f64(),
+                "unused_lifetime_seconds": keys.unused.as_secs_f64(),
+                // No message begins later than this after its tenant's keys were disabled or shredded.
+                "revocation_bound_seconds": keys.hard.as_secs_f64(),
+            },
+            "keys_withdrawn": self.keys.cache.refused(),
             "warnings": settings.warnings,
         })
     }

@@ -2,8 +2,10 @@
 
 mod admin;
 pub mod config;
+mod keys;
 pub mod log;
 mod process;
 mod supervisor;
+mod workers;
 
 pub use supervisor::run;

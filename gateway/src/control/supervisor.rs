@@ -10,21 +10,21 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use core_affinity::CoreId;
-use crossbeam_queue::ArrayQueue;
 use sealgate_tls::EpochSecrets;
-use sealgate_uring::EventFdSignal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
 use super::admin::Admin;
+use super::keys::KeyKeeper;
+use super::workers::start_workers;
 use super::{config, process};
 use crate::accept::probe;
-use crate::limits::{CONTROL_QUEUE, MemoryBudget};
-use crate::metrics::{CounterSum, Counters};
+use crate::limits::{MemoryBudget, ROTATION_LOOK};
+use crate::metrics::CounterSum;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::worker::{Message, WorkerError, WorkerHandle, WorkerSettings, run_worker};
+use crate::worker::{Message, WorkerError, WorkerHandle};
 
 /// Beyond the grace period, a worker gets this long to end before the process does.
 const WORKER_END: Duration = Duration::from_secs(5);
@@ -41,12 +41,15 @@ pub fn run(settings: Settings, file: Option<PathBuf>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("no runtime: {error}")),
     };
-    runtime.block_on(async {
+    let status = runtime.block_on(async {
         match Supervisor::start(settings, file).await {
             Ok(supervisor) => supervisor.supervise().await,
             Err(error) => fail(&error),
         }
-    })
+    });
+    // Not waiting for a keyring file on a file system that hangs.
+    runtime.shutdown_background();
+    status
 }
 
 fn fail(error: &str) -> ExitCode {
@@ -61,6 +64,7 @@ struct Supervisor {
     settings: Arc<Settings>,
     file: Option<PathBuf>,
     secrets: Arc<EpochSecrets>,
+    keys: KeyKeeper,
     workers: Vec<Arc<WorkerHandle>>,
     threads: Vec<JoinHandle<Result<usize, WorkerError>>>,
     /// A worker's thread ended, by its index.
@@ -101,11 +105,15 @@ impl Supervisor {
             memory = %MemoryBudget::new(&settings, count),
             "starting"
         );
-        let (workers, threads, ended) = start_workers(&settings, &secrets, &cores, count).await?;
+        let keys = KeyKeeper::start(&settings);
+        keys.warm(&settings).await;
+        let (workers, threads, ended) =
+            start_workers(&settings, &secrets, keys.shared(), &cores, count).await?;
         let counters = CounterSum(workers.iter().map(|w| Arc::clone(&w.counters)).collect());
         let admin = Arc::new(Admin {
             settings: ArcSwap::new(Arc::clone(&settings)),
             counters,
+            keys: keys.metrics(),
             draining: AtomicBool::new(false),
             workers: count,
             started: Instant::now(),
@@ -124,6 +132,7 @@ impl Supervisor {
             settings,
             file,
             secrets,
+            keys,
             workers,
             threads,
             ended,
@@ -137,12 +146,16 @@ impl Supervisor {
     async fn supervise(mut self) -> ExitCode {
         let mut epoch = tokio::time::interval(EpochSecrets::EPOCH);
         epoch.tick().await;
+        let mut rotation = tokio::time::interval(ROTATION_LOOK);
+        rotation.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = self.hangup.recv() => self.reload().await,
                 _ = self.terminate.recv() => return self.drain("SIGTERM").await,
                 _ = self.interrupt.recv() => return self.drain("SIGINT").await,
                 _ = epoch.tick() => self.secrets.advance(),
+                () = self.keys.sweep_is_due() => self.keys.sweep(&self.workers),
+                _ = rotation.tick() => self.keys.rotate(),
                 Some(index) = self.ended.recv() => return self.worker_failed(index),
             }
         }
@@ -150,14 +163,20 @@ impl Supervisor {
 
     /// Builds the whole new set; swaps it only if all of it is good; says so once it is in force.
     async fn reload(&mut self) {
-        let Some(file) = &self.file else {
+        let Some(file) = self.file.clone() else {
             tracing::warn!("SIGHUP: there is no configuration file to read again");
             return;
         };
-        let settings = match config::reload(file, &self.settings) {
-            Ok(settings) => Arc::new(settings),
-            Err(errors) => {
+        let path = file.clone();
+        // Elsewhere, as it waits for files and resolvers, and keyrings have to be loaded meanwhile.
+        let settings = match tokio::task::spawn_blocking(move || config::load(&path)).await {
+            Ok(Ok(settings)) => Arc::new(settings),
+            Ok(Err(errors)) => {
                 tracing::error!("reload refused, the running configuration stays:\n{errors}");
+                return;
+            }
+            Err(error) => {
+                tracing::error!("reload refused, the running configuration stays: {error}");
                 return;
             }
         };
@@ -179,7 +198,10 @@ impl Supervisor {
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
+        // Before the workers let go of what they have seen of them.
+        self.keys.reload(&settings);
         self.hand_out(&settings).await;
+        self.keys.warm(&settings).await;
         self.settings = Arc::clone(&settings);
         self.admin.settings.store(settings);
         self.admin.reloads.fetch_add(1, Ordering::Relaxed);
@@ -269,75 +291,6 @@ impl Supervisor {
             Err(_) => tracing::error!(worker = index, "a worker panicked"),
         }
         ExitCode::FAILURE
-    }
-}
-
-type Started = (
-    Vec<Arc<WorkerHandle>>,
-    Vec<JoinHandle<Result<usize, WorkerError>>>,
-    mpsc::UnboundedReceiver<usize>,
-);
-
-/// Starts all workers and waits until each listens.
-async fn start_workers(
-    settings: &Arc<Settings>,
-    secrets: &Arc<EpochSecrets>,
-    cores: &[CoreId],
-    count: usize,
-) -> Result<Started, String> {
-    let (mut workers, mut threads) = (Vec::new(), Vec::new());
-    // One message per worker, and one more when it ends.
-    let (ready, mut readiness) = mpsc::unbounded_channel();
-    let (end, ended) = mpsc::unbounded_channel();
-    for index in 0..count {
-        let handle = Arc::new(WorkerHandle {
-            messages: Arc::new(ArrayQueue::new(CONTROL_QUEUE)),
-            signal: EventFdSignal::new().map_err(|error| format!("eventfd: {error}"))?,
-            counters: Arc::new(Counters::default()),
-        });
-        let setup = WorkerSettings {
-            core: (!cores.is_empty()).then(|| cores[index % cores.len()]),
-            settings: Arc::clone(settings),
-            max_connections: settings.limits.max_connections.div_ceil(count),
-            secrets: Arc::clone(secrets),
-        };
-        let (ready, end, own) = (ready.clone(), end.clone(), Arc::clone(&handle));
-        let body = move || {
-            let _end = EndMark { index, end };
-            // The receiver is there for as long as anybody waits.
-            let result = run_worker(setup, &own, || {
-                let _ = ready.send(Ok(()));
-            });
-            result.inspect_err(|error| {
-                let _ = ready.send(Err(error.to_string()));
-            })
-        };
-        let thread = std::thread::Builder::new()
-            .name(format!("worker-{index}"))
-            .spawn(body)
-            .map_err(|error| format!("worker thread: {error}"))?;
-        workers.push(handle);
-        threads.push(thread);
-    }
-    for _ in 0..count {
-        readiness
-            .recv()
-            .await
-            .unwrap_or_else(|| Err("a worker panicked".to_owned()))?;
-    }
-    Ok((workers, threads, ended))
-}
-
-/// Tells that a worker's thread is over, also when it panics.
-struct EndMark {
-    index: usize,
-    end: mpsc::UnboundedSender<usize>,
-}
-
-impl Drop for EndMark {
-    fn drop(&mut self) {
-        // Nobody listens any more when the process ends.
-        let _ = self.end.send(self.index);
     }
 }
 

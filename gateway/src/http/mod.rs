@@ -19,7 +19,7 @@ mod sealed;
 mod serve;
 
 pub use request_body::RequestBody;
-pub use route::{Handling, HttpRoute, SealedRoute};
+pub use route::{Handling, HttpRoute};
 pub use serve::serve;
 
 use crate::upstream::UpstreamSettings;

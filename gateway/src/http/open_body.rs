@@ -8,10 +8,11 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use sealgate_envelope::{Header, Opener, ParsedHeader, Refusal, sizes};
-use sealgate_keys::OpenBeginError;
+use sealgate_keys::{Keyring, OpenBeginError};
 
 use super::request_body::Progress;
-use super::route::SealedRoute;
+use super::serve::Asked;
+use crate::tenant::NoKeys;
 
 /// An envelope being opened. Everything it gives has been verified; while the message may still
 /// turn out to be cut short, the last byte that the announced length allows is held back.
@@ -48,6 +49,9 @@ pub(crate) enum OpenError {
     /// The message was whole but not as long as its sealed length said.
     #[error("the message's length is not the one announced")]
     NotAsAnnounced,
+    /// There are no keys to open it with.
+    #[error(transparent)]
+    NoKeys(#[from] NoKeys),
     /// The path is too long for a context.
     #[error("the path does not fit an envelope's context")]
     PathTooLong,
@@ -61,10 +65,8 @@ impl OpenBody {
     /// [`OpenError`]; nothing was released.
     pub(crate) async fn begin(
         mut sealed: Incoming,
-        route: &SealedRoute,
-        path: &str,
+        asked: &Asked<'_>,
         sealed_len: Option<u64>,
-        progress: Rc<Progress>,
     ) -> Result<OpenBody, OpenError> {
         let mut received = Vec::new();
         let (header, header_len) = loop {
@@ -77,8 +79,10 @@ impl OpenBody {
                 },
             }
         };
-        let context = context(route, path)?;
-        let opener = route.keyring.open_begin(&header, &context)?;
+        let keyring = asked.keyring().await?;
+        let context = context(&keyring, &asked.path)?;
+        let opener = keyring.open_begin(&header, &context)?;
+        drop(keyring);
         let left = match sealed_len {
             None => None,
             Some(sealed_len) => {
@@ -95,7 +99,7 @@ impl OpenBody {
             opener: Some(opener),
             opened: Bytes::new(),
             left,
-            progress,
+            progress: Rc::clone(&asked.record.progress),
         };
         body.take(&received[header_len..])?;
         while body.opened.is_empty() && body.opener.is_some() {
@@ -193,14 +197,11 @@ impl OpenBody {
     }
 }
 
-/// The context that a message of this route and path has to have.
-pub(crate) fn context(
-    route: &SealedRoute,
-    path: &str,
-) -> Result<sealgate_envelope::Context, OpenError> {
+/// The context that a message of this tenant and path has to have.
+fn context(keyring: &Keyring, path: &str) -> Result<sealgate_envelope::Context, OpenError> {
     use sealgate_keys::context_key;
     sealgate_envelope::Context::from_pairs([
-        (context_key::TENANT, route.keyring.pseudonym()),
+        (context_key::TENANT, keyring.pseudonym()),
         (context_key::PATH, path),
     ])
     .map_err(|_| OpenError::PathTooLong)

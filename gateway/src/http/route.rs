@@ -2,12 +2,10 @@
 
 use std::rc::Rc;
 
-use sealgate_keys::Keyring;
-
 use super::{HttpClass, HttpRouteSettings, RequestBody, SealedSettings};
 use crate::metrics::Class;
 use crate::settings::Settings;
-use crate::tenant::{TenantKeyring, TenantSettings};
+use crate::tenant::TenantSettings;
 use crate::upstream::{HttpPool, Upstream};
 
 /// A layer 7 route.
@@ -26,18 +24,8 @@ pub struct HttpRoute {
 pub enum Handling {
     /// Forward them.
     Forward,
-    /// Seal those of requests, open those of responses.
-    Seal(SealedRoute),
-    /// The tenant's keys are withdrawn: refuse.
-    Withdrawn,
-}
-
-/// What a sealed route needs.
-pub struct SealedRoute {
-    /// The tenant's keyring.
-    pub keyring: Keyring,
-    /// How it seals, and for whom it opens.
-    pub settings: SealedSettings,
+    /// Seal those of requests, open those of responses. The keys are looked up for each message.
+    Seal(SealedSettings),
 }
 
 impl HttpRoute {
@@ -54,16 +42,10 @@ impl HttpRoute {
     ) -> Result<HttpRoute, rustls::Error> {
         let handling = match &route.class {
             HttpClass::Terminated => Handling::Forward,
-            HttpClass::Sealed(sealed) => match &tenant.keyring {
-                TenantKeyring::None => {
-                    return Err(rustls::Error::General("it has no keyring".to_owned()));
-                }
-                TenantKeyring::Withdrawn => Handling::Withdrawn,
-                TenantKeyring::Ready(keyring) => Handling::Seal(SealedRoute {
-                    keyring: keyring.clone(),
-                    settings: sealed.clone(),
-                }),
-            },
+            HttpClass::Sealed(_) if tenant.keyring.is_none() => {
+                return Err(rustls::Error::General("it has no keyring".to_owned()));
+            }
+            HttpClass::Sealed(sealed) => Handling::Seal(sealed.clone()),
         };
         let upstream = Upstream::build(&route.upstream, &[b"http/1.1"])?;
         let limits = &settings.limits;
@@ -84,7 +66,7 @@ impl HttpRoute {
     pub fn class(&self) -> Class {
         match self.handling {
             Handling::Forward => Class::Terminated,
-            Handling::Seal(_) | Handling::Withdrawn => Class::Sealed,
+            Handling::Seal(_) => Class::Sealed,
         }
     }
 }

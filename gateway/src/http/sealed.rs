@@ -8,18 +8,17 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderValue};
 use hyper::http::response::Parts;
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use sealgate_envelope::{Refusal, RefusalReason, SealError, SealSettings, sizes};
-use sealgate_keys::SealBeginError;
+use sealgate_keys::{LocalKeyring, SealBeginError};
 use sealgate_uring::spawn;
 
-use super::Readers;
 use super::answer::{self, Answer, Head};
 use super::exchange::exchange;
 use super::headers::{announce_length, open_response, seal_request, strip_hop_by_hop};
 use super::open_body::{OpenBody, OpenError};
 use super::request::BodyLen;
 use super::request_body::RequestBody;
-use super::route::SealedRoute;
 use super::serve::Asked;
+use super::{Readers, SealedSettings};
 use crate::error::Cause;
 use crate::limits::{DROPPED_BODY_BYTES, DROPPED_BODY_TIME};
 use crate::upstream::Lease;
@@ -30,12 +29,11 @@ const POLICY: &str = "1";
 /// Handles one request on a sealed route.
 pub(crate) async fn seal(
     asked: Asked<'_>,
-    sealed: &SealedRoute,
+    sealed: &SealedSettings,
     request: Request<Incoming>,
     body_len: BodyLen,
 ) -> Answer {
-    if sealed.settings.readers == Readers::Mtls && asked.record.log.facts.peer_certificate.is_none()
-    {
+    if sealed.readers == Readers::Mtls && asked.record.log.facts.peer_certificate.is_none() {
         return asked.refuse(Cause::NotAuthenticated, "no client certificate".to_owned());
     }
     let (mut parts, body) = request.into_parts();
@@ -48,10 +46,17 @@ pub(crate) async fn seal(
         None => return asked.refuse(Cause::BadPath, "the path is no URI".to_owned()),
     };
     let method = parts.method.clone();
-    let body = match request_body(&asked, sealed, &method, body, body_len) {
+    // Also for a request without a body: without keys nothing is asked of the service.
+    let keyring = match asked.keyring().await {
+        Ok(keyring) => keyring,
+        Err(no_keys) => return asked.refuse_without_keys(&no_keys),
+    };
+    let body = match request_body(&asked, sealed, &keyring, body, body_len) {
         Ok(body) => body,
         Err((cause, detail)) => return asked.refuse(cause, detail),
     };
+    // The answer is another message, which may come much later.
+    drop(keyring);
     announce_length(&mut parts.headers, &body);
     let repeat = asked.repeat(&body);
     let answered = exchange(
@@ -75,12 +80,12 @@ pub(crate) async fn seal(
 /// sealed too.
 fn request_body(
     asked: &Asked<'_>,
-    sealed: &SealedRoute,
-    method: &Method,
+    settings: &SealedSettings,
+    keyring: &LocalKeyring,
     body: Incoming,
     body_len: BodyLen,
 ) -> Result<RequestBody, (Cause, String)> {
-    let stores = matches!(*method, Method::PUT | Method::POST | Method::PATCH);
+    let stores = matches!(asked.method, Method::PUT | Method::POST | Method::PATCH);
     let (plaintext, plaintext_len) = match body_len {
         // Some clients say of a DELETE that its body is empty: then it has none.
         BodyLen::None | BodyLen::Known(0) if !stores => return Ok(RequestBody::empty()),
@@ -88,7 +93,6 @@ fn request_body(
         BodyLen::Known(len) => (Some(body), Some(len)),
         BodyLen::Unknown => (Some(body), None),
     };
-    let settings = &sealed.settings;
     // Both are one of a few small values: the configuration was checked.
     let frame_len = u32::try_from(settings.frame_len_bytes).unwrap_or(u32::MAX);
     let header_len = u32::try_from(settings.header_len_bytes).unwrap_or(u32::MAX);
@@ -102,24 +106,20 @@ fn request_body(
             ))?)
         }
     };
-    let context = sealed
-        .keyring
+    let context = keyring
         .context(POLICY, &asked.path)
         .map_err(|error| (Cause::PathTooLong, error.to_string()))?;
     let layout = SealSettings {
         frame_len_bytes: frame_len,
         header_len_bytes: Some(header_len),
     };
-    let begun = sealed
-        .keyring
-        .seal_begin(&context, layout)
-        .map_err(|error| {
-            let cause = match &error {
-                SealBeginError::Seal(SealError::HeaderTooLong { .. }) => Cause::PathTooLong,
-                _ => Cause::SealFailed,
-            };
-            (cause, error.to_string())
-        })?;
+    let begun = keyring.seal_begin(&context, layout).map_err(|error| {
+        let cause = match &error {
+            SealBeginError::Seal(SealError::HeaderTooLong { .. }) => Cause::PathTooLong,
+            _ => Cause::SealFailed,
+        };
+        (cause, error.to_string())
+    })?;
     let progress = asked.record.progress.clone();
     Ok(RequestBody::seal(
         plaintext,
@@ -133,7 +133,7 @@ fn request_body(
 /// The answer to the client.
 async fn answer_to(
     asked: Asked<'_>,
-    sealed: &SealedRoute,
+    sealed: &SealedSettings,
     method: &Method,
     parts: Parts,
     body: Incoming,
@@ -165,7 +165,7 @@ async fn answer_to(
             let detail = format!("{} where the whole object was asked", status.as_u16());
             return asked.refuse(Cause::NotAnEnvelope, detail);
         }
-        return open(asked, sealed, head, body, sealed_len, lease).await;
+        return open(asked, head, body, sealed_len, lease).await;
     }
     if no_body || redirects {
         discard_or_keep(body, lease);
@@ -173,12 +173,11 @@ async fn answer_to(
     }
     // The answer to a write. What is sealed is opened; the backend's own words ("created") are not
     // for the client, and nothing was asked for that they could stand in for.
-    if sealed_len.is_some_and(|len| len < sealed.settings.header_len_bytes as u64) {
+    if sealed_len.is_some_and(|len| len < sealed.header_len_bytes as u64) {
         discard(body, lease);
         return answer::without_body(head, asked.record, asked.abort);
     }
-    let progress = asked.record.progress.clone();
-    match OpenBody::begin(body, sealed, &asked.path, sealed_len, progress).await {
+    match OpenBody::begin(body, &asked, sealed_len).await {
         Ok(opened) => answer::open(head, opened, asked.record, lease, asked.abort),
         Err(OpenError::Refused(refusal)) if !is_damage(&refusal) => {
             // Where the body was too short for a header, all of it was read.
@@ -187,43 +186,41 @@ async fn answer_to(
             }
             answer::without_body(head, asked.record, asked.abort)
         }
-        Err(error) => {
-            let cause = cause(&error);
-            asked.refuse(cause, error.to_string())
-        }
+        Err(error) => refuse_unopened(asked, &error),
     }
 }
 
 async fn open(
     asked: Asked<'_>,
-    sealed: &SealedRoute,
     head: Head,
     body: Incoming,
     sealed_len: Option<u64>,
     lease: Lease<RequestBody>,
 ) -> Answer {
-    let progress = asked.record.progress.clone();
-    match OpenBody::begin(body, sealed, &asked.path, sealed_len, progress).await {
+    match OpenBody::begin(body, &asked, sealed_len).await {
         Ok(opened) => answer::open(head, opened, asked.record, lease, asked.abort),
-        Err(error) => {
-            let cause = cause(&error);
-            asked.refuse(cause, error.to_string())
-        }
+        Err(error) => refuse_unopened(asked, &error),
+    }
+}
+
+fn refuse_unopened(asked: Asked<'_>, error: &OpenError) -> Answer {
+    match error {
+        OpenError::NoKeys(no_keys) => asked.refuse_without_keys(no_keys),
+        error => asked.refuse(cause(error), error.to_string()),
     }
 }
 
 /// Sizes are arithmetic: the plaintext's length follows from the message's.
 fn answer_to_head(
     asked: Asked<'_>,
-    sealed: &SealedRoute,
+    sealed: &SealedSettings,
     mut head: Head,
     sealed_len: Option<u64>,
     lease: Lease<RequestBody>,
 ) -> Answer {
-    let settings = &sealed.settings;
     if let Some(sealed_len) = sealed_len.filter(|_| head.status == StatusCode::OK) {
-        let frame_len = u32::try_from(settings.frame_len_bytes).unwrap_or(u32::MAX);
-        let header_len = settings.header_len_bytes as u64;
+        let frame_len = u32::try_from(sealed.frame_len_bytes).unwrap_or(u32::MAX);
+        let header_len = sealed.header_len_bytes as u64;
         let Some(len) = sizes::opened_len(sealed_len, header_len, frame_len) else {
             lease.give_back();
             let detail = format!("no envelope of this route is {sealed_len} bytes long");
@@ -252,6 +249,7 @@ fn cause(error: &OpenError) -> Cause {
         }
         OpenError::NotAsAnnounced => Cause::NotVerified,
         OpenError::PathTooLong => Cause::PathTooLong,
+        OpenError::NoKeys(no_keys) => no_keys.cause(),
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand;
 use hyper::body::{Body, Incoming};
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{HOST, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
+use sealgate_keys::LocalKeyring;
 use sealgate_stream::{AbortHandle, Stream};
 use sealgate_uring::Pool;
 use tokio::time::Instant;
@@ -28,6 +29,7 @@ use crate::limits::{CLOSE_TIME, HTTP_BUFFER_BYTES};
 use crate::metrics::Class;
 use crate::settings::TimeoutSettings;
 use crate::snapshot::{Binding, Plan, Snapshot};
+use crate::tenant::{Keys, NoKeys};
 use crate::worker::Worker;
 
 /// What the requests of one connection share.
@@ -50,6 +52,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) record: Record,
     pub(crate) timeouts: &'a TimeoutSettings,
     pub(crate) buffers: &'a Pool,
+    pub(crate) keys: &'a Keys,
     pub(crate) abort: AbortHandle,
 }
 
@@ -70,12 +73,21 @@ impl Asked<'_> {
         problem(cause, status, self.record, self.abort)
     }
 
-    /// Refuses because the tenant's keys are withdrawn.
-    fn withdrawn(self) -> Answer {
-        self.refuse(
-            Cause::KeysWithdrawn,
-            "the tenant's keyring is disabled or shredded".to_owned(),
-        )
+    /// The tenant's keyring, for a message that begins now. Do not keep it longer than that takes.
+    ///
+    /// # Errors
+    /// [`NoKeys`].
+    pub(crate) async fn keyring(&self) -> Result<Rc<LocalKeyring>, NoKeys> {
+        self.keys.keyring(&self.record.tenant).await
+    }
+
+    /// Answers that there are no keys, and when to come back.
+    pub(crate) fn refuse_without_keys(self, no_keys: &NoKeys) -> Answer {
+        let seconds = no_keys.retry_after().as_millis().div_ceil(1000).max(1);
+        let mut answer = self.refuse(no_keys.cause(), no_keys.to_string());
+        let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
+        answer.headers_mut().insert(RETRY_AFTER, seconds);
+        answer
     }
 
     /// Whether the request may be sent twice.
@@ -224,15 +236,11 @@ impl Client {
             record,
             timeouts: &self.snapshot.settings.timeouts,
             buffers: &self.worker.pool,
+            keys: &self.worker.keys,
             abort,
         };
         match &route.handling {
             Handling::Forward => forward::forward(asked, request).await,
-            // Also on connections that were accepted while it still had its keys.
-            Handling::Withdrawn => asked.withdrawn(),
-            Handling::Seal(_) if self.worker.is_withdrawn(&self.binding.tenant) => {
-                asked.withdrawn()
-            }
             Handling::Seal(sealed) => sealed::seal(asked, sealed, request, body_len).await,
         }
     }

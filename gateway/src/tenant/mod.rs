@@ -1,13 +1,16 @@
-//! Tenants: who a connection belongs to, and under which policy.
+//! Tenants: who a connection belongs to, under which policy, and with which keys.
 
+mod keys;
 mod resolve;
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::RootCertStore;
 use rustls::sign::CertifiedKey;
-use sealgate_keys::Keyring;
 
+pub use keys::{Keys, NoKeys, SharedKeys};
 pub use resolve::{NameTable, NoTenant};
 
 /// One tenant of the gateway.
@@ -22,29 +25,21 @@ pub struct TenantSettings {
     pub certificate: Option<Arc<CertifiedKey>>,
     /// Whether clients show certificates.
     pub client_auth: ClientAuth,
-    /// Its keyring; sealed routes need one.
-    pub keyring: TenantKeyring,
+    /// Where its keyring is; sealed routes need one. Settings hold no keys: those have lifetimes.
+    pub keyring: Option<PathBuf>,
 }
 
-/// The keys of a tenant.
-#[derive(Clone)]
-pub enum TenantKeyring {
-    /// None is configured.
-    None,
-    /// It seals and opens.
-    Ready(Keyring),
-    /// Its operator has disabled or shredded it: sealed routes answer 503, and everybody else's go on.
-    Withdrawn,
-}
-
-impl TenantKeyring {
-    /// The keyring, where it may be used.
-    pub fn ready(&self) -> Option<&Keyring> {
-        match self {
-            TenantKeyring::Ready(keyring) => Some(keyring),
-            TenantKeyring::None | TenantKeyring::Withdrawn => None,
-        }
-    }
+/// How long keys stay in memory, and when new ones come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeysSettings {
+    /// From this age on a keyring is loaded anew, beside the traffic.
+    pub soft: Duration,
+    /// At this age it is dropped, whatever happens: the bound on revocation.
+    pub hard: Duration,
+    /// Unused for so long, it is dropped.
+    pub unused: Duration,
+    /// How long an epoch seals; `None`: until it has wrapped often enough, or an operator rotates it.
+    pub rotate_epoch_after: Option<Duration>,
 }
 
 /// Whether a tenant takes what names nobody.

@@ -274,6 +274,41 @@ fn values_out_of_range() {
             "timeouts.drain: \"2h\" is out of range; give a duration from 0ms to 1h",
         ),
         (
+            "handshake = \"10s\"",
+            "[keys]\nsoft_lifetime = \"99ms\"",
+            "keys.soft_lifetime: \"99ms\" is out of range; give a duration from 100ms to 24h",
+        ),
+        (
+            "handshake = \"10s\"",
+            "[keys]\nhard_lifetime = \"25h\"",
+            "keys.hard_lifetime: \"25h\" is out of range; give a duration from 1s to 24h",
+        ),
+        (
+            "handshake = \"10s\"",
+            "[keys]\nunused_lifetime = \"1\"",
+            "keys.unused_lifetime: \"1\" is no duration; give a whole number and a unit",
+        ),
+        (
+            "handshake = \"10s\"",
+            "[keys]\nrotate_epoch_after = \"23h\"",
+            "keys.rotate_epoch_after: \"23h\" is out of range; give a duration from 24h to 87600h",
+        ),
+        (
+            "handshake = \"10s\"",
+            "[keys]\nlifetime = \"1h\"",
+            "keys.lifetime: unknown key; known here: soft_lifetime, hard_lifetime, unused_lifetime, rotate_epoch_after",
+        ),
+        (
+            "handshake = \"10s\"",
+            "[keys]\nhard_lifetime = \"5m\"",
+            "keys.hard_lifetime: keys are loaded anew at the age of 5m and dropped at the age of 5m; give a soft_lifetime below the hard_lifetime",
+        ),
+        (
+            "handshake = \"10s\"",
+            "[keys]\nhard_lifetime = \"1h\"\nsoft_lifetime = \"2h\"",
+            "keys.soft_lifetime: keys are loaded anew at the age of 2h and dropped at the age of 1h; give a soft_lifetime below the hard_lifetime",
+        ),
+        (
             "format = \"text\"",
             "format = \"jsno\"",
             "log.format: \"jsno\" is none of its values; give \"text\" or \"json\" (did you mean \"json\"?)",

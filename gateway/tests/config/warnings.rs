@@ -167,6 +167,7 @@ fn check_prints_a_summary_or_every_error() {
             "gateway.toml is good: 1 listener, 1 tenant, 1 route, 1 warning",
             "listener public: 127.0.0.1:8443",
             "admin: 127.0.0.1:9900",
+            "keys: loaded anew after 5m, dropped after 1h at most: so long after `sealgate keys disable` no message begins any more",
             "tenant acme: acme.example; client certificates required, keyring",
             "route objects: tenant acme on public, http /, class sealed, readers anyone -> http://127.0.0.1:9080",
         ]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -82,6 +82,12 @@ impl FileSource {
         Self {
             paths: paths.into_iter().collect(),
         }
+    }
+
+    /// The keyring file of `tenant`.
+    #[must_use]
+    pub fn path(&self, tenant: &str) -> Option<&Path> {
+        self.paths.get(tenant).map(PathBuf::as_path)
     }
 }
 

@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::build::written;
 use super::load;
 use crate::http::{HttpClass, Readers};
 use crate::relay::TcpClass;
 use crate::settings::{RouteSettings, RouteTarget, Settings};
-use crate::tenant::{ClientAuth, DefaultTenant, NamePattern, TenantKeyring, TenantSettings};
+use crate::tenant::{ClientAuth, DefaultTenant, NamePattern, TenantSettings};
 use crate::upstream::UpstreamSettings;
 
 /// Checks a configuration file: the summary goes to standard output, errors and warnings to standard error.
@@ -62,6 +63,18 @@ fn summary(path: &Path, settings: &Settings, out: &mut impl Write) -> io::Result
     if let Some(admin) = settings.admin {
         writeln!(out, "admin: {admin}")?;
     }
+    if settings
+        .tenants
+        .iter()
+        .any(|tenant| tenant.keyring.is_some())
+    {
+        writeln!(
+            out,
+            "keys: loaded anew after {}, dropped after {} at most: so long after `sealgate keys disable` no message begins any more",
+            written(settings.keys.soft),
+            written(settings.keys.hard)
+        )?;
+    }
     for tenant in &settings.tenants {
         writeln!(out, "tenant {}: {}", tenant.id, tenant_line(tenant))?;
     }
@@ -89,9 +102,8 @@ fn tenant_line(tenant: &TenantSettings) -> String {
         ClientAuth::Required(_) => "client certificates required",
     };
     let keyring = match tenant.keyring {
-        TenantKeyring::None => "",
-        TenantKeyring::Ready(_) => ", keyring",
-        TenantKeyring::Withdrawn => ", keyring withdrawn",
+        None => "",
+        Some(_) => ", keyring",
     };
     format!("{}; {clients}{keyring}", names.join(", "))
 }

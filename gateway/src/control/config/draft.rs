@@ -61,6 +61,7 @@ pub(super) struct Draft {
     pub(super) log_level: Field<String>,
     pub(super) limits: LimitsDraft,
     pub(super) timeouts: TimeoutsDraft,
+    pub(super) keys: KeysDraft,
     pub(super) listeners: Vec<ListenerDraft>,
     pub(super) tenants: Vec<TenantDraft>,
     pub(super) routes: Vec<RouteDraft>,
@@ -86,6 +87,15 @@ pub(super) struct TimeoutsDraft {
     pub(super) keep_alive: Field<String>,
     pub(super) response: Field<String>,
     pub(super) drain: Field<String>,
+}
+
+/// `[keys]`
+#[derive(Default)]
+pub(super) struct KeysDraft {
+    pub(super) soft_lifetime: Field<String>,
+    pub(super) hard_lifetime: Field<String>,
+    pub(super) unused_lifetime: Field<String>,
+    pub(super) rotate_epoch_after: Field<String>,
 }
 
 /// `[[listener]]`

@@ -7,8 +7,8 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::draft::{
-    Draft, Field, LimitsDraft, ListenerDraft, Located, RouteDraft, TenantDraft, TimeoutsDraft,
-    UpstreamTlsDraft,
+    Draft, Field, KeysDraft, LimitsDraft, ListenerDraft, Located, RouteDraft, TenantDraft,
+    TimeoutsDraft, UpstreamTlsDraft,
 };
 use super::errors::{At, Report};
 use super::problem::Problem;
@@ -22,7 +22,7 @@ const MAX_SYNTAX_ERRORS: usize = 20;
 static ROOT: Kind = Kind {
     header: "the top of the file",
     keys: &[
-        "workers", "admin", "log", "limits", "timeouts", "listener", "tenant", "route",
+        "workers", "admin", "log", "limits", "timeouts", "keys", "listener", "tenant", "route",
     ],
 };
 static ADMIN: Kind = Kind {
@@ -53,6 +53,15 @@ static TIMEOUTS: Kind = Kind {
         "keep_alive",
         "response",
         "drain",
+    ],
+};
+static KEYS: Kind = Kind {
+    header: "[keys]",
+    keys: &[
+        "soft_lifetime",
+        "hard_lifetime",
+        "unused_lifetime",
+        "rotate_epoch_after",
     ],
 };
 static LISTENER: Kind = Kind {
@@ -93,12 +102,13 @@ static UPSTREAM_TLS: Kind = Kind {
     header: "[route.upstream_tls]",
     keys: &["ca", "server_name", "certificate", "key"],
 };
-static KINDS: [&Kind; 9] = [
+static KINDS: [&Kind; 10] = [
     &ROOT,
     &ADMIN,
     &LOG,
     &LIMITS,
     &TIMEOUTS,
+    &KEYS,
     &LISTENER,
     &TENANT,
     &ROUTE,
@@ -208,6 +218,9 @@ fn whole(root: &Section<'_>, report: &mut Report) -> Draft {
     {
         draft.timeouts = self::timeouts(&timeouts, report);
     }
+    if let Field::Given(Located { value: keys, .. }) = root.table("keys", &KEYS, report) {
+        draft.keys = self::keys(&keys, report);
+    }
     for section in root.tables("listener", &LISTENER, report) {
         draft.listeners.push(listener(&section, report));
     }
@@ -247,6 +260,17 @@ fn timeouts(section: &Section<'_>, report: &mut Report) -> TimeoutsDraft {
         keep_alive: duration("keep_alive"),
         response: duration("response"),
         drain: duration("drain"),
+    }
+}
+
+fn keys(section: &Section<'_>, report: &mut Report) -> KeysDraft {
+    finish(section, report);
+    let mut duration = |key| section.text(key, "a duration in quotes, like \"5m\"", report);
+    KeysDraft {
+        soft_lifetime: duration("soft_lifetime"),
+        hard_lifetime: duration("hard_lifetime"),
+        unused_lifetime: duration("unused_lifetime"),
+        rotate_epoch_after: duration("rotate_epoch_after"),
     }
 }
 

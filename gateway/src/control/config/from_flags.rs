@@ -268,7 +268,6 @@ fn settings(
     let files = Files {
         directory: Path::new(""),
         now: SystemTime::now(),
-        running: &[],
     };
     let settings = build::settings(&draft, &files, &mut report);
     report.finish(settings)

@@ -23,8 +23,6 @@ mod check;
 use std::path::Path;
 use std::time::SystemTime;
 
-use sealgate_keys::Keyring;
-
 pub use self::check::{check, check_to};
 use self::errors::Report;
 pub use self::errors::{ConfigError, ConfigErrors};
@@ -39,28 +37,10 @@ use crate::settings::Settings;
 /// # Errors
 /// Everything that is wrong, at once; the operator's fault. Nothing is left behind.
 pub fn load(path: &Path) -> Result<Settings, ConfigErrors> {
-    load_beside(path, &[])
-}
-
-/// The settings of a configuration file that replaces a running one: as [`load`], and the counts of wraps
-/// of keyrings that stay go on.
-///
-/// # Errors
-/// As [`load`]; the running settings stay usable.
-pub fn reload(path: &Path, running: &Settings) -> Result<Settings, ConfigErrors> {
-    let tenants = running.tenants.iter();
-    let keyrings: Vec<Keyring> = tenants
-        .filter_map(|tenant| tenant.keyring.ready().cloned())
-        .collect();
-    load_beside(path, &keyrings)
-}
-
-fn load_beside(path: &Path, running: &[Keyring]) -> Result<Settings, ConfigErrors> {
     let mut report = Report::on_file(path);
     let files = Files {
         directory: path.parent().unwrap_or(Path::new("")),
         now: SystemTime::now(),
-        running,
     };
     let settings = file::read(path, &mut report)
         .and_then(|draft| build::settings(&draft, &files, &mut report));

@@ -15,7 +15,6 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
-use sealgate_keys::Keyring;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use zeroize::Zeroizing;
 
@@ -27,12 +26,10 @@ use crate::tenant::NamePattern;
 /// A bundle of all public roots is 250 KiB.
 const MAX_PEM_BYTES: usize = 4 << 20;
 
-/// What files are read against: where relative paths start, the moment, and what runs already.
+/// What files are read against: where relative paths start, and the moment.
 pub(super) struct Files<'a> {
     pub(super) directory: &'a Path,
     pub(super) now: SystemTime,
-    /// Keyrings of the running configuration, whose counts go on.
-    pub(super) running: &'a [Keyring],
 }
 
 impl Files<'_> {

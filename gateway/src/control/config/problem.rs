@@ -72,6 +72,10 @@ pub(super) enum Problem {
         high: String,
     },
     #[error(
+        "keys are loaded anew at the age of {soft} and dropped at the age of {hard}; give a soft_lifetime below the hard_lifetime"
+    )]
+    SoftNotBelowHard { soft: String, hard: String },
+    #[error(
         "\"{given}\" is no log level; give off, error, warn, info, debug or trace, \
          or a list of them with targets, like \"info,sealgate=debug\""
     )]

@@ -4,6 +4,7 @@
 //! when nothing was. Time is an argument; files and the resolver are read here and in `pem`.
 
 mod values;
+mod keys;
 mod listener;
 mod tenant;
 mod route;
@@ -13,6 +14,7 @@ mod placement;
 
 use std::net::SocketAddr;
 
+pub(super) use self::values::written;
 use self::values::{
     CONNECT, DRAIN, HANDSHAKE, HEAD, IDLE, KEEP_ALIVE, MAX_CONNECTIONS, MAX_HEAD_BYTES,
     MAX_HEAD_FIELDS, MAX_IDLE_UPSTREAM, MAX_UPSTREAM_REQUESTS, RESPONSE, WORKERS,
@@ -32,6 +34,7 @@ pub(super) fn settings(draft: &Draft, files: &Files<'_>, report: &mut Report) ->
     let log = log(draft, report);
     let limits = limits(&draft.limits, report);
     let timeouts = timeouts(&draft.timeouts, report);
+    let keys = keys::build(&draft.keys, report);
     let listeners = listener::build(&draft.listeners, report);
     let admin = admin(&draft.admin, &listeners.owners, report);
     let tenants = tenant::build(&draft.tenants, files, report);
@@ -62,6 +65,7 @@ pub(super) fn settings(draft: &Draft, files: &Files<'_>, report: &mut Report) ->
         log: log?,
         limits: limits?,
         timeouts: timeouts?,
+        keys: keys?,
         warnings: Vec::new(),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use rustls::pki_types::DnsName;
 use sealgate_keys::Keyring;
@@ -12,7 +13,7 @@ use super::super::pem::{self, Files};
 use super::super::problem::{Problem, Warning};
 use super::route::Kind;
 use super::{called, values};
-use crate::tenant::{ClientAuth, DefaultTenant, NamePattern, TenantKeyring, TenantSettings};
+use crate::tenant::{ClientAuth, DefaultTenant, NamePattern, TenantSettings};
 
 /// All tenants, in the order of the file; `None` for a broken one.
 pub(super) struct Built {
@@ -217,19 +218,20 @@ fn client_auth(draft: &TenantDraft, files: &Files<'_>, report: &mut Report) -> O
     }
 }
 
-fn keyring(draft: &TenantDraft, files: &Files<'_>, report: &mut Report) -> Option<TenantKeyring> {
+/// Where the keyring is. It is loaded to see that it can be, and dropped again: the cache has its own.
+fn keyring(draft: &TenantDraft, files: &Files<'_>, report: &mut Report) -> Option<Option<PathBuf>> {
     let given = match &draft.keyring {
-        Field::Absent => return Some(TenantKeyring::None),
+        Field::Absent => return Some(None),
         Field::Broken => return None,
         Field::Given(given) => given,
     };
-    let keyring = match Keyring::load(files.path(&given.value)) {
-        Ok(keyring) => counting_on(keyring, files.running),
-        // A tenant whose keys were taken away must not keep the others from starting, nor keep its
-        // keys in a gateway that is reloaded.
+    let path = files.path(&given.value);
+    let keyring = match Keyring::load(&path) {
+        Ok(keyring) => keyring,
+        // A tenant whose keys were taken away must not keep the others from starting.
         Err(error) if error.fault.is_refusal() => {
             report.warn(&given.at, Warning::KeyringWithdrawn { error });
-            return Some(TenantKeyring::Withdrawn);
+            return Some(Some(path));
         }
         Err(error) => {
             report.error(&given.at, Problem::Keyring(error));
@@ -252,19 +254,7 @@ fn keyring(draft: &TenantDraft, files: &Files<'_>, report: &mut Report) -> Optio
         );
         return None;
     }
-    Some(TenantKeyring::Ready(keyring))
-}
-
-/// The same keyring with the running one's count of wraps, which bounds the use of a key.
-fn counting_on(loaded: Keyring, running: &[Keyring]) -> Keyring {
-    let same = running
-        .iter()
-        .find(|running| running.pseudonym() == loaded.pseudonym());
-    match same.map(Keyring::reload) {
-        // Otherwise the file has moved, and what stands at its old place is not what was asked for.
-        Some(Ok(reloaded)) if reloaded.epochs().eq(loaded.epochs()) => reloaded,
-        Some(_) | None => loaded,
-    }
+    Some(Some(path))
 }
 
 /// What the tenant's routes leave without a use.

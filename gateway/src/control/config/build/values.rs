@@ -63,6 +63,7 @@ pub(super) struct Wait {
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Three round trips of a slow mobile client; longer waits only serve those who hold connections open.
 pub(super) const HANDSHAKE: Wait = Wait {
@@ -105,6 +106,31 @@ pub(super) const DRAIN: Wait = Wait {
     low: Duration::ZERO,
     high: HOUR,
     default: Duration::from_secs(30),
+};
+
+/// A keyring file is read in a millisecond, so a hundred tenants cost nothing at this pace.
+pub(super) const SOFT_LIFETIME: Wait = Wait {
+    low: Duration::from_millis(100),
+    high: DAY,
+    default: Duration::from_secs(300),
+};
+/// The bound on revocation, and how long a provider of keys may be away.
+pub(super) const HARD_LIFETIME: Wait = Wait {
+    low: Duration::from_secs(1),
+    high: DAY,
+    default: HOUR,
+};
+/// Above the pauses of a tenant that is busy at all.
+pub(super) const UNUSED_LIFETIME: Wait = Wait {
+    low: Duration::from_secs(1),
+    high: DAY,
+    default: Duration::from_secs(30 * 60),
+};
+/// Once a day for the eleven years that a keyring has epochs for, up to ten years. The default is not used: off.
+pub(super) const ROTATE_EPOCH_AFTER: Wait = Wait {
+    low: DAY,
+    high: Duration::from_secs(10 * 365 * 24 * 3600),
+    default: DAY,
 };
 
 /// A number in its range, or its default.
@@ -169,7 +195,7 @@ fn parsed(text: &str) -> Option<Duration> {
 }
 
 /// As a file would write it, in the largest unit that divides it.
-fn written(duration: Duration) -> String {
+pub(in super::super) fn written(duration: Duration) -> String {
     let millis = duration.as_millis();
     for (unit, name) in [(3_600_000, "h"), (60_000, "m"), (1000, "s")] {
         if millis > 0 && millis.is_multiple_of(unit) {
@@ -285,7 +311,19 @@ mod tests {
         ] {
             assert!((number.low..=number.high).contains(&number.default));
         }
-        for wait in [HANDSHAKE, CONNECT, IDLE, HEAD, KEEP_ALIVE, RESPONSE, DRAIN] {
+        for wait in [
+            HANDSHAKE,
+            CONNECT,
+            IDLE,
+            HEAD,
+            KEEP_ALIVE,
+            RESPONSE,
+            DRAIN,
+            SOFT_LIFETIME,
+            HARD_LIFETIME,
+            UNUSED_LIFETIME,
+            ROTATE_EPOCH_AFTER,
+        ] {
             assert!((wait.low..=wait.high).contains(&wait.default));
         }
     }
