@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::arguments::KeysArgs;
+use crate::command::device::DeviceArgs;
 use crate::command::inspect::InspectArgs;
 use crate::command::open::OpenArgs;
+use crate::command::reseal_arguments::{GrantArgs, ResealArgs};
 use crate::command::seal::SealArgs;
-use crate::command::device::DeviceArgs;
 use crate::control::config::from_flags::{HttpFlags, TcpFlags};
 
 const EXAMPLES: &str = "\
@@ -114,6 +115,10 @@ pub enum Command {
     Open(OpenArgs),
     /// Show what a sealed message says of itself, without any key
     Inspect(InspectArgs),
+    /// Give a further recipient access to a message, which stays as it is
+    Grant(GrantArgs),
+    /// Seal messages anew, one or a directory of them: after a rotation, or to take a recipient away
+    Reseal(ResealArgs),
     /// Make, rotate, disable, destroy and recover the keys that bodies are sealed with
     Keys(KeysArgs),
     /// Make a device's key pair, and compare keys by their fingerprints
@@ -185,6 +190,9 @@ mod tests {
             "sealgate open --private-key K --range -5 IN",
             "sealgate open IN -o OUT --grant G --keyring R --partial --range 0-9 --json",
             "sealgate inspect IN --json --frames",
+            "sealgate grant IN -o OUT --keyring R --context path=/a --recipient P --to-raw-rsa N A P",
+            "sealgate reseal A B --keyring R --recipient P --dry-run --json",
+            "sealgate reseal A --raw-aes N A K --to-raw-aes N B L --frame-length 4096 -o OUT --force",
             "sealgate keys new --tenant acme --out acme.keyring",
             "sealgate keys list acme.keyring bolt.keyring --json",
             "sealgate keys rotate acme.keyring --older-than-days 90",

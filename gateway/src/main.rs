@@ -26,6 +26,8 @@ fn main() -> ExitCode {
         Command::Seal(args) => command::seal::run(&args),
         Command::Open(args) => command::open::run(&args),
         Command::Inspect(args) => command::inspect::run(&args),
+        Command::Grant(args) => command::grant::run(&args),
+        Command::Reseal(args) => command::reseal::run(&args),
         Command::Keys(args) => command::keys::run(&args),
         Command::Device(args) => command::device::run(&args),
     }

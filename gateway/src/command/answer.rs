@@ -24,6 +24,9 @@ pub(super) enum CommandError {
     /// A message, or what it is opened or sealed with.
     #[error(transparent)]
     Message(#[from] MessageError),
+    /// One output for several messages.
+    #[error("--output takes one message; give the path of one file, or leave --output out")]
+    OutputOfSeveral,
     /// A number of shares that cannot be.
     #[error(transparent)]
     Scheme(#[from] sealgate_keys::slip39::SplitError),
@@ -59,7 +62,7 @@ impl CommandError {
                 _ => 1,
             },
             Self::Message(error) => error.exit_status(),
-            Self::Scheme(_) | Self::NotConfirmed { .. } => 2,
+            Self::OutputOfSeveral | Self::Scheme(_) | Self::NotConfirmed { .. } => 2,
             Self::DeviceKey(_) | Self::Shares(_) | Self::SharesTooLong { .. } => 1,
         }
     }

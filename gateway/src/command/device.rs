@@ -116,8 +116,8 @@ fn new(args: &NewArgs, style: Style) -> Result<(), CommandError> {
         ),
     };
     let answer = json!({
-        "private": args.out,
-        "public": args.public,
+        "private": args.out.display().to_string(),
+        "public": args.public.as_ref().map(|path| path.display().to_string()),
         "type": key.kind(),
         "fingerprint": fingerprint.to_string(),
         "sha256": fingerprint.hex(),
@@ -138,7 +138,7 @@ fn fingerprint(args: &FingerprintArgs, style: Style) -> ExitCode {
                 };
                 let words = format!("{fingerprint}  {} {half} {}", key.kind(), path.display());
                 let answer = json!({
-                    "file": path,
+                    "file": path.display().to_string(),
                     "type": key.kind(),
                     "half": half,
                     "fingerprint": fingerprint.to_string(),

@@ -8,11 +8,14 @@
 
 pub mod arguments;
 pub mod device;
+pub mod grant;
 pub mod inspect;
 pub mod keys;
 pub mod message_arguments;
 pub mod open;
 pub mod range_argument;
+pub mod reseal;
+pub mod reseal_arguments;
 pub mod seal;
 
 mod answer;
@@ -30,6 +33,10 @@ mod output;
 mod progress;
 mod recipient_kind;
 mod release;
+mod reseal_error;
+mod reseal_file;
+mod reseal_place;
+mod reseal_walk;
 mod sealing_keys;
 mod secret_file;
 mod shown;

@@ -103,6 +103,21 @@ impl OpeningKeys {
         Ok(data_key)
     }
 
+    /// As [`OpeningKeys::data_key`], at whichever path the message stands: for resealing, which keeps its context and so its path.
+    ///
+    /// # Errors
+    /// As [`OpeningKeys::data_key`].
+    pub(super) fn data_key_anywhere(
+        &self,
+        name: &str,
+        header: &Header,
+        expected: &Contexts,
+    ) -> Result<DataKey, MessageError> {
+        expected.check(name, header)?;
+        let context = header.context().joined_with(&expected.required)?;
+        Ok(self.unwrap(name, header, &context)?.0)
+    }
+
     /// The data key of a grant. Its context is not held to anything here: opening the grant does that.
     ///
     /// # Errors

@@ -53,6 +53,11 @@ impl Progress {
             self.bar.set_position(self.done);
         }
     }
+
+    /// Says something beside the bar, which stands aside meanwhile.
+    pub(super) fn aside(&self, say: impl FnOnce()) {
+        self.bar.suspend(say);
+    }
 }
 
 impl Drop for Progress {

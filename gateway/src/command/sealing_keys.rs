@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use sealgate_envelope::{
-    Context, DataKey, RawAesKey, RawEcdhPublicKey, RawRsaPublicKey, Recipient, WrapError,
-    XwingPublicKey,
+    Context, DataKey, Header, PAD_PROVIDER_ID, RawAesKey, RawEcdhPublicKey, RawRsaPublicKey,
+    Recipient, RecipientRef, WrapError, XwingPublicKey,
 };
 use sealgate_keys::Keyring;
 
@@ -41,6 +41,15 @@ impl SealingKey {
                 Err(key_file::fault(path, KeyFileFault::RsaNeedsName))
             }
             Half::Private(_) => Err(key_file::fault(path, KeyFileFault::PrivateHalf)),
+        }
+    }
+
+    fn is_named_by(&self, recipient: &RecipientRef<'_>) -> bool {
+        match self {
+            Self::RawAes(key) => key.is_named_by(recipient),
+            Self::RawRsa(key) => key.is_named_by(recipient),
+            Self::Ecdh(key) => key.is_named_by(recipient),
+            Self::Xwing(key) => key.is_named_by(recipient),
         }
     }
 
@@ -107,5 +116,34 @@ impl SealingKeys {
             recipients.push(key.wrap(data_key, context)?);
         }
         Ok(recipients)
+    }
+
+    /// The keyring, where there is one.
+    pub(super) fn keyring(&self) -> Option<&Keyring> {
+        self.keyring.as_ref()
+    }
+
+    /// Whether a message is for these keys and for nobody else, as its header says; the keyring by the key that seals now. What its
+    /// recipients carry is not looked at.
+    pub(super) fn are_the_recipients_of(&self, header: &Header) -> bool {
+        let is_pad =
+            |recipient: &RecipientRef<'_>| recipient.provider_id == PAD_PROVIDER_ID.as_bytes();
+        let found: Vec<_> = header
+            .recipients()
+            .filter(|recipient| !is_pad(recipient))
+            .collect();
+        let wanted = usize::from(self.keyring.is_some()) + self.keys.len();
+        let keyring = self.keyring.iter().map(|keyring| {
+            Box::new(|recipient: &_| keyring.is_current(recipient)) as Box<dyn Fn(&_) -> bool>
+        });
+        let keys = self.keys.iter().map(|key| {
+            Box::new(|recipient: &_| key.is_named_by(recipient)) as Box<dyn Fn(&_) -> bool>
+        });
+        let names: Vec<_> = keyring.chain(keys).collect();
+        found.len() == wanted
+            && names.iter().all(|names| found.iter().any(names))
+            && found
+                .iter()
+                .all(|recipient| names.iter().any(|names| names(recipient)))
     }
 }

@@ -125,6 +125,16 @@ impl RawEcdhPublicKey {
         &self.point
     }
 
+    /// Whether `recipient` names this key. What it carries is not looked at: only the private key can.
+    #[must_use]
+    pub fn is_named_by(&self, recipient: &RecipientRef<'_>) -> bool {
+        let after_point = || {
+            let rest = recipient.provider_info.strip_prefix(&[VERSION])?;
+            strip_point(rest, self.point.len())?.strip_prefix(self.point.as_slice())
+        };
+        recipient.provider_id == PROVIDER_ID && after_point().is_some()
+    }
+
     /// Length of each of its recipients in a header.
     #[must_use]
     pub fn recipient_len_bytes(&self) -> usize {
@@ -373,6 +383,7 @@ mod tests {
             let recipient = public.wrap(&data_key, &context()).unwrap();
             assert_eq!(recipient.as_bytes().len(), public.recipient_len_bytes());
             let fields = recipient.fields();
+            assert!(public.is_named_by(&fields) && !other.public_key().is_named_by(&fields));
             let unwrapped = key.unwrap(&fields, &context()).unwrap();
             assert!(unwrapped.as_bytes() == data_key.as_bytes());
             assert_eq!(

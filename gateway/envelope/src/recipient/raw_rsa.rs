@@ -49,6 +49,11 @@ impl Address {
             name: name.into(),
         })
     }
+
+    fn is_named_by(&self, recipient: &RecipientRef<'_>) -> bool {
+        recipient.provider_id == self.namespace.as_bytes()
+            && recipient.provider_info == self.name.as_bytes()
+    }
 }
 
 /// An RSA public key that data keys are wrapped for, with the namespace and name by which messages refer to it.
@@ -73,6 +78,12 @@ impl RawRsaPublicKey {
         let key = PublicEncryptingKey::from_der(der).map_err(|_| KeyError::Malformed)?;
         let key = OaepPublicEncryptingKey::new(key).map_err(|_| KeyError::Malformed)?;
         Ok(Self { key, address })
+    }
+
+    /// Whether `recipient` names this key. What it carries is not looked at: only the private key can.
+    #[must_use]
+    pub fn is_named_by(&self, recipient: &RecipientRef<'_>) -> bool {
+        self.address.is_named_by(recipient)
     }
 
     /// Length of each of its recipients in a header.
@@ -130,8 +141,7 @@ impl RawRsaPrivateKey {
     /// Whether `recipient` names this key.
     #[must_use]
     pub fn is_named_by(&self, recipient: &RecipientRef<'_>) -> bool {
-        recipient.provider_id == self.address.namespace.as_bytes()
-            && recipient.provider_info == self.address.name.as_bytes()
+        self.address.is_named_by(recipient)
     }
 
     /// Unwraps the data key that `recipient` carries for this key.
@@ -185,6 +195,8 @@ mod tests {
             let recipient = key.wrap(&data_key).unwrap();
             assert_eq!(recipient.as_bytes().len(), key.recipient_len_bytes());
             let fields = recipient.fields();
+            let named_apart = RawRsaPublicKey::from_der(&public, hash, "exit", "rsa/2").unwrap();
+            assert!(key.is_named_by(&fields) && !named_apart.is_named_by(&fields));
             let unwrapped = open(hash, "rsa/1").unwrap(&fields).unwrap();
             assert!(unwrapped.as_bytes() == data_key.as_bytes());
             assert_eq!(

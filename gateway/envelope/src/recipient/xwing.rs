@@ -73,6 +73,13 @@ impl XwingPublicKey {
         &self.bytes
     }
 
+    /// Whether `recipient` names this key. What it carries is not looked at: only the private key can.
+    #[must_use]
+    pub fn is_named_by(&self, recipient: &RecipientRef<'_>) -> bool {
+        recipient.provider_id == XWING_PROVIDER_ID.as_bytes()
+            && recipient.provider_info == info(self.bytes.as_slice())
+    }
+
     /// Length of each of its recipients in a header.
     #[must_use]
     pub fn recipient_len_bytes(&self) -> usize {
@@ -200,8 +207,7 @@ impl XwingPrivateKey {
     /// Whether `recipient` names this key.
     #[must_use]
     pub fn is_named_by(&self, recipient: &RecipientRef<'_>) -> bool {
-        recipient.provider_id == XWING_PROVIDER_ID.as_bytes()
-            && recipient.provider_info == info(self.public.bytes.as_slice())
+        self.public.is_named_by(recipient)
     }
 
     /// Unwraps the data key that `recipient` carries for this key.
@@ -367,6 +373,7 @@ mod tests {
         assert_ne!(recipient, again, "a fresh secret each time");
 
         let fields = recipient.fields();
+        assert!(public.is_named_by(&fields) && !other.public_key().is_named_by(&fields));
         let bytes = key.to_bytes().unwrap();
         let kept = XwingPrivateKey::from_bytes(bytes.first_chunk().unwrap()).unwrap();
         for key in [&key, &kept] {

@@ -44,6 +44,13 @@ impl Keyring {
         Err(failure)
     }
 
+    /// Whether `recipient` names the branch key that seals now. What it carries is not looked at.
+    #[must_use]
+    pub fn is_current(&self, recipient: &RecipientRef<'_>) -> bool {
+        recipient.provider_id == self.inner.namespace.as_bytes()
+            && self.epoch_of(recipient) == Some(self.inner.current.epoch())
+    }
+
     /// Those in this tenant's namespace.
     pub(super) fn own_recipients<'a>(
         &'a self,
