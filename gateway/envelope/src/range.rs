@@ -22,7 +22,7 @@ use crate::header::{Header, HeaderLimits, ParsedHeader};
 use crate::limits::RANGE_READ_LEN_BYTES;
 use crate::message_key::MessageKey;
 use crate::open;
-use crate::output::{Output, wipe};
+use crate::output::{Buffer, Output, wipe};
 use crate::refusal::{Refusal, RefusalReason};
 use crate::sizes;
 use crate::suite::Suite;
@@ -110,9 +110,9 @@ pub struct RangeOpener<S> {
     key: MessageKey,
     layout: Layout,
     end: Option<VerifiedEnd>,
-    /// Ciphertext only.
-    read: Vec<u8>,
-    /// Plaintext of a frame of which only a part was asked for. Empty and wiped between calls.
+    /// Where frames are read to. Ciphertext only.
+    sealed: Vec<u8>,
+    /// Where a frame is opened of which only a part was asked for. Wiped between calls.
     partial: Vec<u8>,
 }
 
@@ -216,7 +216,7 @@ impl<S: ReadAt> RangeOpener<S> {
             key,
             layout,
             end: None,
-            read: Vec::new(),
+            sealed: Vec::new(),
             partial: Vec::new(),
         })
     }
@@ -227,6 +227,21 @@ impl<S: ReadAt> RangeOpener<S> {
     /// [`RangeError`]. For a refusal and a failed read, `out` ends with the frames that verified before; for the others it is as it was.
     /// Cost: reads and opens the frames that the range touches, and the final frame where the range does not fit.
     pub fn open(&mut self, range: Range<u64>, out: &mut Vec<u8>) -> Result<(), RangeError> {
+        self.open_to(range, out)
+    }
+
+    /// Fills `out` with the plaintext bytes that begin at `start`.
+    ///
+    /// Frames of which all is wanted are opened straight into `out`: no copy, no fill.
+    ///
+    /// # Errors
+    /// As [`RangeOpener::open`]. Nothing that did not verify is in `out`, but how much of it was filled is not said.
+    pub fn open_into(&mut self, start: u64, out: &mut [u8]) -> Result<(), RangeError> {
+        let end = start.saturating_add(out.len() as u64);
+        self.open_to(start..end, &mut Buffer::new(out))
+    }
+
+    fn open_to(&mut self, range: Range<u64>, out: &mut impl Output) -> Result<(), RangeError> {
         let Range { start, end } = range;
         if start > end {
             return Err(RangeError::Backwards { start, end });
@@ -250,11 +265,7 @@ impl<S: ReadAt> RangeOpener<S> {
         let mut next = frames.start;
         while next < frames.end {
             let after = frames.end.min(next + frames_at_once);
-            self.read_frames(next..after)?;
-            let read = std::mem::take(&mut self.read);
-            let opened = self.open_frames(next..after, &read, &(start..end), out);
-            self.read = read;
-            opened?;
+            self.open_frames(next..after, &(start..end), out)?;
             next = after;
         }
         Ok(())
@@ -269,11 +280,7 @@ impl<S: ReadAt> RangeOpener<S> {
             return Ok(end);
         }
         let last = self.layout.regular_frames;
-        self.read_frames(last..last + 1)?;
-        let read = std::mem::take(&mut self.read);
-        let opened = self.open_frames(last..last + 1, &read, &(0..0), &mut Vec::new());
-        self.read = read;
-        opened?;
+        self.open_frames(last..last + 1, &(0..0), &mut Buffer::new(&mut []))?;
         let end = VerifiedEnd {
             plaintext_len_bytes: self.layout.plaintext_len,
         };
@@ -286,49 +293,77 @@ impl<S: ReadAt> RangeOpener<S> {
         self.source
     }
 
-    fn read_frames(&mut self, frames: Range<u64>) -> io::Result<()> {
-        let start = self.layout.frame_at(frames.start);
-        let len = self.layout.frame_end(frames.end - 1) - start;
-        let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        self.read.resize(len, 0);
-        self.source.read_exact_at(start, &mut self.read)
-    }
-
-    /// Opens each of `frames` from `bytes`, which begin with the first of them, and appends what is in `wanted`.
+    /// Reads `frames` and opens each; appends what is in `wanted`.
     fn open_frames(
         &mut self,
         frames: Range<u64>,
-        bytes: &[u8],
         wanted: &Range<u64>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
-        let mut rest = bytes;
-        for index in frames {
-            let frame_at = self.layout.frame_at(index);
-            let len = self.layout.frame_end(index) - frame_at;
-            let (bytes, after) = rest.split_at(len as usize);
-            let frame = self.inspect(index, bytes)?;
-            let first = index * self.layout.frame_len;
-            let part = part_of(wanted, first, frame.plaintext_len);
-            let open = |plaintext: &mut [u8]| self.key.open_frame(&frame, bytes, plaintext);
-            let opened = if part.len() == frame.plaintext_len {
-                out.append_with(frame.plaintext_len, open)
-            } else {
-                let opened = self.partial.append_with(frame.plaintext_len, open);
-                out.extend_from_slice(self.partial.get(part).unwrap_or_default());
-                wipe(&mut self.partial);
-                self.partial.clear();
-                opened
-            };
-            opened.map_err(|_| Refusal {
-                offset: frame_at,
-                reason: RefusalReason::FrameTagMismatch {
-                    frame: frame.number,
-                },
-            })?;
-            rest = after;
+        out: &mut impl Output,
+    ) -> Result<(), RangeError> {
+        let mut sealed = std::mem::take(&mut self.sealed);
+        let opened = self.read_frames(&frames, &mut sealed).and_then(|len| {
+            let mut rest = &sealed[..len];
+            for index in frames {
+                let len = self.layout.frame_end(index) - self.layout.frame_at(index);
+                let (frame, after) = rest.split_at(len as usize);
+                self.open_frame(index, frame, wanted, out)?;
+                rest = after;
+            }
+            Ok(())
+        });
+        self.sealed = sealed;
+        opened
+    }
+
+    /// Reads `frames` to the start of `sealed`, which only ever grows; gives how long they are.
+    fn read_frames(
+        &mut self,
+        frames: &Range<u64>,
+        sealed: &mut Vec<u8>,
+    ) -> Result<usize, RangeError> {
+        let start = self.layout.frame_at(frames.start);
+        let len = self.layout.frame_end(frames.end - 1) - start;
+        let len = usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        if sealed.len() < len {
+            sealed.resize(len, 0);
         }
-        Ok(())
+        self.source.read_exact_at(start, &mut sealed[..len])?;
+        Ok(len)
+    }
+
+    /// Opens the frame that comes after `index` others, and appends what is in `wanted`.
+    fn open_frame(
+        &mut self,
+        index: u64,
+        sealed: &[u8],
+        wanted: &Range<u64>,
+        out: &mut impl Output,
+    ) -> Result<(), Refusal> {
+        let frame = self.inspect(index, sealed)?;
+        let part = part_of(wanted, index * self.layout.frame_len, frame.plaintext_len);
+        let open = |plaintext: &mut [u8]| self.key.open_frame(&frame, sealed, plaintext);
+        let opened = if part.len() == frame.plaintext_len {
+            out.append_with(frame.plaintext_len, open)
+        } else {
+            if self.partial.len() < frame.plaintext_len {
+                self.partial.resize(frame.plaintext_len, 0);
+            }
+            let plaintext = &mut self.partial[..frame.plaintext_len];
+            let opened = open(plaintext).and_then(|()| {
+                out.append_with(part.len(), |wanted| {
+                    wanted.copy_from_slice(&plaintext[part]);
+                    Ok(())
+                })
+            });
+            wipe(plaintext);
+            opened
+        };
+        opened.map_err(|_| Refusal {
+            offset: self.layout.frame_at(index),
+            reason: RefusalReason::FrameTagMismatch {
+                frame: frame.number,
+            },
+        })
     }
 
     /// Reads a frame's head and holds it to what the message's length says must stand there.

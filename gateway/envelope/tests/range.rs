@@ -101,6 +101,33 @@ fn damage_elsewhere_does_not_matter_and_damage_inside_is_refused() {
 }
 
 #[test]
+fn a_buffer_holds_nothing_of_a_bad_frame() {
+    let mut message = message(10_000, 1000);
+    message.bytes[512 + 5 * 1032 + 100] ^= 1;
+    let mut opener = opener(&message.bytes, &message.data_key).unwrap();
+    let bad = (512 + 5 * 1032, RefusalReason::FrameTagMismatch { frame: 6 });
+    let mut buffer = [0xAA; 3000];
+    assert_eq!(refusal(opener.open_into(4_500, &mut buffer)), bad);
+    assert_eq!(buffer[..500], message.plaintext[4_500..5_000]);
+    assert_eq!(buffer[500..1500], [0; 1000]);
+    assert_eq!(buffer[1500..], [0xAA; 1500]);
+    // A part of the bad frame: it was opened aside.
+    assert_eq!(refusal(opener.open_into(5_500, &mut buffer[..10])), bad);
+    assert_eq!(buffer[..10], message.plaintext[4_500..4_510]);
+
+    let beyond = opener.open_into(9_999, &mut buffer[..2]);
+    assert!(matches!(
+        beyond,
+        Err(RangeError::BeyondEnd {
+            start: 9_999,
+            end: 10_001,
+            plaintext_len_bytes: 10_000
+        })
+    ));
+    assert!(opener.open_into(u64::MAX, &mut buffer).is_err());
+}
+
+#[test]
 fn beyond_the_end_is_said_only_after_the_final_frame() {
     for (len, frame_len) in [(0, 100), (99, 100), (100, 100), (1000, 100), (1001, 100)] {
         let message = message(len, frame_len);
@@ -206,15 +233,26 @@ proptest! {
     fn a_range_is_the_slice(
         len in 0_usize..5000,
         frame_len in prop_oneof![1_u32..40, 500_u32..2000],
-        bounds in proptest::collection::vec((0_usize..5000, 0_usize..5000), 1..8),
+        // As parts of the length, in permille, so that many end in the last frame and some behind it; and a few bytes more or less.
+        bounds in proptest::collection::vec((0_usize..1100, 0_usize..1100, 0_usize..3), 1..8),
     ) {
         let message = message(len, frame_len);
         let mut opener = opener(&message.bytes, &message.data_key).unwrap();
-        for (a, b) in bounds {
-            let (start, end) = (a.min(b).min(len), a.max(b).min(len));
+        let last = (len.saturating_sub(1), len, 0);
+        let places = bounds.into_iter().map(|(a, b, more)| (len * a / 1000, len * b / 1000, more));
+        for (a, b, more) in places.chain([last, (len, len, 0), (0, len, 0), (0, len, 1)]) {
+            let (start, end) = (a.min(b), a.max(b) + more);
             let mut out = b"before".to_vec();
-            opener.open(start as u64..end as u64, &mut out).unwrap();
-            prop_assert_eq!(&out[6..], &message.plaintext[start..end]);
+            let opened = opener.open(start as u64..end as u64, &mut out);
+            match opened {
+                Ok(()) => prop_assert_eq!(Some(&out[6..]), message.plaintext.get(start..end)),
+                Err(RangeError::BeyondEnd { plaintext_len_bytes, .. }) => {
+                    prop_assert!(end > len);
+                    prop_assert_eq!(plaintext_len_bytes, len as u64);
+                    prop_assert_eq!(&out[..], b"before");
+                }
+                Err(error) => panic!("{start}..{end} of {len}: {error}"),
+            }
         }
         prop_assert_eq!(opener.verify_end().unwrap().plaintext_len_bytes(), len as u64);
     }
