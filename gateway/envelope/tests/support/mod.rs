@@ -6,6 +6,7 @@
     reason = "helpers of a test: a panic is its report"
 )]
 
+pub mod holder;
 pub mod vector;
 
 use sealgate_envelope::{
