@@ -37,10 +37,11 @@ status is that of the last such file.";
 
 const ROTATE_EXAMPLES: &str = "\
 Examples:
-  A new epoch seals from the gateway's next reload on; old ones go on opening:
-    sealgate keys rotate acme.keyring && systemctl reload sealgate
+  A new epoch seals as soon as the gateway loads the file anew, within keys.soft_lifetime (5m); old ones
+  go on opening:
+    sealgate keys rotate acme.keyring
 
-  Many nodes on one keyring: make the epoch, reload all, then have it seal:
+  Many nodes on one keyring: make the epoch, give all the time to load it, then have it seal:
     sealgate keys rotate acme.keyring --prepare
     sealgate keys rotate acme.keyring
 
@@ -55,16 +56,18 @@ Examples:
   sealgate keys disable acme.keyring
   sealgate keys disable acme.keyring --undo
 
-The keys stay in the file. A running gateway stops to use them when it is reloaded (SIGHUP): sealed
-routes of the tenant then answer 503. The record acme.keyring.audit says who did it and when.";
+The keys stay in the file. A running gateway that can read it stops to use them within
+keys.soft_lifetime (5m), one that cannot within keys.hard_lifetime (1h), and each at once when it is
+reloaded (SIGHUP): sealed routes of the tenant then answer 503. --undo is noticed without a reload too.
+The record acme.keyring.audit says who did it and when.";
 
 const SHRED_EXAMPLES: &str = "\
 Examples:
   sealgate keys shred acme.keyring --confirm acme
 
 For good: everything that was sealed for the tenant is lost, everywhere. The recovery file beside the
-keyring goes too. Copies that were made of either have to be destroyed by who made them, and a
-running gateway has to be reloaded. The record acme.keyring.audit says who did it and when.";
+keyring goes too. Copies that were made of either have to be destroyed by who made them. A running
+gateway follows as after `sealgate keys disable`: at once when it is reloaded. The record acme.keyring.audit says who did it and when.";
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:

@@ -77,8 +77,8 @@ fn rotate(args: &RotateArgs, style: Style, now: SystemTime) -> Result<(), Comman
         let prepared = keyring.prepare_epoch()?;
         let next = prepared.epochs().last().unwrap_or_default();
         let words = format!(
-            "{path}: epoch {next} is made and opens. Reload every gateway, then rotate once more \
-             to have it seal."
+            "{path}: epoch {next} is made and opens. Give every gateway the time to load it \
+             (keys.soft_lifetime, or reload it), then rotate once more to have it seal."
         );
         style.print(&words, &keyring_json(&args.keyring, &prepared));
         return Ok(());
@@ -99,7 +99,8 @@ fn rotate(args: &RotateArgs, style: Style, now: SystemTime) -> Result<(), Comman
     }
     let rotated = keyring.rotate_epoch_at(now)?;
     let words = format!(
-        "{path}: epoch {} seals from the next reload of the gateway on; older ones open",
+        "{path}: epoch {} seals as soon as the gateway loads the file anew (keys.soft_lifetime, or a \
+         reload); older ones open",
         rotated.current().epoch()
     );
     style.print(&words, &keyring_json(&args.keyring, &rotated));
@@ -140,10 +141,14 @@ fn rotate_kek(path: &Path, keyring: &Keyring, style: Style) -> Result<(), Comman
 
 fn disable(args: &DisableArgs, style: Style, now: SystemTime) -> Result<(), CommandError> {
     let (state, words) = match args.undo {
-        true => (KeyringState::Enabled, "enabled; reload the gateway"),
+        true => (
+            KeyringState::Enabled,
+            "enabled. A running gateway notices by itself; a reload (SIGHUP) is faster",
+        ),
         false => (
             KeyringState::Disabled,
-            "disabled. A running gateway uses it until it is reloaded (SIGHUP)",
+            "disabled. A running gateway notices when it loads the file anew (keys.soft_lifetime), at \
+             most after keys.hard_lifetime; a reload (SIGHUP) takes effect at once",
         ),
     };
     Keyring::set_state(&args.keyring, state, now)?;
@@ -172,8 +177,8 @@ fn shred(args: &ShredArgs, style: Style, now: SystemTime) -> Result<(), CommandE
         ""
     };
     let words = format!(
-        "{}: the keys of tenant {} are destroyed: {} epochs{recovery}. Reload the gateway, and \
-         destroy the copies of the file. Recorded in {}.",
+        "{}: the keys of tenant {} are destroyed: {} epochs{recovery}. Reload the gateway to have it \
+         forget them at once, and destroy the copies of the file. Recorded in {}.",
         path.display(),
         shredded.tenant,
         shredded.epochs.len(),
