@@ -27,6 +27,8 @@
 
 pub mod limits;
 
+#[cfg(test)]
+mod calls_test;
 mod context;
 mod data_key;
 mod frame;

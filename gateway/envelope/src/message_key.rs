@@ -7,6 +7,9 @@ use crate::frame::{self, Frame, FrameAad, FrameKind};
 use crate::header::TAG_LEN_BYTES;
 use crate::suite::MESSAGE_ID_LEN_BYTES;
 
+#[cfg(test)]
+use calls::Call;
+
 /// One message's AES-256-GCM key and the message's id, which every frame's tag authenticates. It has no `Debug`; the library wipes the key
 /// on drop.
 pub(crate) struct MessageKey {
@@ -24,6 +27,8 @@ impl MessageKey {
         &self,
         authenticated: &[u8],
     ) -> Result<[u8; TAG_LEN_BYTES], Unspecified> {
+        #[cfg(test)]
+        calls::note(Call::SealHeader);
         let mut tag = [0; TAG_LEN_BYTES];
         let aad = Aad::from(authenticated);
         self.key
@@ -33,6 +38,8 @@ impl MessageKey {
 
     /// Whether the header's tag verifies.
     pub(crate) fn verifies_header(&self, authenticated: &[u8], tag: &[u8]) -> bool {
+        #[cfg(test)]
+        calls::note(Call::VerifyHeader);
         let aad = Aad::from(authenticated);
         self.key
             .open_separate_gather(header_nonce(), aad, &[], tag, &mut [])
@@ -47,6 +54,8 @@ impl MessageKey {
         plaintext: &[u8],
         sealed: &mut [u8],
     ) -> Result<(), Unspecified> {
+        #[cfg(test)]
+        calls::note(Call::SealFrame(kind, number));
         let body = frame::write_head(kind, number, plaintext.len(), sealed);
         let (ciphertext, tag) = body.split_at_mut(plaintext.len());
         let aad = FrameAad::new(&self.message_id, kind, number, plaintext.len());
@@ -67,6 +76,8 @@ impl MessageKey {
         sealed: &[u8],
         plaintext: &mut [u8],
     ) -> Result<(), Unspecified> {
+        #[cfg(test)]
+        calls::note(Call::OpenFrame(frame.kind, frame.number));
         let (ciphertext, tag) = sealed[frame.head_len..].split_at(frame.plaintext_len);
         let aad = FrameAad::new(
             &self.message_id,
@@ -90,4 +101,33 @@ fn frame_nonce(number: u32) -> Nonce {
 
 fn header_nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE_LEN])
+}
+
+/// For tests: which AEAD calls this thread has made.
+#[cfg(test)]
+pub(crate) mod calls {
+    use std::cell::RefCell;
+
+    use crate::frame::FrameKind;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Call {
+        SealHeader,
+        VerifyHeader,
+        SealFrame(FrameKind, u32),
+        OpenFrame(FrameKind, u32),
+    }
+
+    thread_local! {
+        static CALLS: RefCell<Vec<Call>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn note(call: Call) {
+        CALLS.with_borrow_mut(|calls| calls.push(call));
+    }
+
+    /// The calls since it was last asked.
+    pub(crate) fn take() -> Vec<Call> {
+        CALLS.take()
+    }
 }
