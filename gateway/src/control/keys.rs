@@ -270,3 +270,71 @@ fn rotate(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sealgate_envelope::SealSettings;
+
+    use super::*;
+
+    /// Few wraps; time rotates nothing.
+    const POLICY: RotationPolicy = RotationPolicy {
+        period: None,
+        wraps: 10,
+        lead: Duration::from_secs(3600),
+    };
+
+    #[test]
+    fn an_epoch_that_has_wrapped_often_enough_is_rotated_and_the_next_made_ahead() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one");
+        drop(Keyring::create(&path, "one").unwrap_or_else(|error| panic!("{error}")));
+        let cache = KeyringCache::new(PROVIDER, CacheSettings::default());
+        let source = FileSource::new([("one".into(), path.clone())]);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let keyring = |now| {
+            let found = runtime.block_on(cache.keyring("one", &source, &|| now));
+            found.ok().unwrap().0
+        };
+        let counters = KeyCounters::default();
+        let begin = Instant::now();
+        let mut epochs = Vec::new();
+        for wraps in 1..=10 {
+            let keyring = keyring(begin);
+            let context = keyring.context("1", "/a").unwrap();
+            let begun = keyring.seal_begin(&context, SealSettings::default());
+            assert!(begun.is_ok());
+            for (tenant, keyring) in due(&cache, &POLICY, SystemTime::now()) {
+                rotate(&tenant, keyring, &POLICY, SystemTime::now(), &counters);
+                let flight = cache.renew(&tenant, begin).unwrap();
+                runtime.block_on(flight.load(&source, &|| begin));
+                epochs.push((wraps, Keyring::load(&path).ok().unwrap().epochs().count()));
+            }
+        }
+        assert_eq!(
+            epochs,
+            [(9, 2), (10, 2)],
+            "made at nine tenths, not made again"
+        );
+        let keyring = keyring(begin);
+        assert_eq!(keyring.current().epoch(), 2);
+        assert_eq!(keyring.current().wraps(), 0);
+        assert!(due(&cache, &POLICY, SystemTime::now()).is_empty());
+    }
+
+    #[test]
+    fn a_gateway_that_was_told_nothing_rotates_by_wraps_long_before_the_hard_stop() {
+        let keys = KeysSettings {
+            soft: Duration::from_secs(300),
+            hard: Duration::from_secs(3600),
+            unused: Duration::from_secs(1800),
+            rotate_epoch_after: None,
+        };
+        let policy = policy(&keys);
+        assert_eq!(policy.period, None);
+        assert_eq!(policy.wraps, sealgate_keys::limits::WRAPS_MOST / 2);
+        assert_eq!(policy.lead, keys.hard);
+    }
+}

@@ -87,6 +87,14 @@ impl Keys {
     /// # Errors
     /// [`NoKeys`]. Cost where the keyring is there: a map lookup and a clock read; no lock, no allocation.
     pub async fn keyring(&self, tenant: &str) -> Result<Rc<LocalKeyring>, NoKeys> {
+        self.keyring_within(tenant, KEYS_WAIT).await
+    }
+
+    async fn keyring_within(
+        &self,
+        tenant: &str,
+        limit: Duration,
+    ) -> Result<Rc<LocalKeyring>, NoKeys> {
         let begun = Instant::now();
         loop {
             match self.local.lookup(tenant, Instant::now()) {
@@ -101,12 +109,12 @@ impl Keys {
                     NoKeys::QueueFull { tenant }
                 })?,
                 Lookup::Wait(waiting) => {
-                    let left = KEYS_WAIT.saturating_sub(begun.elapsed());
+                    let left = limit.saturating_sub(begun.elapsed());
                     // Nothing of the ring is pending in there.
                     let waited = tokio::time::timeout(left, waiting).await;
                     waited.map_err(|_| NoKeys::NotInTime {
                         tenant: tenant.into(),
-                        waited: KEYS_WAIT,
+                        waited: limit,
                     })?;
                 }
                 Lookup::Unavailable(unavailable) => return Err(unavailable.into()),
@@ -117,5 +125,118 @@ impl Keys {
     /// Lets go of keyrings whose time is over, or that were taken away.
     pub fn sweep(&self) {
         self.local.sweep(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use sealgate_keys::Keyring;
+    use sealgate_keys::cache::{CacheSettings, LoadFault};
+    use sealgate_keys::provider::ProviderFault;
+
+    use super::*;
+
+    fn worker(queue: usize) -> (Keys, mpsc::Receiver<Flight>) {
+        let (loads, waiting) = mpsc::channel(queue);
+        let cache = KeyringCache::new("test", CacheSettings::default());
+        (Keys::new(SharedKeys { cache, loads }), waiting)
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap()
+    }
+
+    fn land(flight: Flight, loaded: Result<(), LoadFault>) {
+        let folder = tempfile::tempdir().unwrap();
+        let keyring = Keyring::create(folder.path().join("one"), "one")
+            .unwrap_or_else(|error| panic!("{error}"));
+        flight.land(loaded.map(|()| keyring), Instant::now());
+    }
+
+    #[test]
+    fn many_messages_of_a_tenant_ask_for_one_load_and_all_go_on() {
+        runtime().block_on(async {
+            let (keys, mut waiting) = worker(8);
+            let mut context = Context::from_waker(Waker::noop());
+            let mut messages: Vec<_> = (0..5).map(|_| Box::pin(keys.keyring("one"))).collect();
+            for message in &mut messages {
+                assert!(message.as_mut().poll(&mut context).is_pending());
+            }
+            let flight = waiting.try_recv().unwrap();
+            assert!(waiting.try_recv().is_err(), "one load");
+            land(flight, Ok(()));
+            for message in messages {
+                assert_eq!(message.await.unwrap().tenant(), "one");
+            }
+        });
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_the_next_message_asks_again() {
+        runtime().block_on(async {
+            let (keys, mut waiting) = worker(1);
+            let mut context = Context::from_waker(Waker::noop());
+            let mut other = pin!(keys.keyring("other"));
+            assert!(other.as_mut().poll(&mut context).is_pending());
+            for _ in 0..2 {
+                let no_keys = keys.keyring("one").await.err().unwrap();
+                assert!(matches!(no_keys, NoKeys::QueueFull { .. }), "{no_keys}");
+                assert_eq!(no_keys.cause(), Cause::KeysUnavailable);
+            }
+            assert_eq!(waiting.try_recv().unwrap().tenant(), "other");
+            let mut one = pin!(keys.keyring("one"));
+            assert!(one.as_mut().poll(&mut context).is_pending());
+            land(waiting.try_recv().unwrap(), Ok(()));
+            assert!(matches!(
+                one.as_mut().poll(&mut context),
+                Poll::Ready(Ok(_))
+            ));
+        });
+    }
+
+    #[test]
+    fn a_load_that_hangs_is_waited_for_so_long_and_for_its_tenant_alone() {
+        runtime().block_on(async {
+            let (keys, mut waiting) = worker(8);
+            let mut context = Context::from_waker(Waker::noop());
+            let mut hung = pin!(keys.keyring_within("hung", Duration::from_millis(1)));
+            assert!(hung.as_mut().poll(&mut context).is_pending());
+            let hanging = waiting.try_recv().unwrap();
+            let mut one = pin!(keys.keyring("one"));
+            assert!(one.as_mut().poll(&mut context).is_pending());
+            land(waiting.try_recv().unwrap(), Ok(()));
+            assert!(one.await.is_ok());
+            let no_keys = hung.await.err().unwrap();
+            assert!(matches!(no_keys, NoKeys::NotInTime { .. }), "{no_keys}");
+            drop(hanging);
+        });
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_a_provider_that_is_away() {
+        runtime().block_on(async {
+            for (fault, cause) in [
+                (ProviderFault::Denied, Cause::KeysWithdrawn),
+                (
+                    ProviderFault::Unreachable { retry_after: None },
+                    Cause::KeysUnavailable,
+                ),
+            ] {
+                let (keys, mut waiting) = worker(1);
+                let mut context = Context::from_waker(Waker::noop());
+                let mut message = pin!(keys.keyring("one"));
+                assert!(message.as_mut().poll(&mut context).is_pending());
+                land(waiting.try_recv().unwrap(), Err(fault.into()));
+                let no_keys = message.await.err().unwrap();
+                assert_eq!(no_keys.cause(), cause);
+                assert!(no_keys.retry_after() > Duration::ZERO);
+            }
+        });
     }
 }
