@@ -11,6 +11,7 @@ use super::device_key::DeviceKeyError;
 use super::message_arguments::AnswerArgs;
 use super::message_error::MessageError;
 use super::output::{Channel, Released};
+use super::shown;
 
 /// A command that was not carried out.
 #[derive(Debug, Error)]
@@ -79,7 +80,7 @@ impl CommandError {
                 {
                     said["offset"] = offset.into();
                 }
-                said.to_string()
+                shown::json(&said)
             }
         };
         // Nobody is left to be told where this fails.
@@ -103,7 +104,7 @@ impl Style {
         // Whoever reads results and goes away does not undo what was done: no error, and no panic as `println!` has.
         let _ = match self {
             Self::Words => writeln!(stdout(), "{words}"),
-            Self::Json => writeln!(stdout(), "{json}"),
+            Self::Json => writeln!(stdout(), "{}", shown::json(json)),
         };
     }
 }
@@ -138,7 +139,7 @@ impl Voice {
         match (self.is_quiet, output.channel, self.style) {
             (true, _, _) | (_, Channel::Standard, Style::Words) => {}
             (false, Channel::Standard, Style::Json) => {
-                let _ = writeln!(stderr(), "{json}");
+                let _ = writeln!(stderr(), "{}", shown::json(json));
             }
             (false, Channel::Other, style) => style.print(words, json),
         }

@@ -30,8 +30,8 @@ impl fmt::Display for Operation {
             Self::Open => "open",
             Self::Read => "read",
             Self::Create => "create",
-            Self::Write => "write",
-            Self::Sync => "flush to disk",
+            Self::Write => "write to",
+            Self::Sync => "flush",
             Self::Rename => "give its name to",
         })
     }

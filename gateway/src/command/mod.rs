@@ -28,6 +28,7 @@ mod input;
 mod key_file;
 mod message_error;
 mod message_reader;
+mod open_range;
 mod opening_keys;
 mod output;
 mod progress;

@@ -4,10 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use sealgate_envelope::{
-    DataKey, Header, HeaderLimits, OpenIntoError, Opener, RangeOpener, Suite, grant, read_header,
-    sizes,
-};
+use sealgate_envelope::{DataKey, Header, OpenIntoError, Opener, Suite, grant, sizes};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -18,7 +15,7 @@ use super::message_arguments::{
     AnswerArgs, ContextArgs, OpeningKeyArgs, OutputArgs, exit_statuses,
 };
 use super::message_error::MessageError;
-use super::message_reader::{CHUNK_LEN_BYTES, MessageReader};
+use super::message_reader::MessageReader;
 use super::opening_keys::OpeningKeys;
 use super::output::{Output, Released, Secrecy};
 use super::progress::Progress;
@@ -115,15 +112,17 @@ fn open(args: &OpenArgs, voice: Voice) -> Result<(), CommandError> {
     Ok(())
 }
 
-struct Opening<'a> {
+/// What a message is opened with, and what is expected of it.
+pub(super) struct Opening<'a> {
     keys: OpeningKeys,
-    expected: Contexts,
+    pub(super) expected: Contexts,
     grant: Option<&'a Path>,
-    partial: Partial,
+    pub(super) partial: Partial,
 }
 
 impl Opening<'_> {
-    fn data_key(&self, name: &str, header: &Header) -> Result<DataKey, MessageError> {
+    /// The data key of the message `name`, from its header or from the grant.
+    pub(super) fn data_key(&self, name: &str, header: &Header) -> Result<DataKey, MessageError> {
         let Some(path) = self.grant else {
             return self.keys.data_key(name, header, &self.expected);
         };
@@ -167,79 +166,6 @@ impl Opening<'_> {
         };
         let words = format!("{}: {len_bytes} bytes, {words}", released.name);
         let more = json!({ "whole": true, "signature_verified": header.suite() == Suite::CommittedSigned });
-        tell(voice, &released, &words, answer(&header, len_bytes, more));
-        Ok(())
-    }
-
-    fn range(
-        &self,
-        input: Input,
-        output: Output,
-        range: RangeArgument,
-        voice: Voice,
-    ) -> Result<(), MessageError> {
-        let name: Box<str> = input.name().into();
-        if input.len_bytes().is_none() {
-            return Err(MessageError::RangeOfStream { name });
-        }
-        let failed = |error| MessageError::range(&name, error);
-        let mut file = input.into_file();
-        let header = read_header(&mut file, HeaderLimits::default()).map_err(failed)?;
-        let data_key = self.data_key(&name, &header)?;
-        let required = &self.expected.required;
-        let mut opener =
-            RangeOpener::begin_with_required(file, &header, required, &data_key).map_err(failed)?;
-        drop(data_key);
-        let end = match range.needs_end() {
-            true => Some(opener.verify_end().map_err(failed)?),
-            false => None,
-        };
-        let wanted = range.of(end.map_or(0, |end| end.plaintext_len_bytes()));
-        let mut release = Release::begin(&name, output, self.partial)?;
-        // A range that cannot be is refused before its first byte is out.
-        opener
-            .open(wanted.end..wanted.end, &mut Vec::new())
-            .map_err(failed)?;
-        release.expect(wanted.end - wanted.start)?;
-        let frame_len = u64::from(header.frame_len_bytes());
-        let step = (CHUNK_LEN_BYTES as u64).next_multiple_of(frame_len);
-        let mut piece = Zeroizing::new(Vec::with_capacity(step as usize));
-        let mut progress = Progress::begin(voice, "Opening", Some(wanted.end - wanted.start));
-        let mut at = wanted.start;
-        while at < wanted.end {
-            // Up to the end of a frame, so that none is opened twice.
-            let next = (at / step + 1).saturating_mul(step).min(wanted.end);
-            piece.clear();
-            let opened = opener.open(at..next, &mut piece).map_err(failed);
-            let taken = release.take(&piece);
-            if let Err(error) = opened.and(taken) {
-                return Err(release.abandon(error));
-            }
-            progress.advance(piece.len());
-            at = next;
-        }
-        drop(progress);
-        let len_bytes = release.len_bytes();
-        let released = release.finish()?;
-        let is_end_verified = end.is_some();
-        let words = match end {
-            Some(end) => format!(
-                "{}: bytes {}..{} of {}, the end verified",
-                released.name,
-                wanted.start,
-                wanted.end,
-                end.plaintext_len_bytes()
-            ),
-            None => format!(
-                "{}: bytes {}..{}; each of their frames verified, the end of the message was not looked at",
-                released.name, wanted.start, wanted.end
-            ),
-        };
-        let more = json!({
-            "whole": false,
-            "range": { "start": wanted.start, "end": wanted.end },
-            "end_verified": is_end_verified,
-        });
         tell(voice, &released, &words, answer(&header, len_bytes, more));
         Ok(())
     }
@@ -292,7 +218,8 @@ fn plaintext_len(header: &Header, message_len: u64) -> Option<u64> {
     sizes::opened_len(len, header_len, header.frame_len_bytes())
 }
 
-fn answer(header: &Header, len_bytes: u64, more: Value) -> Value {
+/// What is told of every message that was opened, and `more`.
+pub(super) fn answer(header: &Header, len_bytes: u64, more: Value) -> Value {
     let context: serde_json::Map<String, Value> = header
         .context()
         .pairs()
@@ -310,7 +237,8 @@ fn answer(header: &Header, len_bytes: u64, more: Value) -> Value {
     answer
 }
 
-fn tell(voice: Voice, released: &Released, words: &str, mut answer: Value) {
+/// Says what was opened, and where it is.
+pub(super) fn tell(voice: Voice, released: &Released, words: &str, mut answer: Value) {
     answer["output"] = (*released.name).into();
     voice.say(released, words, &answer);
 }

@@ -1,5 +1,6 @@
 //! A progress bar on standard error, for people who wait. In a pipe, in a log and for short work there is none.
 
+use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,30 +19,41 @@ const OF_UNKNOWN_LENGTH: &str = "{msg} {bytes}, {binary_bytes_per_sec}, {elapsed
 pub(super) struct Progress {
     bar: ProgressBar,
     begun: Instant,
+    display: Display,
     done: u64,
 }
 
+/// Whether there is a bar.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Display {
+    /// Nobody wants one.
+    Never,
+    /// The work may be done before one is worth it.
+    NotYet,
+    Shown,
+}
+
 impl Progress {
-    /// A bar that says `words`. It stays hidden where `voice` wants none or standard error is no terminal.
+    /// A bar that says `words`, once the work has taken a moment. There is none where `voice` wants none or standard error is no terminal.
     pub(super) fn begin(voice: Voice, words: &'static str, len_bytes: Option<u64>) -> Self {
-        let bar = if voice.shows_progress() {
-            let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
-            ProgressBar::with_draw_target(len_bytes, target)
-        } else {
-            ProgressBar::hidden()
-        };
         let template = if len_bytes.is_some() {
             OF_KNOWN_LENGTH
         } else {
             OF_UNKNOWN_LENGTH
         };
+        let bar = ProgressBar::with_draw_target(len_bytes, ProgressDrawTarget::hidden());
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.set_message(words);
+        let display = match voice.shows_progress() && stderr().is_terminal() {
+            true => Display::NotYet,
+            false => Display::Never,
+        };
         Self {
             bar,
             begun: Instant::now(),
+            display,
             done: 0,
         }
     }
@@ -49,7 +61,12 @@ impl Progress {
     /// So many more bytes are done.
     pub(super) fn advance(&mut self, len_bytes: usize) {
         self.done += len_bytes as u64;
-        if !self.bar.is_hidden() && self.begun.elapsed() >= SHOWN_AFTER {
+        if self.display == Display::NotYet && self.begun.elapsed() >= SHOWN_AFTER {
+            let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
+            self.bar.set_draw_target(target);
+            self.display = Display::Shown;
+        }
+        if self.display == Display::Shown {
             self.bar.set_position(self.done);
         }
     }
@@ -62,7 +79,9 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        // What is said next begins on a clean line.
-        self.bar.finish_and_clear();
+        if self.display == Display::Shown {
+            // What is said next begins on a clean line.
+            self.bar.finish_and_clear();
+        }
     }
 }

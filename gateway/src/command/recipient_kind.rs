@@ -5,7 +5,7 @@ use sealgate_envelope::{Header, PAD_PROVIDER_ID, RecipientRef, XWING_PROVIDER_ID
 use super::shown;
 
 /// The provider id of raw ECDH recipients (AWS Encryption SDK Specification, `framework/raw-ecdh-keyring.md`).
-const ECDH_PROVIDER_ID: &[u8] = b"ecdh";
+const ECDH_PROVIDER_ID: &[u8] = b"raw-ecdh";
 const KMS_PROVIDER_IDS: [&[u8]; 3] = [b"aws-kms", b"aws-kms-hierarchy", b"aws-kms-rsa"];
 /// After a raw AES key's name: tag length in bits, IV length, IV.
 const AES_INFO_TAIL_LEN_BYTES: usize = 4 + 4 + 12;

@@ -79,7 +79,12 @@ impl Release {
     pub(super) fn take(&mut self, plaintext: &[u8]) -> Result<(), MessageError> {
         self.released += plaintext.len() as u64;
         if !self.holds() {
-            return self.output.write(plaintext);
+            let written = self.output.write(plaintext);
+            if written.is_err() {
+                // How much of it is there nobody knows.
+                self.partial = Partial::Discard;
+            }
+            return written;
         }
         if self.released > HELD_LEN_BYTES_MOST as u64 {
             return Err(self.too_long());

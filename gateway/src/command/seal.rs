@@ -252,8 +252,12 @@ impl Told {
 
     fn say(&self, voice: Voice, output: &Released, lens: Lens) {
         let words = format!(
-            "{}: sealed {} bytes for {} recipients, {} bytes in all",
-            output.name, lens.plaintext, self.recipients, lens.sealed
+            "{}: sealed {} bytes for {} recipient{}, {} bytes in all",
+            output.name,
+            lens.plaintext,
+            self.recipients,
+            if self.recipients == 1 { "" } else { "s" },
+            lens.sealed
         );
         let answer = json!({
             "output": output.name,

@@ -1,5 +1,9 @@
 //! Foreign text, made fit to be shown: what a message says must not move the cursor, change colours or turn letters around.
 
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
 /// `bytes` as text without control, format or other invisible characters; what is not UTF-8 as `\x..`.
 pub(super) fn bytes(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
@@ -13,6 +17,23 @@ pub(super) fn text(text: &str) -> String {
     text.escape_debug().to_string()
 }
 
+/// `value` as JSON on one line, in which such characters are written as `\u....`; a parser gives them back.
+pub(super) fn json(value: &Value) -> String {
+    let mut shown = String::new();
+    for letter in value.to_string().chars() {
+        // Quotes and backslashes of JSON itself are ASCII, as are the control characters that it escapes already.
+        if letter.is_ascii() || letter.escape_debug().len() == 1 {
+            shown.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            // A string takes every text.
+            let _ = write!(shown, "\\u{unit:04x}");
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,5 +45,13 @@ mod tests {
             "a\\u{1b}[31m\\u{202e}b\\n\\u{9b}ü"
         );
         assert_eq!(bytes(b"\xff\x1b"), "\\xff\\x1b");
+    }
+
+    #[test]
+    fn json_says_the_same_without_them() {
+        let value = Value::from("a\x1b\u{9b}\u{202e}\"\\\u{e0001}ü");
+        let shown = json(&value);
+        assert_eq!(shown, r#""a\u001b\u009b\u202e\"\\\udb40\udc01ü""#);
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), value);
     }
 }
