@@ -297,6 +297,31 @@ fn a_rotated_keyring_is_picked_up_without_a_reload_and_the_old_epoch_opens() {
 }
 
 #[test]
+fn what_another_gateway_has_sealed_under_a_new_epoch_opens_without_a_reload() {
+    // Nothing is due to be loaded for long.
+    let scene = Scene::new("soft_lifetime = \"23h\"\nhard_lifetime = \"24h\"");
+    let mut one = scene.client("one");
+    one.stores("/a");
+    let rotated = Keyring::load(scene.keyring()).ok().unwrap();
+    let rotated = rotated.rotate_epoch().unwrap();
+    let context = rotated.context("1", "/b").unwrap();
+    let (mut sealer, mut message) = rotated.seal_begin(&context, Default::default()).unwrap();
+    sealer.write(b"body", &mut message).unwrap();
+    sealer.finish(&mut message).unwrap();
+    scene.objects.store("/b", &message, "");
+    assert_eq!(scene.branch_key("/b"), "main/2");
+    // A keyring that was loaded a moment ago is not loaded again.
+    until("the other gateway's object", || {
+        let answer = one.ask("GET", "/b", b"");
+        assert!([200, 502].contains(&answer.status()), "{answer:?}");
+        (answer.status() == 200).then(|| assert_eq!(answer.body, b"body"))
+    });
+    one.reads("/a");
+    one.stores("/c");
+    assert_eq!(scene.branch_key("/c"), "main/2");
+}
+
+#[test]
 fn an_epoch_that_has_sealed_for_long_enough_is_rotated() {
     let old = SystemTime::now() - Duration::from_secs(48 * 3600);
     let scene = Scene::prepared("rotate_epoch_after = \"24h\"", |site| {

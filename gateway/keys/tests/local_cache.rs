@@ -129,9 +129,15 @@ fn what_is_purged_or_refused_is_not_used_once_more_and_others_are() {
     assert!(place.is_absent("acme", MS));
     assert!(Rc::ptr_eq(&bolt, &place.found("bolt", MS)));
 
-    let flight = place.cache.renew("bolt", place.begin).unwrap();
+    let flight = place
+        .cache
+        .renew("bolt", Duration::ZERO, place.begin)
+        .unwrap();
     assert!(
-        place.cache.renew("bolt", place.begin).is_none(),
+        place
+            .cache
+            .renew("bolt", Duration::ZERO, place.begin)
+            .is_none(),
         "one flight a tenant"
     );
     assert!(
@@ -151,7 +157,13 @@ fn a_keyring_that_was_loaded_anew_is_seen_at_once() {
     let place = Place::new();
     let old = place.found("acme", Duration::ZERO);
     let rotated = old.rotate_epoch().unwrap();
-    place.land(place.cache.renew("acme", place.begin).unwrap(), "acme");
+    place.land(
+        place
+            .cache
+            .renew("acme", Duration::ZERO, place.begin)
+            .unwrap(),
+        "acme",
+    );
     assert_eq!(
         place.found("acme", MS).current().epoch(),
         rotated.current().epoch()
@@ -179,4 +191,27 @@ fn a_sweep_lets_go_of_what_is_not_good_any_more() {
     assert_eq!(weak.each_ref().map(|view| view.strong_count()), [0, 1]);
     place.local.sweep(place.begin + LOOK_AGAIN);
     assert_eq!(weak.map(|view| view.strong_count()), [0, 0]);
+}
+
+#[test]
+fn a_keyring_is_renewed_on_suspicion_not_more_often_than_is_said_and_not_after_a_failure() {
+    let place = Place::new();
+    let renew = |after| place.cache.renew("acme", LOOK_AGAIN, place.begin + after);
+    assert!(renew(LOOK_AGAIN - MS).is_none(), "it is young");
+    assert!(place.cache.landing("acme").is_none(), "nothing to wait for");
+    let flight = renew(LOOK_AGAIN).unwrap();
+    assert!(renew(LOOK_AGAIN).is_none(), "one flight a tenant");
+    assert!(place.cache.landing("acme").is_some());
+    flight.land(Err(AWAY), place.begin + LOOK_AGAIN);
+    assert!(
+        renew(LOOK_AGAIN + MS).is_none(),
+        "too early after a failure"
+    );
+    assert!(renew(LOOK_AGAIN * 2).is_some());
+    assert!(
+        place
+            .cache
+            .renew("nobody", Duration::ZERO, place.begin)
+            .is_none()
+    );
 }

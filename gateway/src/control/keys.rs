@@ -146,7 +146,7 @@ impl KeyKeeper {
             for (tenant, keyring) in due {
                 rotate(&tenant, keyring, &policy, now, &counters);
                 // The others that share the file hear of it within the soft lifetime, this process at once.
-                if let Some(flight) = shared.cache.renew(&tenant, Instant::now()) {
+                if let Some(flight) = shared.cache.renew(&tenant, Duration::ZERO, Instant::now()) {
                     let _ = shared.loads.try_send(flight);
                 }
             }
@@ -308,7 +308,7 @@ mod tests {
             assert!(begun.is_ok());
             for (tenant, keyring) in due(&cache, &POLICY, SystemTime::now()) {
                 rotate(&tenant, keyring, &POLICY, SystemTime::now(), &counters);
-                let flight = cache.renew(&tenant, begin).unwrap();
+                let flight = cache.renew(&tenant, Duration::ZERO, begin).unwrap();
                 runtime.block_on(flight.load(&source, &|| begin));
                 epochs.push((wraps, Keyring::load(&path).ok().unwrap().epochs().count()));
             }

@@ -81,8 +81,14 @@ impl OpenBody {
         };
         let keyring = asked.keyring().await?;
         let context = context(&keyring, &asked.path)?;
-        let opener = keyring.open_begin(&header, &context)?;
-        drop(keyring);
+        let opener = match keyring.open_begin(&header, &context) {
+            Err(OpenBeginError::UnknownEpoch { .. }) => {
+                drop(keyring);
+                let renewed = asked.renewed_keyring().await?;
+                renewed.open_begin(&header, &context)?
+            }
+            begun => begun?,
+        };
         let left = match sealed_len {
             None => None,
             Some(sealed_len) => {

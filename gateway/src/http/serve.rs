@@ -81,6 +81,14 @@ impl Asked<'_> {
         self.keys.keyring(&self.record.tenant).await
     }
 
+    /// The same as it is now, for a message under an epoch that [`Asked::keyring`] does not have.
+    ///
+    /// # Errors
+    /// [`NoKeys`].
+    pub(crate) async fn renewed_keyring(&self) -> Result<Rc<LocalKeyring>, NoKeys> {
+        self.keys.renewed_keyring(&self.record.tenant).await
+    }
+
     /// Answers that there are no keys, and when to come back.
     pub(crate) fn refuse_without_keys(self, no_keys: &NoKeys) -> Answer {
         let seconds = no_keys.retry_after().as_millis().div_ceil(1000).max(1);

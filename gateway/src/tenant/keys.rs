@@ -7,6 +7,7 @@ use sealgate_keys::LocalKeyring;
 use sealgate_keys::cache::{
     Flight, KeyringCache, LocalCache, Lookup, Unavailable, UnavailableCause,
 };
+use sealgate_keys::limits::LOOK_AGAIN;
 use tokio::sync::mpsc;
 
 use crate::error::Cause;
@@ -24,6 +25,7 @@ pub struct SharedKeys {
 /// The keys of all tenants, as one worker sees them.
 pub struct Keys {
     local: LocalCache,
+    cache: KeyringCache,
     loads: mpsc::Sender<Flight>,
 }
 
@@ -76,7 +78,8 @@ impl Keys {
     /// A worker's view of what all share.
     pub fn new(shared: SharedKeys) -> Keys {
         Keys {
-            local: LocalCache::new(shared.cache),
+            local: LocalCache::new(shared.cache.clone()),
+            cache: shared.cache,
             loads: shared.loads,
         }
     }
@@ -120,6 +123,23 @@ impl Keys {
                 Lookup::Unavailable(unavailable) => return Err(unavailable.into()),
             }
         }
+    }
+
+    /// The keyring of `tenant` as it is now, for a message under an epoch that what is held does not have: another gateway may have rotated
+    /// it. Loaded once a second at most, whatever stands in messages.
+    ///
+    /// # Errors
+    /// [`NoKeys`].
+    pub async fn renewed_keyring(&self, tenant: &str) -> Result<Rc<LocalKeyring>, NoKeys> {
+        if let Some(flight) = self.cache.renew(tenant, LOOK_AGAIN, Instant::now()) {
+            // Where the queue is full, what is held is the last word.
+            let _ = self.loads.try_send(flight);
+        }
+        if let Some(landing) = self.cache.landing(tenant) {
+            // Late, it is as if there were nothing new.
+            let _ = tokio::time::timeout(KEYS_WAIT, landing).await;
+        }
+        self.keyring(tenant).await
     }
 
     /// Lets go of keyrings whose time is over, or that were taken away.

@@ -209,12 +209,7 @@ impl KeyringCache {
             Step::Use(held) => Lookup::Fresh(held),
             Step::UseAndLoad(held, number) => Lookup::Stale(held, flight(number)),
             Step::Load(number) => Lookup::Absent(flight(number)),
-            Step::Wait { flight, slot } => Lookup::Wait(Waiting {
-                shared: Arc::clone(&self.shared),
-                tenant: tenant.into(),
-                flight,
-                slot,
-            }),
+            Step::Wait { flight, slot } => Lookup::Wait(self.waiting(tenant, flight, slot)),
             Step::Crowded(waiting) => self.unavailable(
                 tenant,
                 UnavailableCause::Crowded { waiting },
@@ -248,12 +243,22 @@ impl KeyringCache {
         }
     }
 
-    /// The right to load the keyring of `tenant` now, because it is known to have changed. What is held stays in use until the flight has
-    /// landed. `None` where nothing is held or another flight is under way.
+    /// The right to load the keyring of `tenant` now, because it is known or suspected to have changed. What is held stays in use until the
+    /// flight has landed. `None` where nothing is held, or nothing of that age, where another flight is under way, and where it is too early
+    /// after a failure.
     #[must_use]
-    pub fn renew(&self, tenant: &str, now: Instant) -> Option<Flight> {
-        let number = self.shared.lock().tenants.get_mut(tenant)?.renew()?;
+    pub fn renew(&self, tenant: &str, older_than: Duration, now: Instant) -> Option<Flight> {
+        let mut state = self.shared.lock();
+        let number = state.tenants.get_mut(tenant)?.renew(older_than, now)?;
         Some(self.flight(tenant, number, now))
+    }
+
+    /// The end of the flight that is under way for `tenant`. `None` where there is none, or where as many wait for it as may.
+    #[must_use]
+    pub fn landing(&self, tenant: &str) -> Option<Waiting> {
+        let State { settings, tenants } = &mut *self.shared.lock();
+        let (flight, slot) = tenants.get_mut(tenant)?.join(settings)?;
+        Some(self.waiting(tenant, flight, slot))
     }
 
     /// Drops the keyring of `tenant`, and what is being loaded for it right now when it arrives. Call it when the tenant is disabled or
@@ -318,6 +323,15 @@ impl KeyringCache {
             tenant: tenant.into(),
             number,
             begun,
+        }
+    }
+
+    fn waiting(&self, tenant: &str, flight: u64, slot: u64) -> Waiting {
+        Waiting {
+            shared: Arc::clone(&self.shared),
+            tenant: tenant.into(),
+            flight,
+            slot,
         }
     }
 

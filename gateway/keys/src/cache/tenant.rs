@@ -77,15 +77,23 @@ impl Tenant {
         if let Some(failure) = failure {
             return Step::Failed(failure.fault.clone(), failure.retry_at - now);
         }
-        match self.flight {
-            None => Step::Load(self.begin_flight()),
-            Some(_) if self.waiters.len() >= settings.waiters => Step::Crowded(self.waiters.len()),
-            Some(flight) => {
-                let slot = self.next_number();
-                self.waiters.insert(slot, None);
-                Step::Wait { flight, slot }
-            }
+        if self.flight.is_none() {
+            return Step::Load(self.begin_flight());
         }
+        match self.join(settings) {
+            Some((flight, slot)) => Step::Wait { flight, slot },
+            None => Step::Crowded(self.waiters.len()),
+        }
+    }
+
+    /// A place among those who wait for the flight under way: its number and the place's.
+    pub(super) fn join(&mut self, settings: &CacheSettings) -> Option<(u64, u64)> {
+        let flight = self
+            .flight
+            .filter(|_| self.waiters.len() < settings.waiters)?;
+        let slot = self.next_number();
+        self.waiters.insert(slot, None);
+        Some((flight, slot))
     }
 
     /// Drops the keyring where its time is over.
@@ -176,8 +184,14 @@ impl Tenant {
             .is_some_and(|failure| failure.fault.is_refusal())
     }
 
-    pub(super) fn renew(&mut self) -> Option<u64> {
-        (self.kept.is_some() && self.flight.is_none()).then(|| self.begin_flight())
+    pub(super) fn renew(&mut self, older_than: Duration, now: Instant) -> Option<u64> {
+        let kept = self.kept.as_ref()?;
+        let is_aged = now.saturating_duration_since(kept.loaded_at) >= older_than;
+        let may_ask = self
+            .failure
+            .as_ref()
+            .is_none_or(|failure| now >= failure.retry_at);
+        (is_aged && may_ask && self.flight.is_none()).then(|| self.begin_flight())
     }
 
     pub(super) fn is_idle(&self) -> bool {
