@@ -115,11 +115,8 @@ impl Scene {
             Ok(_) => Some(scene),
             Err(error) => {
                 assert!(!rustix::process::geteuid().is_root(), "{error}");
-                writeln!(
-                    io::stderr(),
-                    "SKIPPED, run as root: memory of the gateway: {error}"
-                )
-                .unwrap();
+                let said = format!("SKIPPED, run as root: memory of the gateway: {error}\n");
+                io::stderr().write_all(said.as_bytes()).unwrap();
                 None
             }
         }
