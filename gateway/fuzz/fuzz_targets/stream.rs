@@ -5,10 +5,8 @@
 
 #![no_main]
 
-use std::io::Cursor;
-
 use libfuzzer_sys::fuzz_target;
-use sealgate_envelope::{DataKey, Header, Opener, ParsedHeader, RangeOpener, Refusal};
+use sealgate_envelope::{DataKey, Header, Opener, ParsedHeader, Refusal};
 
 const DATA_KEY: [u8; 32] = [0x42; 32];
 const MESSAGES: [&[u8]; 2] = [
@@ -40,7 +38,6 @@ fuzz_target!(|input: &[u8]| {
         }
         Err(refusal) => assert!(refusal.offset <= (len_bytes + body.len()) as u64),
     }
-    open_ranges(&header, body, chunk_lens);
 });
 
 fn open(header: &Header, body: &[u8], chunk_lens: &[u8]) -> (Vec<u8>, Result<u64, Refusal>) {
@@ -60,29 +57,4 @@ fn open(header: &Header, body: &[u8], chunk_lens: &[u8]) -> (Vec<u8>, Result<u64
     }
     let verdict = opener.finish().map(|whole| whole.plaintext_len_bytes());
     (released, verdict)
-}
-
-fn open_ranges(header: &Header, body: &[u8], bounds: &[u8]) {
-    let data_key = DataKey::from_bytes(&DATA_KEY);
-    let source = Cursor::new([header.as_bytes(), body].concat());
-    let Ok(mut opener) = RangeOpener::begin(source, header, &data_key) else {
-        return;
-    };
-    for bounds in bounds.chunks_exact(2) {
-        let (start, end) = (bounds[0].min(bounds[1]), bounds[0].max(bounds[1]));
-        // An empty range claims nothing, so it opens wherever the stored length allows it.
-        if start == end {
-            continue;
-        }
-        let mut part = Vec::new();
-        if opener
-            .open(u64::from(start)..u64::from(end), &mut part)
-            .is_ok()
-        {
-            assert_eq!(part, PLAINTEXT[usize::from(start)..usize::from(end)]);
-        }
-    }
-    if let Ok(end) = opener.verify_end() {
-        assert_eq!(end.plaintext_len_bytes(), PLAINTEXT.len() as u64);
-    }
 }
