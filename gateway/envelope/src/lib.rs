@@ -22,6 +22,16 @@
 //!
 //! The X-Wing recipient is this crate's own; SDKs skip it.
 //!
+//! # Buffers and cost
+//! A [`Sealer`] or [`Opener`] holds one frame at most, allocated once for a message; no frame allocates (`tests/allocations.rs`). Whole
+//! frames go straight from the caller's bytes to the output. The forms that end in `_into` fill a buffer that the caller keeps and uses
+//! again, and are the fast ones: a vector can be grown by zeros only, so each frame is written twice. The lengths to reserve are known
+//! beforehand: [`Sealer::write_len`], [`Sealer::finish_len`], [`Opener::output_len_most`].
+//!
+//! ```text
+//! read a chunk -> write_into(chunk, buffer) -> write buffer[..n] -> .. -> finish_into(buffer) -> write buffer[..n]
+//! ```
+//!
 //! What the crate does not do: keep keys (that is `sealgate-keys`), choose recipients, or rewrite a header. A header is
 //! written once: a second header tag under one message id gives the authentication key away. A further recipient gets a [`grant`]; to take one away, [`reseal`].
 
