@@ -10,7 +10,7 @@ use sealgate_keys::{Keyring, KeyringFault};
 use tempfile::NamedTempFile;
 
 fuzz_target!(|bytes: &[u8]| {
-    // Of mode 0600, and gone with the next line that fails.
+    // Of mode 0600, and removed when it is dropped.
     let mut file = NamedTempFile::new().expect("the folder of temporary files takes one");
     file.write_all(bytes).expect("it takes the bytes");
     let (loaded, described) = (Keyring::load(file.path()), Keyring::describe(file.path()));

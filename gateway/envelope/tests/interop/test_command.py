@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
-from device import KINDS, NAMESPACE
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, load_pem_public_key
+from device import KINDS, NAMESPACE, Device
 from matrix import SIZES
 from program import REPOSITORY
 from python_sdk import REFUSALS, SUITES, open_there, seal_there
@@ -88,6 +88,37 @@ def test_the_command_opens_what_the_sdk_sealed(devices, tmp_path, kind):
         opened, status, said = command.run("open", message)
         assert status == 0, said
         assert secrets.compare_digest(opened, plaintext)
+
+
+def new_device(folder, kind):
+    """The private and the public key file of a device that the command made."""
+    private, public = folder / f"{kind}.key", folder / f"{kind}.pub"
+    command = [SEALGATE, "device", "new", "--type", kind, "--out", private, "--public", public]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return private, public
+
+
+@pytest.mark.parametrize("curve", ["p256", "p384"])
+def test_the_sdk_seals_to_and_opens_with_a_device_that_the_command_made(tmp_path, curve):
+    private, public = new_device(tmp_path, curve)
+    device = Device(f"ecdh-{curve}", tmp_path)
+    device.private = load_pem_private_key(private.read_bytes(), None)
+    assert load_pem_public_key(public.read_bytes()) == device.private.public_key()
+    command = Command(device, tmp_path)
+    command.sealing, command.opening = ["--recipient", public], ["--private-key", private]
+    assert open_there(command.seal(b"to the device"), device, STORED)[0] == b"to the device"
+    message = seal_there(b"to the device", device.sealing_keyring(), stored=STORED)
+    assert command.run("open", message)[:2] == (b"to the device", 0)
+
+
+def test_the_sdk_skips_an_x_wing_recipient(devices, tmp_path):
+    private, public = new_device(tmp_path, "xwing")
+    command = Command(devices["aes"], tmp_path)
+    message = command.seal(b"for both", "--recipient", public)
+    assert len(message) > 1000
+    assert open_there(message, command.device, STORED)[0] == b"for both"
+    command.opening = ["--private-key", private]
+    assert command.run("open", message)[:2] == (b"for both", 0)
 
 
 @pytest.mark.parametrize("kind", ["aes", "rsa-sha256", "ecdh-p384"])
