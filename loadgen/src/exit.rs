@@ -17,14 +17,22 @@ pub enum Exit {
     Invalid,
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(match exit {
+impl Exit {
+    /// The number that the shell sees.
+    pub fn code(self) -> i32 {
+        match self {
             Exit::Ok => 0,
             Exit::Usage => 1,
             Exit::Target => 2,
             Exit::Missed => 3,
             Exit::Invalid => 4,
-        })
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        // All of them fit.
+        u8::try_from(exit.code()).map_or(ExitCode::FAILURE, ExitCode::from)
     }
 }

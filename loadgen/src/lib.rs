@@ -1,10 +1,10 @@
 //! A load generator for TLS services that says how far its numbers can be trusted.
 //!
 //! ```text
-//! cli -> command -> run -> worker (one per core) -> slot -> operation -> target
-//!                    |        schedule: when          |
-//!                    |                                v
-//!                    +-- measure: CPU, times <----- tally
+//! cli -> command -> run -> worker (one per core): schedule -> dispatch -> slot -> operation -> target
+//!                    |                                                     |
+//!                    |                                                     v
+//!                    +-- measure: collector <-------(once a second)----- recorder
 //!                    v
 //!                  report: verdict, JSON, summary -> exit
 //!
@@ -15,11 +15,14 @@
 //! planned), service (done − sent) and lag (sent − planned). What is measured is asserted: an
 //! operation that is not what was asked for does not count.
 //!
-//! For now there is one machine, one kind of operation in a run, and a closed loop.
+//! With a rate the loop is open: operations start when they are planned, whatever the target does.
+//! Without one it is closed, and every rendering says so. For now there is one machine and one
+//! tenant in a run.
 
 pub mod cli;
 pub mod command;
 pub mod run;
+pub mod signals;
 pub mod worker;
 pub mod schedule;
 pub mod operation;

@@ -30,6 +30,24 @@ impl Pattern {
                 .min(self.0.len()),
         )
     }
+
+    /// Where `bytes` first differ from those of a body at `offset`; none when they are the same.
+    pub fn first_difference(&self, offset: u64, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let start = ((offset + at as u64) % self.0.len() as u64) as usize;
+            let expected = &self.0[start..];
+            let len = expected.len().min(bytes.len() - at);
+            let (found, expected) = (&bytes[at..at + len], &expected[..len]);
+            // The comparison of slices is vectorised; the search runs only where they differ.
+            if found != expected {
+                let differs = found.iter().zip(expected).position(|(a, b)| a != b);
+                return differs.map(|differs| at + differs);
+            }
+            at += len;
+        }
+        None
+    }
 }
 
 impl Default for Pattern {
@@ -50,4 +68,28 @@ fn xorshift(len: usize) -> Vec<u8> {
     }
     bytes.truncate(len);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_byte_is_found_wherever_it_is() {
+        let pattern = Pattern::new();
+        let body = [&pattern.0[..], &pattern.0[..], &pattern.0[..5]].concat();
+        assert_eq!(pattern.first_difference(0, &body), None);
+        assert_eq!(pattern.first_difference(3, &body[3..]), None);
+        for at in [
+            0,
+            1,
+            PATTERN_LEN_BYTES - 1,
+            PATTERN_LEN_BYTES,
+            body.len() - 1,
+        ] {
+            let mut damaged = body.clone();
+            damaged[at] ^= 0x80;
+            assert_eq!(pattern.first_difference(0, &damaged), Some(at));
+        }
+    }
 }

@@ -13,11 +13,16 @@ use tokio::sync::watch;
 
 use crate::{
     measure::{
-        cpu::{HostTicks, Process, Sample, Spent},
-        tally::Tally,
+        collect::{Collected, Collector},
+        cpu::{HostTicks, Process, Sample, resident_bytes},
+        interval::Interval,
     },
-    worker::{self, Line, Plan, Report},
+    signals,
+    worker::{self, Line, Message, Order, Plan},
 };
+
+/// How often CPU and memory are looked at, and intervals end.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A run could not start, or not go on. The operator's fault.
 #[derive(Debug, Error)]
@@ -28,6 +33,12 @@ pub enum RunError {
     /// The system refused a thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// The system refused a signal handler.
+    #[error("cannot handle signals: {0}")]
+    Signals(io::Error),
+    /// The system refused a timer.
+    #[error("cannot make a timer: {0}; raise `ulimit -n`, or lower -c")]
+    Timer(io::Error),
     /// The CPU time of the target cannot be read.
     #[error(
         "cannot read the CPU time of process {pid}: {error}; check --target-pid, and that it is yours"
@@ -38,6 +49,9 @@ pub enum RunError {
         /// Why.
         error: io::Error,
     },
+    /// Somebody ended the run before it began.
+    #[error("interrupted before the run began")]
+    Interrupted,
     /// A worker ended without a word: it panicked, and the panic was printed.
     #[error("a worker died")]
     WorkerDied,
@@ -47,35 +61,56 @@ pub enum RunError {
 #[derive(Debug)]
 pub struct Outcome {
     /// Everything the workers counted.
-    pub tally: Tally,
+    pub collected: Collected,
+    /// CPU and memory: when measuring began, at the end of each second, and at the end.
+    pub moments: Vec<Moment>,
+    /// Ids of the workers' threads.
+    pub threads: Vec<u32>,
     /// When measuring began.
     pub began: SystemTime,
     /// From then until the last operation was done.
     pub elapsed: Duration,
-    /// CPU time of the generator.
-    pub generator: Spent,
-    /// CPU time of the target; none when it was not asked for, or when it ended meanwhile.
-    pub target: Option<Spent>,
-    /// Share of the host's time that the hypervisor gave to others.
-    pub stolen: f64,
+    /// Whether somebody ended it before its bounds.
+    pub interrupted: bool,
 }
 
-/// CPU times at one moment.
-struct Moment {
-    generator: Sample,
-    target: Option<Sample>,
-    host: HostTicks,
+/// CPU times and memory at one moment.
+#[derive(Debug)]
+pub struct Moment {
+    /// Since measuring began.
+    pub at: Duration,
+    /// Threads of the generator.
+    pub generator: Sample,
+    /// Threads of the target; none when it was not asked for, or has ended.
+    pub target: Option<Sample>,
+    /// Memory of the target.
+    pub resident_bytes: Option<u64>,
+    /// The whole host.
+    pub host: HostTicks,
 }
 
 impl Moment {
-    fn take(target_pid: Option<u32>) -> Self {
+    fn take(measured_from: Instant, target_pid: Option<u32>) -> Self {
         Self {
+            at: Instant::now().saturating_duration_since(measured_from),
             // Reading of ourselves cannot fail where the first reading did not.
             generator: Sample::take(Process::Own).unwrap_or_default(),
             target: target_pid.and_then(|pid| Sample::take(Process::Other(pid)).ok()),
+            resident_bytes: target_pid.and_then(resident_bytes),
             host: HostTicks::take(),
         }
     }
+}
+
+/// The run's end of what connects it with its workers.
+struct Workers {
+    messages: mpsc::Receiver<Message>,
+    orders: watch::Sender<Order>,
+    /// Empty intervals, back to each worker.
+    recycle: Vec<mpsc::Sender<Box<Interval>>>,
+    /// Dropped when the threads may end.
+    releases: Vec<mpsc::Sender<()>>,
+    threads: Vec<u32>,
 }
 
 /// Runs `plan` to its end.
@@ -88,91 +123,142 @@ pub fn run(plan: Plan, target_pid: Option<u32>) -> Result<Outcome, RunError> {
         Sample::take(Process::Other(pid)).map_err(|error| RunError::TargetCpu { pid, error })?;
     }
     let plan = Arc::new(plan);
-    let (reports, incoming) = mpsc::channel();
-    let (start, started) = watch::channel(None);
-    let mut releases = Vec::new();
+    let mut workers = start_workers(&plan)?;
+    wait_until_ready(&mut workers)?;
+    let warmup = plan.extent.warmup;
+    // Before the first operation, so that no work falls out of the window.
+    let early = warmup
+        .is_zero()
+        .then(|| Moment::take(Instant::now(), target_pid));
+    let started = Instant::now();
+    // Nobody listens when every worker has died, which the next wait reports.
+    let _ = workers.orders.send(Order::Start(started));
+    let measured_from = started + warmup;
+    let mut collector = Collector::new(plan.threads, plan.operation.kinds().len(), 1);
+    let mut watching = Watching {
+        started,
+        measured_from,
+        target_pid,
+        moments: Vec::from_iter(early),
+        interrupted: false,
+    };
+    let ended = watching.collect(&workers, &mut collector)?;
+    let began = SystemTime::now() - measured_from.elapsed();
+    watching
+        .moments
+        .push(Moment::take(measured_from, target_pid));
+    drop(workers.releases);
+    let collected = collector.finish();
+    let last_done = collected.totals.last_done;
+    let until = last_done.map_or(ended, |last| started + last);
+    Ok(Outcome {
+        collected,
+        moments: watching.moments,
+        threads: workers.threads,
+        began,
+        elapsed: until.saturating_duration_since(measured_from),
+        interrupted: watching.interrupted,
+    })
+}
+
+fn start_workers(plan: &Arc<Plan>) -> Result<Workers, RunError> {
+    let (sender, messages) = mpsc::channel();
+    let (orders, received) = watch::channel(Order::Prepare);
+    let (mut recycle, mut releases) = (Vec::new(), Vec::new());
+    signals::watch(sender.clone()).map_err(RunError::Signals)?;
     for index in 0..plan.threads {
         let (release, released) = mpsc::channel();
+        let (empty, emptied) = mpsc::channel();
         releases.push(release);
+        recycle.push(empty);
         let line = Line {
-            reports: reports.clone(),
-            start: started.clone(),
+            messages: sender.clone(),
+            empty: emptied,
+            orders: received.clone(),
             release: released,
         };
-        let plan = Arc::clone(&plan);
+        let plan = Arc::clone(plan);
         thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || worker::run(plan, index, line))
             .map_err(RunError::Thread)?;
     }
-    drop((reports, started));
-    wait_until_ready(&incoming, plan.threads)?;
-
-    let measure_from = Instant::now() + plan.extent.warmup;
-    if plan.extent.warmup.is_zero() {
-        // Before the first operation, so that no work falls out of the window.
-        let before = Moment::take(target_pid);
-        let began = Instant::now();
-        // Nobody listens when every worker has died, which the next wait reports.
-        let _ = start.send(Some(began));
-        return finish(&incoming, plan.threads, before, began, target_pid, releases);
-    }
-    let _ = start.send(Some(measure_from));
-    thread::sleep(measure_from.saturating_duration_since(Instant::now()));
-    let before = Moment::take(target_pid);
-    finish(
-        &incoming,
-        plan.threads,
-        before,
-        measure_from,
-        target_pid,
+    Ok(Workers {
+        messages,
+        orders,
+        recycle,
         releases,
-    )
+        threads: vec![0; plan.threads],
+    })
 }
 
-fn wait_until_ready(reports: &mpsc::Receiver<Report>, threads: usize) -> Result<(), RunError> {
-    for _ in 0..threads {
-        match reports.recv() {
-            Ok(Report::Ready) => {}
-            Ok(Report::Failed(error)) => return Err(error.into()),
-            Ok(Report::Finished(_)) | Err(mpsc::RecvError) => return Err(RunError::WorkerDied),
+fn wait_until_ready(workers: &mut Workers) -> Result<(), RunError> {
+    for _ in 0..workers.threads.len() {
+        match workers.messages.recv() {
+            Ok(Message::Ready { worker, thread }) => workers.threads[worker] = thread,
+            Ok(Message::Failed(error)) => return Err(error.into()),
+            Ok(Message::NoTimer(error)) => return Err(RunError::Timer(error)),
+            Ok(Message::Interrupt) => return Err(RunError::Interrupted),
+            Ok(Message::Finished | Message::Interval(..)) | Err(mpsc::RecvError) => {
+                return Err(RunError::WorkerDied);
+            }
         }
     }
     Ok(())
 }
 
-fn finish(
-    reports: &mpsc::Receiver<Report>,
-    threads: usize,
-    before: Moment,
-    began: Instant,
+/// The run while it lasts.
+struct Watching {
+    started: Instant,
+    measured_from: Instant,
     target_pid: Option<u32>,
-    releases: Vec<mpsc::Sender<()>>,
-) -> Result<Outcome, RunError> {
-    let began_at = SystemTime::now();
-    let mut tally = Tally::default();
-    for _ in 0..threads {
-        match reports.recv() {
-            Ok(Report::Finished(part)) => tally.merge(*part),
-            Ok(Report::Failed(error)) => return Err(error.into()),
-            Ok(Report::Ready) | Err(mpsc::RecvError) => return Err(RunError::WorkerDied),
+    moments: Vec<Moment>,
+    interrupted: bool,
+}
+
+impl Watching {
+    /// Collects what the workers send, and looks at CPU and memory every second, until all workers
+    /// have finished; gives that moment.
+    fn collect(
+        &mut self,
+        workers: &Workers,
+        collector: &mut Collector,
+    ) -> Result<Instant, RunError> {
+        let mut running = workers.threads.len();
+        while running > 0 {
+            let pause = self.next_look().saturating_duration_since(Instant::now());
+            match workers.messages.recv_timeout(pause) {
+                Ok(Message::Interval(worker, mut interval)) => {
+                    collector.add(worker, &interval);
+                    interval.clear();
+                    // The worker may have finished.
+                    let _ = workers.recycle[worker].send(interval);
+                }
+                Ok(Message::Finished) => running -= 1,
+                Ok(Message::Interrupt) => {
+                    self.interrupted = true;
+                    let _ = workers.orders.send(Order::Stop(self.started));
+                }
+                Ok(Message::Failed(error)) => return Err(error.into()),
+                Ok(Message::NoTimer(error)) => return Err(RunError::Timer(error)),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    let moment = Moment::take(self.measured_from, self.target_pid);
+                    self.moments.push(moment);
+                }
+                Ok(Message::Ready { .. }) | Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(RunError::WorkerDied);
+                }
+            }
+        }
+        Ok(Instant::now())
+    }
+
+    /// When to look next: at the end of a second, counted from when measuring began. Late looks do
+    /// not shift the others.
+    fn next_look(&self) -> Instant {
+        match self.moments.last() {
+            None => self.measured_from,
+            Some(last) => self.measured_from + SECOND * (last.at.as_secs() as u32 + 1),
         }
     }
-    let ended = Instant::now();
-    let after = Moment::take(target_pid);
-    drop(releases);
-    Ok(Outcome {
-        elapsed: tally
-            .last_done
-            .unwrap_or(ended)
-            .saturating_duration_since(began),
-        tally,
-        began: began_at,
-        generator: after.generator.since(&before.generator),
-        target: match (after.target, before.target) {
-            (Some(after), Some(before)) => Some(after.since(&before)),
-            _ => None,
-        },
-        stolen: after.host.stolen_since(&before.host),
-    })
 }

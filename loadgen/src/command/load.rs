@@ -1,226 +1,63 @@
-//! `loadgen handshake`, `request` and `bulk`: from flags to a plan, from an outcome to a report.
+//! What all loads have in common: from flags to a plan, from an outcome to a report.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{self, Write},
     path::Path,
     time::Duration,
 };
 
-use hyper::{
-    HeaderMap, Method, Uri,
-    header::{self, HeaderName, HeaderValue},
-};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::CommandError;
+use super::{CommandError, ScheduleError};
 use crate::{
-    cli::{BulkArgs, CheckArg, HandshakeArgs, LoadArgs, RequestArgs},
+    cli::LoadArgs,
     exit::Exit,
     host,
-    operation::{
-        Operation,
-        bulk::{self, Direction},
-        echo, handshake,
-        http::{Check, Template},
-    },
+    operation::Operation,
     report::{
         advice::advice,
         build::{self, Frame},
-        model::{Configuration, Report},
+        model::{self, Configuration, Report},
         summary::Summary,
-        verdict::{self, Objectives},
+        verdict,
     },
-    run::{self, Outcome},
-    schedule::Extent,
-    target::{
-        tls::Configs,
-        url::{Target, TargetError},
+    run,
+    schedule::{
+        Extent, Loop,
+        arrivals::Process,
+        curve::Stage,
+        mix::Mix,
+        timeline::{ENDLESS, OpenLoad},
     },
+    target::{tls::Configs, url::Target},
     worker::Plan,
 };
 
 /// How long a run takes when nothing else bounds it.
 const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 
-/// Largest echoed message: it is kept whole, per connection.
-const MAX_ECHO_BYTES: u64 = 1_000_000_000;
+/// Connections of an open loop: enough for a slow answer not to hold the others up.
+const OPEN_CONNECTIONS: u32 = 64;
 
 /// What a subcommand asks for, before it is bound to a plan.
-struct Job<'a> {
-    name: &'static str,
-    target: Target,
-    operation: Operation,
-    load: &'a LoadArgs,
+pub struct Job<'a> {
+    /// Name of the operation in the report.
+    pub name: &'static str,
+    /// Where.
+    pub target: Target,
+    /// What.
+    pub operation: Operation,
+    /// Shares of its kinds.
+    pub mix: Mix,
+    /// Common flags.
+    pub load: &'a LoadArgs,
     /// What is particular to the subcommand in the reported configuration.
-    particulars: Value,
+    pub particulars: Value,
 }
 
-/// `loadgen handshake`.
-///
-/// # Errors
-///
-/// When flags are of no use, or the result cannot be written.
-pub fn handshake(args: &HandshakeArgs) -> Result<Exit, CommandError> {
-    let target = effective(&args.target, &args.load);
-    if !target.scheme.encrypted() {
-        return Err(TargetError::WrongScheme(target, "handshakes need TLS").into());
-    }
-    let settings = handshake::Settings {
-        resume_percent: args.resume,
-        close: args.close,
-    };
-    let close = match args.close {
-        handshake::Close::Rst => "rst",
-        handshake::Close::Notify => "notify",
-    };
-    execute(Job {
-        name: "handshake",
-        target,
-        operation: Operation::Handshake(settings),
-        load: &args.load,
-        particulars: json!({ "resume_percent": args.resume, "close": close }),
-    })
-}
-
-/// `loadgen request`.
-///
-/// # Errors
-///
-/// When flags are of no use, or the result cannot be written.
-pub fn request(args: &RequestArgs) -> Result<Exit, CommandError> {
-    let target = effective(&args.target, &args.load);
-    if args.echo {
-        let size = args.size.unwrap_or(100);
-        if target.scheme.is_http() {
-            return Err(TargetError::WrongScheme(target, "an echo is tls:// or tcp://").into());
-        }
-        if size == 0 || size > MAX_ECHO_BYTES {
-            return Err(CommandError::EchoSize);
-        }
-        return execute(Job {
-            name: "echo",
-            target,
-            operation: Operation::Echo(echo::Settings {
-                size: size as usize,
-            }),
-            load: &args.load,
-            particulars: json!({ "size": size, "check": "echo" }),
-        });
-    }
-    let method = match (&args.request, args.size) {
-        (Some(name), _) => {
-            Method::from_bytes(name.as_bytes()).map_err(|_| CommandError::Method(name.clone()))?
-        }
-        (None, Some(_)) => Method::PUT,
-        (None, None) => Method::GET,
-    };
-    let (check, check_name) = match args.check {
-        CheckArg::None => (Check::Complete, "none"),
-        CheckArg::Status => (Check::Status, "status"),
-    };
-    let size = args.size.unwrap_or(0);
-    let template = template(&target, &args.load, &args.headers, (method, size, check))?;
-    let particulars = json!({
-        "method": template.method().as_str(),
-        "size": size,
-        "headers": args.headers,
-        "check": check_name,
-    });
-    let operation = Operation::Request(Box::new(template));
-    execute(Job {
-        name: "request",
-        target,
-        operation,
-        load: &args.load,
-        particulars,
-    })
-}
-
-/// `loadgen bulk`.
-///
-/// # Errors
-///
-/// When flags are of no use, the object cannot be stored, or the result cannot be written.
-pub fn bulk(args: &BulkArgs) -> Result<Exit, CommandError> {
-    let target = effective(&args.target, &args.load);
-    let direction = if args.up {
-        Direction::Up
-    } else {
-        Direction::Down
-    };
-    let word = if args.up { "up" } else { "down" };
-    if args.http && !target.scheme.is_http() {
-        return Err(TargetError::WrongScheme(target, "--http needs an http(s) URL").into());
-    }
-    let particulars =
-        json!({ "direction": word, "bytes": args.bytes, "http": target.scheme.is_http() });
-    if !target.scheme.is_http() {
-        let operation = Operation::Bulk(bulk::Settings {
-            direction,
-            bytes: args.bytes,
-        });
-        return execute(Job {
-            name: "bulk",
-            target,
-            operation,
-            load: &args.load,
-            particulars,
-        });
-    }
-    let up = (Method::PUT, args.bytes, Check::Status);
-    if args.prepare {
-        prepare(
-            &target,
-            args,
-            template(&target, &args.load, &args.headers, up.clone())?,
-        )?;
-    }
-    let exchange = match direction {
-        Direction::Up => up,
-        Direction::Down => (Method::GET, 0, Check::Length(args.bytes)),
-    };
-    let operation = Operation::Request(Box::new(template(
-        &target,
-        &args.load,
-        &args.headers,
-        exchange,
-    )?));
-    execute(Job {
-        name: "bulk",
-        target,
-        operation,
-        load: &args.load,
-        particulars,
-    })
-}
-
-/// Stores the object once, so that there is something to get.
-fn prepare(target: &Target, args: &BulkArgs, put: Template) -> Result<(), CommandError> {
-    let extent = Extent {
-        duration: None,
-        operations: Some(1),
-        warmup: Duration::ZERO,
-    };
-    let mut plan = plan(
-        target,
-        Operation::Request(Box::new(put)),
-        &args.load,
-        extent,
-    )?;
-    (plan.connections, plan.threads) = (1, 1);
-    let outcome = run::run(plan, None)?;
-    match outcome.tally.counts.succeeded {
-        0 => Err(CommandError::Prepare(advice(
-            &outcome.tally,
-            &target.to_string(),
-        ))),
-        _ => Ok(()),
-    }
-}
-
-fn effective(target: &Target, load: &LoadArgs) -> Target {
+/// The target, without TLS if the flags say so.
+pub fn effective(target: &Target, load: &LoadArgs) -> Target {
     let mut target = target.clone();
     if load.tls.plain {
         target.scheme = target.scheme.plain();
@@ -228,117 +65,139 @@ fn effective(target: &Target, load: &LoadArgs) -> Target {
     target
 }
 
-fn template(
-    target: &Target,
-    load: &LoadArgs,
-    fields: &[String],
-    (method, size, check): (Method, u64, Check),
-) -> Result<Template, CommandError> {
-    let path: Uri = target
-        .path
-        .parse()
-        .map_err(|_| CommandError::Path(target.path.clone()))?;
-    let mut headers = HeaderMap::new();
-    for field in fields {
-        let wrong = || CommandError::Header(field.clone());
-        let (name, value) = field.split_once(':').ok_or_else(wrong)?;
-        let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
-        let value: HeaderValue = value.trim().parse().map_err(|_| wrong())?;
-        headers.append(name, value);
-    }
-    if !headers.contains_key(header::HOST) {
-        // The name in Host is the name in SNI: a gateway may refuse anything else (421).
-        let mut named = target.clone();
-        if let Some(sni) = &load.tls.sni {
-            named.host.clone_from(sni);
-        }
-        let host = named.host_field();
-        let host = host
-            .parse()
-            .map_err(|_| CommandError::Header(format!("Host: {host}")))?;
-        headers.insert(header::HOST, host);
-    }
-    Ok(Template::new(method, path, headers, size, check))
-}
-
-fn plan(
-    target: &Target,
-    operation: Operation,
-    load: &LoadArgs,
-    extent: Extent,
-) -> Result<Plan, CommandError> {
-    let alpn: &[&[u8]] = if target.scheme.is_http() {
-        &[b"http/1.1"]
-    } else {
-        &[]
-    };
-    let tls = match target.scheme.encrypted() {
-        true => Some(Configs::new(&load.tls, &target.host, alpn)?),
-        false => None,
-    };
-    Ok(Plan {
-        operation,
-        address: target.resolve(load.connect_to.as_deref())?,
-        tls,
-        connections: load.connections as usize,
-        // A thread without a connection would only blur the numbers.
-        threads: load.threads.min(load.connections) as usize,
-        extent,
-        timeout: load.timeout,
-    })
-}
-
-fn execute(job: Job<'_>) -> Result<Exit, CommandError> {
-    let load = job.load;
-    let extent = Extent {
+/// The bounds and the schedule that the flags ask for.
+fn schedule(load: &LoadArgs) -> Result<(Extent, Option<OpenLoad>), ScheduleError> {
+    let flags = &load.schedule;
+    let mut extent = Extent {
         duration: match (load.duration, load.count) {
             (None, None) => Some(DEFAULT_DURATION),
             (duration, _) => duration,
         },
         operations: load.count,
-        warmup: load.warmup,
+        warmup: flags.warmup,
     };
-    let plan = plan(&job.target, job.operation, load, extent)?;
+    let length = extent.duration.unwrap_or(ENDLESS);
+    let stages = match (flags.arrival, flags.rate, &flags.stages) {
+        (Some(Process::Burst(burst)), None, None) => vec![Stage::hold(burst.rate(), length)],
+        (Some(Process::Burst(burst)), ..) => return Err(ScheduleError::BurstHasRate(burst.rate())),
+        (_, Some(rate), _) => vec![Stage::hold(rate, length)],
+        (_, None, Some(stages)) => stages.0.clone(),
+        (Some(process), None, None) => return Err(ScheduleError::NoRate(process)),
+        (None, None, None) => return Ok((extent, None)),
+    };
+    let open = OpenLoad {
+        process: flags.arrival.unwrap_or(Process::Constant),
+        stages,
+        seed: flags.seed,
+    };
+    extent.duration = open.length();
+    Ok((extent, Some(open)))
+}
+
+/// The plan of a job.
+///
+/// # Errors
+///
+/// When flags are of no use, or the target has no address.
+pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
+    let load = job.load;
+    let (extent, open) = schedule(load)?;
+    let alpn: &[&[u8]] = match job.target.scheme.is_http() {
+        true => &[b"http/1.1"],
+        false => &[],
+    };
+    let tls = match job.target.scheme.encrypted() {
+        true => Some(Configs::new(&load.tls, &job.target.host, alpn)?),
+        false => None,
+    };
+    let connections = load.connections.unwrap_or(match open {
+        Some(_) => OPEN_CONNECTIONS.max(load.threads),
+        None => 1,
+    });
+    Ok(Plan {
+        operation: job.operation.clone(),
+        mix: job.mix,
+        address: job.target.resolve(load.connect_to.as_deref())?,
+        tls,
+        connections: connections as usize,
+        // A thread without a connection would only blur the numbers.
+        threads: load.threads.min(connections) as usize,
+        extent,
+        open,
+        backlog: usize::try_from(load.schedule.backlog).unwrap_or(usize::MAX),
+        spin: load.schedule.spin,
+        timeout: load.timeout,
+        drain: load.schedule.drain,
+    })
+}
+
+/// Runs a job and reports it.
+///
+/// # Errors
+///
+/// When flags are of no use, the run cannot start, or its result cannot be written.
+pub fn execute(job: Job<'_>) -> Result<Exit, CommandError> {
+    let load = job.load;
+    let plan = plan(&job)?;
     let frame = Frame {
         operation: job.name,
-        configuration: configuration(&job.target, &plan, job.particulars),
+        kinds: plan.operation.kinds(),
+        looped: match plan.open {
+            Some(_) => Loop::Open,
+            None => Loop::Closed,
+        },
+        configuration: configuration(&job, &plan),
         host: host::describe(),
         target_pid: load.target_pid,
     };
     let outcome = run::run(plan, load.target_pid)?;
+    let all = build::totals(&outcome);
+    let elapsed_s = outcome.elapsed.as_secs_f64();
+    let objectives = load.slo.iter().map(|slo| slo.judge(&all, elapsed_s));
+    let objectives: Vec<_> = objectives.collect();
     let evidence = build::evidence(&outcome, &frame);
-    let judgement = verdict::judge(&evidence, Objectives::Met);
+    let judgement = verdict::judge(&evidence, build::objectives_met(&objectives));
     let exit = judgement.exit;
-    let report = build::report(&outcome, judgement, frame);
+    let todo = advice(&outcome.collected.totals, &job.target.to_string());
+    let report = build::report(outcome, judgement, objectives, frame);
     publish(&report, load.json.as_deref())?;
     if exit == Exit::Target {
-        complain(&outcome, &job.target)?;
+        writeln!(io::stderr(), "loadgen: {todo}")?;
     }
     Ok(exit)
 }
 
-fn configuration(target: &Target, plan: &Plan, particulars: Value) -> Configuration {
-    let particulars = match particulars {
-        Value::Object(all) => all.into_iter().collect(),
-        _ => BTreeMap::new(),
+fn configuration(job: &Job<'_>, plan: &Plan) -> Configuration {
+    let particulars = match &job.particulars {
+        Value::Object(all) => all.clone().into_iter().collect(),
+        _ => Default::default(),
     };
+    let open = plan.open.as_ref();
+    let stages = open.map_or(&[][..], |open| &open.stages);
     Configuration {
-        target: target.to_string(),
+        target: job.target.to_string(),
         address: plan.address.to_string(),
         connections: plan.connections as u64,
         threads: plan.threads as u64,
-        arrival: "closed".to_owned(),
-        stages: Vec::new(),
+        arrival: open.map_or("closed".to_owned(), |open| open.process.to_string()),
+        stages: stages
+            .iter()
+            .map(|stage| model::Stage {
+                from_per_s: stage.from.per_s(),
+                to_per_s: stage.to.per_s(),
+                duration_s: (stage.length < ENDLESS).then_some(stage.length.as_secs_f64()),
+            })
+            .collect(),
         duration_s: plan.extent.duration.map(|duration| duration.as_secs_f64()),
         count: plan.extent.operations,
         warmup_s: plan.extent.warmup.as_secs_f64(),
-        drain_s: plan.timeout.as_secs_f64(),
+        drain_s: plan.drain.as_secs_f64(),
         timeout_s: plan.timeout.as_secs_f64(),
-        seed: 0,
-        spin: "off".to_owned(),
-        backlog: None,
+        seed: job.load.schedule.seed,
+        spin: plan.spin.to_string(),
+        backlog: open.map(|_| plan.backlog as u64),
         tls: plan.tls.as_ref().map(Configs::describe),
-        slo: Vec::new(),
+        slo: job.load.slo.iter().map(ToString::to_string).collect(),
         particulars,
     }
 }
@@ -359,13 +218,4 @@ fn publish(report: &Report, json: Option<&Path>) -> Result<(), CommandError> {
         None => write!(out, "{}", Summary(report))?,
     }
     Ok(out.flush()?)
-}
-
-/// Says on standard error what is wrong with the target and what to do.
-fn complain(outcome: &Outcome, target: &Target) -> io::Result<()> {
-    writeln!(
-        io::stderr(),
-        "loadgen: {}",
-        advice(&outcome.tally, &target.to_string())
-    )
 }

@@ -1,7 +1,10 @@
 //! What each subcommand does, from its flags to its exit code.
 
+pub mod bulk;
+pub mod handshake;
 pub mod load;
 pub mod origin;
+pub mod request;
 
 use std::{io, path::PathBuf};
 
@@ -13,6 +16,7 @@ use crate::{
     origin::OriginError,
     pem::PemError,
     run::RunError,
+    schedule::{arrivals::Process, curve::Rate},
     target::{tls::TlsError, url::TargetError},
 };
 
@@ -40,9 +44,18 @@ pub enum CommandError {
     /// A path is none.
     #[error("{0} is no path: percent-encode what is not ASCII")]
     Path(String),
+    /// A header field is not the caller's to set.
+    #[error("loadgen sets {0} itself: drop it, and give the size of a body with --size")]
+    OwnHeader(String),
     /// A message has to have a byte and to fit into memory.
-    #[error("an echoed message takes 1 B to 1 GB: correct --size")]
+    #[error("an echoed message takes one fixed size of 1 B to 1 GB: correct --size")]
     EchoSize,
+    /// There is nothing that could come back.
+    #[error("--check echo compares the answer with the request's body: add --size")]
+    EchoWithoutBody,
+    /// The schedule's flags do not fit together.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
     /// A run could not start.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -65,10 +78,23 @@ pub enum CommandError {
     Io(#[from] io::Error),
 }
 
+/// Flags of the schedule that do not fit together. The operator's fault.
+#[derive(Debug, Error)]
+pub enum ScheduleError {
+    /// An arrival process without a rate.
+    #[error("--arrival {0} spaces the operations of an open loop, which needs a rate: add -R 1k")]
+    NoRate(Process),
+    /// A burst with another rate.
+    #[error("a burst has a rate of its own, here {}/s: drop -R and --stages", .0.per_s())]
+    BurstHasRate(Rate),
+}
+
 impl CommandError {
     /// The exit code that goes with the error.
     pub fn exit(&self) -> Exit {
         match self {
+            // Nothing was measured, so nothing is proven.
+            CommandError::Run(RunError::Interrupted) => Exit::Invalid,
             CommandError::Prepare(_) | CommandError::Target(TargetError::Unresolved { .. }) => {
                 Exit::Target
             }
@@ -79,7 +105,10 @@ impl CommandError {
             | CommandError::Header(_)
             | CommandError::Method(_)
             | CommandError::Path(_)
+            | CommandError::OwnHeader(_)
             | CommandError::EchoSize
+            | CommandError::EchoWithoutBody
+            | CommandError::Schedule(_)
             | CommandError::Run(_)
             | CommandError::Origin(_)
             | CommandError::Output { .. }
@@ -98,9 +127,9 @@ pub fn execute(command: &Command) -> Result<Exit, CommandError> {
     // Else the first handshake pays for it.
     sealgate_tls::warm_up().map_err(TlsError::from)?;
     match command {
-        Command::Handshake(args) => load::handshake(args),
-        Command::Request(args) => load::request(args),
-        Command::Bulk(args) => load::bulk(args),
+        Command::Handshake(args) => handshake::handshake(args),
+        Command::Request(args) => request::request(args),
+        Command::Bulk(args) => bulk::bulk(args),
         Command::Origin(args) => origin::origin(args),
     }
 }

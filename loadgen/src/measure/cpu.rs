@@ -47,6 +47,38 @@ pub struct Spent {
     pub ended: usize,
 }
 
+/// What one thread did between two samples.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ThreadSpent {
+    /// On a CPU.
+    pub ran: Duration,
+    /// Ready to run without a CPU.
+    pub waited: Duration,
+}
+
+/// How long the calling thread was ready to run without a CPU so far; none where the kernel does
+/// not say.
+pub fn own_thread_waited() -> Option<Duration> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(parse(&text)?.waited)
+}
+
+/// Resident memory of a process, in bytes; none when there is no such process.
+pub fn resident_bytes(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// The name of a process; empty when there is none.
+pub fn process_name(pid: u32) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim_end().to_owned()
+}
+
 impl Sample {
     /// Reads the times of all threads.
     ///
@@ -78,6 +110,16 @@ impl Sample {
             }
         }
         Ok(Self(threads))
+    }
+
+    /// What one thread did from `earlier` to this sample.
+    pub fn thread_since(&self, earlier: &Sample, id: u32) -> ThreadSpent {
+        let now = self.0.get(&id).copied().unwrap_or_default();
+        let before = earlier.0.get(&id).copied().unwrap_or_default();
+        ThreadSpent {
+            ran: now.ran.saturating_sub(before.ran),
+            waited: now.waited.saturating_sub(before.waited),
+        }
     }
 
     /// What the threads did from `earlier` to this sample.
@@ -165,6 +207,10 @@ mod tests {
         let gone = Sample::default().since(&before);
         assert_eq!(gone.ended, before.0.len());
         assert!(Sample::take(Process::Other(u32::MAX)).is_err());
+        assert!(resident_bytes(std::process::id()).unwrap() > 1 << 16);
+        assert_eq!(resident_bytes(u32::MAX), None);
+        assert!(own_thread_waited().is_some());
+        assert!(!process_name(std::process::id()).is_empty());
     }
 
     #[test]

@@ -52,11 +52,22 @@ impl Times {
             .saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1));
     }
 
-    /// Adds the times of another thread.
+    /// Adds the times of another thread, or of another second.
     pub fn merge(&mut self, other: &Times) {
+        if other.count() == 0 {
+            return;
+        }
         self.0
             .add(&other.0)
             .expect("all histograms have the same bounds");
+    }
+
+    /// Forgets all times and keeps the memory.
+    pub fn clear(&mut self) {
+        // Clearing writes to all of it, and many histograms stay empty.
+        if self.count() > 0 {
+            self.0.reset();
+        }
     }
 
     /// How many times were recorded.

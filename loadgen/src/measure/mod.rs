@@ -1,5 +1,13 @@
 //! What is measured: times of operations, CPU of generator and target, and of the host.
+//!
+//! ```text
+//! worker: operation -> Recorder -> Interval of one second --(once a second)--> run: Collector
+//!                          ^------------ an empty one back -----------------------+  |
+//! run: CPU, memory, steal at each second's end -------------------------------------> Series
+//! ```
 
+pub mod collect;
 pub mod cpu;
 pub mod histogram;
-pub mod tally;
+pub mod interval;
+pub mod recorder;

@@ -2,12 +2,14 @@
 //!
 //! The time of a transfer begins when it is asked for, with the connection established.
 
-use std::time::Instant;
-
 use sealgate_stream::{ReadHalf, WriteHalf};
 
 use super::failure::{Cause, Failure, Phase};
-use crate::{measure::tally::Done, pattern::Pattern, worker::slot::Slot};
+use crate::{
+    measure::recorder::Done,
+    pattern::Pattern,
+    worker::slot::{Connection, Slot},
+};
 
 /// Where the bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,56 +31,53 @@ pub struct Settings {
 
 /// Transfers until the schedule ends.
 pub async fn drive(slot: &Slot, settings: &Settings) {
-    // The first connection is made before the start, as it is for the other operations.
-    let mut ready = slot.establish().await;
+    let mut ready = slot.establish().await.map(Ok);
     slot.start().await;
-    while let Some(arrival) = slot.next() {
+    loop {
+        // Connecting is not the transfer's time, so it comes before the next one is taken.
         let connection = match ready.take() {
             Some(connection) => connection,
-            None => match slot.redial().await {
-                Ok(connection) => connection,
-                Err(failure) => {
-                    slot.fail(arrival, &failure).await;
-                    continue;
-                }
-            },
+            None => slot.redial().await,
         };
-        let socket = connection.socket.clone();
-        let (mut read, mut write) = connection.stream.split();
-        // Connecting is not the transfer's time; the connection's times are kept apart.
-        let sent = Instant::now();
-        let arrival = crate::schedule::Arrival {
-            planned: sent,
-            ..arrival
+        let Some(arrival) = slot.next().await else {
+            if let Ok(unused) = connection {
+                unused.socket.reset();
+            }
+            return;
         };
-        let moved = match settings.direction {
-            Direction::Down => down(slot, &mut read, &mut write, settings.bytes).await,
-            Direction::Up => up(slot, &mut read, &mut write, settings.bytes).await,
+        let sent = slot.begin(arrival);
+        let moved = match connection {
+            Ok(connection) => transfer(slot, settings, connection).await,
+            Err(failure) => Err(failure),
+        };
+        let (sent_bytes, received_bytes) = match settings.direction {
+            Direction::Down => (0, settings.bytes),
+            Direction::Up => (settings.bytes, 0),
         };
         match moved {
-            Ok(()) => {
-                let (sent_bytes, received_bytes) = match settings.direction {
-                    Direction::Down => (0, settings.bytes),
-                    Direction::Up => (settings.bytes, 0),
-                };
-                let done = Instant::now();
-                slot.succeed(&Done {
-                    arrival,
-                    sent,
-                    done,
-                    sent_bytes,
-                    received_bytes,
-                });
-            }
-            Err(failure) => {
-                slot.fail(arrival, &failure).await;
-                socket.reset();
-            }
+            Ok(()) => slot.succeed(&Done {
+                arrival,
+                sent,
+                done: slot.now(),
+                sent_bytes,
+                received_bytes,
+            }),
+            Err(failure) => slot.fail(arrival, &failure).await,
         }
     }
-    if let Some(unused) = ready {
-        unused.socket.reset();
+}
+
+async fn transfer(slot: &Slot, settings: &Settings, connection: Connection) -> Result<(), Failure> {
+    let socket = connection.socket.clone();
+    let (mut read, mut write) = connection.stream.split();
+    let moved = match settings.direction {
+        Direction::Down => down(slot, &mut read, &mut write, settings.bytes).await,
+        Direction::Up => up(slot, &mut read, &mut write, settings.bytes).await,
+    };
+    if moved.is_err() {
+        socket.reset();
     }
+    moved
 }
 
 async fn down(

@@ -1,13 +1,11 @@
 //! Echo: a message there and back, compared byte for byte.
 
-use std::time::Instant;
-
 use futures_util::future::join;
 use sealgate_stream::{ReadHalf, WriteHalf};
 
 use super::failure::{Cause, Failure, Phase};
 use crate::{
-    measure::tally::Done,
+    measure::recorder::Done,
     pattern::Pattern,
     worker::slot::{Connection, Slot},
 };
@@ -24,7 +22,9 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
     let mut connection = slot.establish().await.map(split);
     let mut message = Message::new(settings.size);
     slot.start().await;
-    while let Some(arrival) = slot.next() {
+    while let Some(arrival) = slot.next().await {
+        // A connection that has to be set up first is part of the time.
+        let sent = slot.begin(arrival);
         let (read, write) = match &mut connection {
             Some(halves) => halves,
             None => match slot.redial().await {
@@ -36,7 +36,6 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
             },
         };
         message.renumber();
-        let sent = Instant::now();
         let send = async {
             let result = write.write_slice(&message.bytes).await;
             if result.is_err() {
@@ -50,7 +49,7 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
         match sending.and(receiving) {
             Ok(()) => {
                 let len = settings.size as u64;
-                let done = Instant::now();
+                let done = slot.now();
                 let done = Done {
                     arrival,
                     sent,
@@ -73,6 +72,7 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
         // The target's own end, so that nothing is cut off.
         while let Ok(Some(_)) = read.read().await {}
     }
+    slot.disarm();
 }
 
 fn split(connection: Connection) -> (ReadHalf, WriteHalf) {

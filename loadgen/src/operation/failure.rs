@@ -7,6 +7,8 @@ use sealgate_stream::{HandshakeError, ReadError, WriteError};
 use sealgate_tls::TlsError;
 use serde::{Deserialize, Serialize};
 
+use super::http1::response::HttpError;
+
 /// Where an operation was when it failed.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -43,6 +45,8 @@ pub enum Class {
     Truncated,
     /// Nothing moved for the time of `--timeout`.
     Timeout,
+    /// It was under way when the time to drain was over.
+    Unfinished,
     /// No free local port.
     PortsExhausted,
     /// No free file descriptor.
@@ -126,11 +130,13 @@ pub enum Cause {
     /// Writing failed.
     Write(WriteError),
     /// HTTP failed.
-    Http(hyper::Error),
+    Http(HttpError),
     /// The target closed before the answer was complete.
     Closed,
     /// Nothing moved for too long.
     Timeout,
+    /// The time to drain was over.
+    Unfinished,
     /// The answer's status.
     Status(u16),
     /// Another kind of handshake than was wanted.
@@ -145,6 +151,8 @@ pub enum Cause {
         /// Offset of the first that does, in its message.
         offset: u64,
     },
+    /// The digest of the bytes differs.
+    WrongDigest,
     /// The number of bytes differs.
     WrongLength {
         /// What it should be.
@@ -176,13 +184,14 @@ impl Failure {
             Cause::Handshake(error) => handshake_class(error),
             Cause::Read(error) => read_class(error),
             Cause::Write(error) => write_class(error),
-            Cause::Http(error) => http_class(error),
+            Cause::Http(_) => Class::Http,
             Cause::Closed => Class::Closed,
             Cause::Timeout => Class::Timeout,
+            Cause::Unfinished => Class::Unfinished,
             Cause::Status(_) => Class::Status,
             Cause::WrongKind { .. } => Class::WrongKind,
             Cause::NoTicket => Class::NoTicket,
-            Cause::Mismatch { .. } => Class::Mismatch,
+            Cause::Mismatch { .. } | Cause::WrongDigest => Class::Mismatch,
             Cause::WrongLength { .. } => Class::WrongLength,
         }
     }
@@ -195,21 +204,17 @@ impl fmt::Display for Failure {
             Cause::Handshake(error) => error.fmt(f),
             Cause::Read(error) => error.fmt(f),
             Cause::Write(error) => error.fmt(f),
-            Cause::Http(error) => {
-                error.fmt(f)?;
-                match std::error::Error::source(error) {
-                    Some(source) => write!(f, ": {source}"),
-                    None => Ok(()),
-                }
-            }
+            Cause::Http(error) => error.fmt(f),
             Cause::Closed => f.write_str("the target closed before its answer was complete"),
             Cause::Timeout => f.write_str("nothing moved for the time of --timeout"),
+            Cause::Unfinished => f.write_str("it was not done when --drain was over"),
             Cause::Status(status) => write!(f, "the target answered with status {status}"),
             Cause::WrongKind { wanted } => write!(f, "the handshake is not {wanted}"),
             Cause::NoTicket => f.write_str("the target sent no session ticket"),
             Cause::Mismatch { offset } => {
                 write!(f, "the answer differs from what was sent at byte {offset}")
             }
+            Cause::WrongDigest => f.write_str("the answer does not have the digest it should have"),
             Cause::WrongLength { expected, found } => {
                 write!(f, "{found} bytes where there should be {expected}")
             }
@@ -269,34 +274,5 @@ fn write_class(error: &WriteError) -> Class {
     match error {
         WriteError::Io(error) => io_class(error),
         WriteError::Tls(error) => tls_class(error),
-    }
-}
-
-/// hyper wraps what the stream said; the stream's own words are the better label.
-fn http_class(error: &hyper::Error) -> Class {
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        if let Some(error) = inner.downcast_ref::<ReadError>() {
-            return read_class(error);
-        }
-        if let Some(error) = inner.downcast_ref::<WriteError>() {
-            return write_class(error);
-        }
-        if let Some(error) = inner.downcast_ref::<io::Error>()
-            && error.get_ref().is_none()
-        {
-            return io_class(error);
-        }
-        source = match inner
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-        {
-            Some(wrapped) => Some(wrapped),
-            None => inner.source(),
-        };
-    }
-    match error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        true => Class::Closed,
-        false => Class::Http,
     }
 }

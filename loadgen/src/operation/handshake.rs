@@ -1,14 +1,15 @@
 //! Handshakes: connect, shake hands, close. The operation is done when the handshake is; closing
 //! is outside its time.
 
-use std::{sync::Arc, time::Duration, time::Instant};
+use std::{sync::Arc, time::Duration};
 
 use clap::ValueEnum;
+use rustls::ClientConfig;
 use sealgate_uring::spawn;
 
 use super::failure::{Cause, Failure, Kind, Phase};
 use crate::{
-    measure::tally::Done,
+    measure::recorder::Done,
     target::tickets::Tickets,
     worker::slot::{Connection, Slot},
 };
@@ -31,66 +32,51 @@ pub enum Close {
 /// Settings of `loadgen handshake`.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Share of the handshakes that resume, in percent.
-    pub resume_percent: f64,
     /// How connections end.
     pub close: Close,
 }
 
-impl Settings {
-    /// The kind of handshake `number`: an even spread that keeps the share at every moment.
-    fn kind(&self, number: u64) -> Kind {
-        let resumed = |n: u64| (n as f64 * self.resume_percent / 100.0).floor();
-        match resumed(number + 1) > resumed(number) {
-            true => Kind::Resumed,
-            false => Kind::Full,
-        }
-    }
-}
+/// The kinds, in the order of [`super::Operation::kinds`].
+const KINDS: [Kind; 2] = [Kind::Full, Kind::Resumed];
 
 /// Shakes hands until the schedule ends.
 pub async fn drive(slot: &Slot, settings: &Settings) {
     let tickets = Arc::new(Tickets::default());
     let resuming = slot
         .configs()
+        .filter(|_| slot.worker.plan.mix.second_percent > 0.0)
         .map(|configs| configs.resuming(Arc::clone(&tickets)));
     slot.start().await;
-    let mut number = slot.index as u64;
     let mut ticketless = 0;
-    while let Some(arrival) = slot.next() {
-        // The share is kept per slot; the slot's index staggers them.
-        let wanted = if resuming.is_some() {
-            settings.kind(number)
-        } else {
-            Kind::Full
-        };
-        number += 1;
-        if wanted == Kind::Resumed && !tickets.any() {
-            let primed = match slot.dial(resuming.as_ref()).await {
-                Ok(primer) => fetch_ticket(slot, primer, &tickets).await,
-                Err(failure) => Err(failure),
-            };
-            slot.worker.tally.borrow_mut().counts.priming += 1;
-            if let Err(failure) = primed {
-                slot.fail(arrival, &failure).await;
-                ticketless += u32::from(matches!(failure.cause, Cause::NoTicket));
-                if ticketless == PATIENCE {
-                    return;
-                }
-                continue;
+    // Why there is no ticket, until a handshake that needs one has failed by it.
+    let mut unprimed = None;
+    while ticketless < PATIENCE || unprimed.is_some() {
+        // Before the next operation is taken: a ticket is a condition of it and not its work.
+        if let Some(resuming) = &resuming
+            && unprimed.is_none()
+            && !tickets.any()
+        {
+            unprimed = prime(slot, resuming, &tickets).await.err();
+            match &unprimed {
+                None => ticketless = 0,
+                Some(failure) => ticketless += u32::from(matches!(failure.cause, Cause::NoTicket)),
             }
-            ticketless = 0;
         }
+        let Some(arrival) = slot.next().await else {
+            return;
+        };
+        let sent = slot.begin(arrival);
+        let wanted = KINDS[arrival.kind];
         let config = match wanted {
             Kind::Resumed => resuming.as_ref(),
             Kind::Full => slot.configs().map(|configs| &configs.full),
         };
-        // The closed loop is late by what fetching a ticket took: that is not the operation's.
-        let sent = Instant::now();
-        let arrival = crate::schedule::Arrival {
-            planned: sent,
-            ..arrival
-        };
+        if wanted == Kind::Resumed
+            && let Some(failure) = unprimed.take()
+        {
+            slot.fail(arrival, &failure).await;
+            continue;
+        }
         let connection = match slot.dial(config).await {
             Ok(connection) => connection,
             Err(failure) => {
@@ -101,20 +87,29 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
         match check(&connection, wanted) {
             Ok(()) => {
                 slot.note(&connection, arrival.measured);
-                let done = connection.established;
-                let done = Done {
+                slot.succeed(&Done {
                     arrival,
                     sent,
-                    done,
+                    done: connection.established,
                     sent_bytes: 0,
                     received_bytes: 0,
-                };
-                slot.succeed(&done);
+                });
             }
             Err(failure) => slot.fail(arrival, &failure).await,
         }
         close(slot, connection, settings.close, wanted, &tickets).await;
     }
+}
+
+/// A handshake that only fetches a ticket.
+async fn prime(
+    slot: &Slot,
+    config: &Arc<ClientConfig>,
+    tickets: &Arc<Tickets>,
+) -> Result<(), Failure> {
+    slot.worker.recorder.borrow_mut().connections().priming += 1;
+    let primer = slot.dial(Some(config)).await?;
+    fetch_ticket(slot, primer, tickets).await
 }
 
 fn check(connection: &Connection, wanted: Kind) -> Result<(), Failure> {
@@ -172,31 +167,4 @@ async fn fetch_ticket(
     let _ = reader.await;
     drop(write);
     arrived.map_err(|_| Failure::new(Phase::Handshake, Cause::NoTicket))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_share_of_resumed_handshakes_is_kept_and_spread() {
-        for percent in [0.0, 10.0, 33.0, 50.0, 100.0] {
-            let settings = Settings {
-                resume_percent: percent,
-                close: Close::Rst,
-            };
-            let resumed = (0..1000)
-                .filter(|n| settings.kind(*n) == Kind::Resumed)
-                .count() as f64;
-            assert!(
-                (resumed - percent * 10.0).abs() <= 1.0,
-                "{percent}: {resumed}"
-            );
-        }
-        let settings = Settings {
-            resume_percent: 50.0,
-            close: Close::Rst,
-        };
-        assert_ne!(settings.kind(0), settings.kind(1));
-    }
 }

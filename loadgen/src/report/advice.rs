@@ -1,17 +1,17 @@
 //! What to do about a target that fails.
 
 use crate::{
-    measure::tally::{FailureCount, Tally},
+    measure::interval::{Failures, Interval},
     operation::failure::Class,
 };
 
 /// What to do about the most frequent failure.
-pub fn advice(tally: &Tally, target: &str) -> String {
-    let most = tally
+pub fn advice(sums: &Interval, target: &str) -> String {
+    let most = sums
         .failures
         .iter()
         .max_by_key(|(_, failure)| failure.count);
-    let Some(((phase, class), FailureCount { example, .. })) = most else {
+    let Some(((phase, class), Failures { samples, .. })) = most else {
         return "nothing was done: ask for a longer run with -d or -n".to_owned();
     };
     let todo = match class {
@@ -33,11 +33,12 @@ pub fn advice(tally: &Tally, target: &str) -> String {
             "it does not resume sessions: turn tickets on there, or drop --resume"
         }
         Class::Mismatch | Class::WrongLength => "it damages or loses data: do not trust it",
+        Class::Unfinished => "it is slower than what was asked for: lower -R, or raise --drain",
         Class::PortsExhausted => "wait for ports to become free, or use fewer connections",
         Class::DescriptorsExhausted => "raise `ulimit -n`",
         Class::Http => "see whether it speaks HTTP/1.1 there",
         Class::Io => "see the system's log",
     };
-    let phase = format!("{phase:?}").to_lowercase();
+    let example = samples.first().map_or("", String::as_str);
     format!("{target}: {example} ({phase}); {todo}")
 }

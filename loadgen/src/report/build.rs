@@ -1,22 +1,31 @@
 //! From what was measured to the report.
 
-use std::{collections::BTreeMap, time::UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
     model::{
-        Achieved, Bytes, Configuration, Connections, ErrorClass, Generator, Host, Latency,
-        Negotiated, Operations, Part, Rates, Report, Target, Timing, Tool,
+        Achieved, Bytes, Configuration, Connections, ErrorClass, Generator, Host, Objective,
+        Operations, Part, Rates, Report, Second, Target, Timing, Tool,
     },
     parse,
-    verdict::{Conditions, Counts, Evidence, Exhausted, Judgement, Lag, TargetCpu},
+    verdict::{self, Conditions, Counts, Evidence, Exhausted, Judgement, Lag, TargetCpu},
 };
-use crate::{measure::tally::Tally, operation::failure::Class, run::Outcome, schedule::Loop};
+use crate::{
+    measure::{cpu, interval},
+    operation::failure::Class,
+    run::{Moment, Outcome},
+    schedule::Loop,
+};
 
 /// What the report has to know besides the outcome.
 #[derive(Debug)]
 pub struct Frame {
     /// Name of the operation.
     pub operation: &'static str,
+    /// Names of its kinds.
+    pub kinds: &'static [&'static str],
+    /// Whether the loop was open.
+    pub looped: Loop,
     /// What was asked for.
     pub configuration: Configuration,
     /// Where it ran.
@@ -25,13 +34,125 @@ pub struct Frame {
     pub target_pid: Option<u32>,
 }
 
+/// All operations, whatever their kind.
+pub fn totals(outcome: &Outcome) -> interval::Part {
+    let mut sum = interval::Part::default();
+    for part in &outcome.collected.totals.kinds {
+        sum.add(part);
+    }
+    sum
+}
+
+/// What the verdict rests on.
+pub fn evidence(outcome: &Outcome, frame: &Frame) -> Evidence {
+    let all = totals(outcome);
+    let sums = &outcome.collected.totals;
+    let counts = &all.counts;
+    let of_class = |class| -> u64 {
+        let failures = sums.failures.iter();
+        let of_it = failures.filter(|((_, seen), _)| *seen == class);
+        of_it.map(|(_, failures)| failures.count).sum()
+    };
+    let started_too_few = match (frame.looped, frame.configuration.duration_s) {
+        // Whoever asks for a count wants all of it.
+        (_, None) => frame.configuration.count,
+        _ => None,
+    };
+    Evidence {
+        elapsed: outcome.elapsed,
+        interrupted: outcome.interrupted,
+        counts: Counts {
+            planned: match outcome.interrupted {
+                true => counts.planned,
+                false => counts.planned.max(started_too_few.unwrap_or(0)),
+            },
+            achieved: achieved(counts),
+            succeeded: counts.succeeded,
+            failed: counts.failed,
+            wrong_kind: counts.wrong_kind,
+            corrupt: counts.corrupt,
+            died: sums.connections.died,
+        },
+        lag: Lag {
+            p99: all.latency.lag.percentile(99.0),
+            generator_p99: sums.effort.lag.percentile(99.0),
+            service_p50: all.latency.service.percentile(50.0),
+        },
+        exhausted: Exhausted {
+            backlog: sums.effort.overflowed,
+            ports: of_class(Class::PortsExhausted),
+            descriptors: of_class(Class::DescriptorsExhausted),
+        },
+        conditions: conditions(outcome),
+        target: target_cpu(outcome, frame.target_pid),
+    }
+}
+
+/// Operations done that were sent in time.
+fn achieved(counts: &interval::Counts) -> u64 {
+    (counts.succeeded + counts.failed).saturating_sub(counts.late)
+}
+
+/// The first and the last moment; there is always a last one.
+fn ends(outcome: &Outcome) -> Option<(&Moment, &Moment)> {
+    Some((outcome.moments.first()?, outcome.moments.last()?))
+}
+
+fn conditions(outcome: &Outcome) -> Conditions {
+    let Some((first, last)) = ends(outcome) else {
+        return Conditions::default();
+    };
+    let waited = last.generator.since(&first.generator).waited;
+    let seconds = (last.at - first.at).as_secs_f64().max(1e-9);
+    Conditions {
+        busy: busiest(outcome, first, last, &outcome.collected.spun),
+        waited: waited.as_secs_f64() / seconds / outcome.threads.len().max(1) as f64,
+        stolen: last.host.stolen_since(&first.host),
+    }
+}
+
+/// The share of the time in which the busiest worker worked, or wanted to and had no core. What it
+/// spun is no work.
+fn busiest(outcome: &Outcome, from: &Moment, to: &Moment, spun: &[Duration]) -> f64 {
+    let seconds = (to.at - from.at).as_secs_f64().max(1e-9);
+    let workers = outcome.threads.iter().enumerate();
+    let shares = workers.map(|(worker, thread)| {
+        let spent = to.generator.thread_since(&from.generator, *thread);
+        let spun = spun.get(worker).copied().unwrap_or_default();
+        (spent.ran + spent.waited)
+            .saturating_sub(spun)
+            .as_secs_f64()
+            / seconds
+    });
+    shares.fold(0.0, f64::max)
+}
+
+fn target_cpu(outcome: &Outcome, pid: Option<u32>) -> TargetCpu {
+    if pid.is_none() {
+        return TargetCpu::NotAsked;
+    }
+    match ends(outcome).map(|(first, last)| (&first.target, &last.target)) {
+        Some((Some(first), Some(last))) => TargetCpu::Measured {
+            ended: last.since(first).ended,
+        },
+        _ => TargetCpu::Lost,
+    }
+}
+
 /// The report of a run.
-pub fn report(outcome: &Outcome, judgement: Judgement, frame: Frame) -> Report {
-    let Outcome { tally, elapsed, .. } = outcome;
-    let elapsed_s = elapsed.as_secs_f64();
-    let totals = part("all", tally, elapsed_s);
-    let tls = frame.configuration.tls.is_some().then(|| negotiated(tally));
+pub fn report(
+    outcome: Outcome,
+    judgement: Judgement,
+    objectives: Vec<Objective>,
+    frame: Frame,
+) -> Report {
+    let elapsed_s = outcome.elapsed.as_secs_f64();
+    let all = totals(&outcome);
+    let totals = part("all", &all, elapsed_s);
+    let sums = &outcome.collected.totals;
     let began = outcome.began.duration_since(UNIX_EPOCH);
+    let warmup_s = frame.configuration.warmup_s;
+    let kinds = frame.kinds.iter().zip(&sums.kinds);
     Report {
         format: parse::format(),
         tool: Tool {
@@ -39,114 +160,84 @@ pub fn report(outcome: &Outcome, judgement: Judgement, frame: Frame) -> Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         operation: frame.operation.to_owned(),
-        looped: Loop::Closed,
+        looped: frame.looped,
         host: frame.host,
         timing: Timing {
             began_unix_s: began.map_or(0.0, |t| t.as_secs_f64()),
             elapsed_s,
-            interrupted: false,
+            interrupted: outcome.interrupted,
         },
         verdict: judgement.verdict,
-        objectives: Vec::new(),
+        objectives,
         achieved: Achieved {
-            planned: totals.operations.planned,
-            achieved: totals.operations.sent,
-            planned_per_s: None,
+            planned: all.counts.planned,
+            achieved: achieved(&all.counts),
+            planned_per_s: planned_per_s(&frame.configuration, frame.looped, all.counts.planned),
             achieved_per_s: totals.rates.operations_per_s,
-            backlog_max: 0,
-            backlog_overflowed: 0,
+            backlog_max: sums.effort.backlog_max,
+            backlog_overflowed: sums.effort.overflowed,
         },
-        kinds: vec![Part {
-            name: frame.operation.to_owned(),
-            ..totals.clone()
-        }],
-        tenants: Vec::new(),
+        kinds: kinds
+            .filter(|(_, part)| frame.kinds.len() == 1 || part.counts.planned > 0)
+            .map(|(name, sum)| part(name, sum, elapsed_s))
+            .collect(),
+        tenants: tenants(&frame.configuration, &totals),
         connections: Connections {
-            established: tally.counts.connections,
-            priming: tally.counts.priming,
-            died: tally.counts.died,
-            connect: tally.latency.connect.distribution(),
-            handshake: tally.latency.handshake.distribution(),
+            established: sums.connections.established,
+            priming: sums.connections.priming,
+            died: sums.connections.died,
+            connect: sums.connections.connect.distribution(),
+            handshake: sums.connections.handshake.distribution(),
         },
-        errors: errors(tally),
-        statuses: tally.statuses.clone(),
-        tls,
-        series: Vec::new(),
-        generator: generator(outcome, frame.configuration.threads),
-        target: frame.target_pid.map(|pid| target(outcome, pid, &totals)),
+        errors: errors(sums, warmup_s),
+        statuses: sums.statuses.clone(),
+        tls: frame
+            .configuration
+            .tls
+            .is_some()
+            .then(|| sums.connections.negotiated.clone()),
+        generator: generator(&outcome, totals.operations.succeeded),
+        target: frame.target_pid.map(|pid| target(&outcome, pid, &totals)),
+        series: series(&outcome),
         configuration: frame.configuration,
         totals,
     }
 }
 
-/// What the verdict rests on.
-pub fn evidence(outcome: &Outcome, frame: &Frame) -> Evidence {
-    let counts = &outcome.tally.counts;
-    let (latency, failures) = (&outcome.tally.latency, &outcome.tally.failures);
-    let seconds = outcome.elapsed.as_secs_f64().max(1e-9);
-    let done = counts.succeeded + counts.failed;
-    let lag_p99 = latency.lag.percentile(99.0);
-    let of_class = |class| -> u64 {
-        let of_it = failures.iter().filter(|((_, seen), _)| *seen == class);
-        of_it.map(|(_, failure)| failure.count).sum()
-    };
-    let threads = frame.configuration.threads.max(1) as f64;
-    Evidence {
-        elapsed: outcome.elapsed,
-        interrupted: false,
-        counts: Counts {
-            planned: match (frame.configuration.count, frame.configuration.duration_s) {
-                (Some(count), None) => count,
-                _ => done,
-            },
-            achieved: done,
-            succeeded: counts.succeeded,
-            failed: counts.failed,
-            wrong_kind: counts.wrong_kind,
-            corrupt: counts.corrupt,
-            died: counts.died,
-        },
-        lag: Lag {
-            p99: lag_p99,
-            generator_p99: lag_p99,
-            service_p50: latency.service.percentile(50.0),
-        },
-        exhausted: Exhausted {
-            backlog: 0,
-            ports: of_class(Class::PortsExhausted),
-            descriptors: of_class(Class::DescriptorsExhausted),
-        },
-        conditions: Conditions {
-            busy: outcome.generator.busiest.as_secs_f64() / seconds,
-            waited: outcome.generator.waited.as_secs_f64() / seconds / threads,
-            stolen: outcome.stolen,
-        },
-        target: match (&outcome.target, frame.target_pid) {
-            (_, None) => TargetCpu::NotAsked,
-            (Some(spent), Some(_)) => TargetCpu::Measured { ended: spent.ended },
-            (None, Some(_)) => TargetCpu::Lost,
-        },
+/// Over the time of the stages; where only a count bounds the run, the rate itself.
+fn planned_per_s(configuration: &Configuration, looped: Loop, planned: u64) -> Option<f64> {
+    if looped == Loop::Closed {
+        return None;
+    }
+    match configuration.duration_s {
+        Some(duration_s) if configuration.count.is_none() => Some(planned as f64 / duration_s),
+        _ => configuration.stages.first().map(|stage| stage.from_per_s),
     }
 }
 
-fn part(name: &str, tally: &Tally, elapsed_s: f64) -> Part {
-    let counts = &tally.counts;
-    let per_s = |n: u64| {
-        if elapsed_s > 0.0 {
-            n as f64 / elapsed_s
-        } else {
-            0.0
-        }
+/// One tenant, whose operations are all operations. Its name is the one that was asked for.
+fn tenants(configuration: &Configuration, totals: &Part) -> Vec<Part> {
+    let tenant = |tls: &super::model::TlsConfiguration| Part {
+        name: tls.server_name.clone(),
+        ..totals.clone()
     };
-    let done = counts.succeeded + counts.failed;
+    configuration.tls.as_ref().map(tenant).into_iter().collect()
+}
+
+fn part(name: &str, part: &interval::Part, elapsed_s: f64) -> Part {
+    let counts = &part.counts;
+    let per_s = |n: u64| match elapsed_s > 0.0 {
+        true => n as f64 / elapsed_s,
+        false => 0.0,
+    };
     Part {
         name: name.to_owned(),
         operations: Operations {
-            planned: done,
-            sent: done,
+            planned: counts.planned,
+            sent: counts.sent,
             succeeded: counts.succeeded,
             failed: counts.failed,
-            unsent: 0,
+            unsent: counts.unsent,
             wrong_kind: counts.wrong_kind,
             corrupt: counts.corrupt,
             warmup: counts.warmup,
@@ -160,71 +251,90 @@ fn part(name: &str, tally: &Tally, elapsed_s: f64) -> Part {
             sent_bytes_per_s: per_s(counts.sent_bytes),
             received_bytes_per_s: per_s(counts.received_bytes),
         },
-        latency: Latency {
-            response: tally.latency.response.distribution(),
-            service: tally.latency.service.distribution(),
-            lag: tally.latency.lag.distribution(),
-        },
+        latency: part.latency.to_model(),
     }
 }
 
-fn errors(tally: &Tally) -> Vec<ErrorClass> {
-    let failures = tally.failures.iter();
+fn errors(sums: &interval::Interval, warmup_s: f64) -> Vec<ErrorClass> {
+    let failures = sums.failures.iter();
     failures
-        .map(|((phase, class), failure)| ErrorClass {
+        .map(|((phase, class), failures)| ErrorClass {
             phase: *phase,
             class: *class,
-            count: failure.count,
-            first_s: 0.0,
-            last_s: 0.0,
-            samples: vec![failure.example.clone()],
+            count: failures.count,
+            first_s: failures.first.as_secs_f64() - warmup_s,
+            last_s: failures.last.as_secs_f64() - warmup_s,
+            samples: failures.samples.clone(),
         })
         .collect()
 }
 
-fn negotiated(tally: &Tally) -> Negotiated {
-    let negotiated = tally.negotiated.clone();
-    Negotiated {
-        version: negotiated.version,
-        suite: negotiated.suite,
-        group: negotiated.group,
-        kind: negotiated.kind,
-        alpn: negotiated.alpn,
-        server_name: BTreeMap::new(),
-    }
-}
-
-fn generator(outcome: &Outcome, threads: u64) -> Generator {
-    let spent = outcome.generator;
-    let elapsed_s = outcome.elapsed.as_secs_f64();
-    let succeeded = outcome.tally.counts.succeeded;
+fn generator(outcome: &Outcome, succeeded: u64) -> Generator {
+    let spent = ends(outcome).map(|(first, last)| last.generator.since(&first.generator));
+    let spent = spent.unwrap_or_default();
+    let spun: Duration = outcome.collected.spun.iter().sum();
+    let worked = spent.ran.saturating_sub(spun).as_nanos() as f64;
     Generator {
-        threads,
+        threads: outcome.threads.len() as u64,
         cpu_s: spent.ran.as_secs_f64(),
-        spun_s: 0.0,
-        busiest_share: match elapsed_s > 0.0 {
-            true => spent.busiest.as_secs_f64() / elapsed_s,
-            false => 0.0,
-        },
+        spun_s: spun.as_secs_f64(),
+        busiest_share: conditions(outcome).busy,
         waited_s: spent.waited.as_secs_f64(),
-        cpu_ns_per_operation: per(spent.ran.as_nanos() as f64, succeeded as f64),
+        cpu_ns_per_operation: per(worked, succeeded as f64),
+        lag: outcome.collected.totals.effort.lag.distribution(),
     }
 }
 
 fn target(outcome: &Outcome, pid: u32, totals: &Part) -> Target {
-    let ran = outcome.target.map(|spent| spent.ran);
+    let ran = ends(outcome).and_then(|(first, last)| {
+        let spent = last.target.as_ref()?.since(first.target.as_ref()?);
+        Some(spent.ran)
+    });
     let gigabytes = (totals.bytes.sent + totals.bytes.received) as f64 / 1e9;
     let succeeded = totals.operations.succeeded as f64;
+    let resident = outcome.moments.iter().map(|moment| moment.resident_bytes);
     Target {
         pid,
-        name: String::new(),
+        name: cpu::process_name(pid),
         cpu_s: ran.map(|ran| ran.as_secs_f64()),
         cpu_ns_per_operation: ran.and_then(|ran| per(ran.as_nanos() as f64, succeeded)),
         cpu_s_per_gigabyte: ran.and_then(|ran| per(ran.as_secs_f64(), gigabytes)),
-        rss_max_bytes: None,
+        rss_max_bytes: resident.flatten().max(),
     }
+}
+
+/// The seconds with what was sampled at their ends.
+fn series(outcome: &Outcome) -> Vec<Second> {
+    let mut series = outcome.collected.series.clone();
+    for pair in outcome.moments.windows(2) {
+        let [from, to] = pair else { continue };
+        // The look that ends a second may come late, and the last one comes early.
+        let second = from.at.as_secs();
+        let Some(row) = series.get_mut(second as usize) else {
+            continue;
+        };
+        let spun = outcome.collected.spun_by_second.get(&second);
+        let spun = spun.map_or(&[][..], Vec::as_slice);
+        row.generator_busy_share = busiest(outcome, from, to, spun);
+        row.generator_cpu_s = to.generator.since(&from.generator).ran.as_secs_f64();
+        row.target_cpu_s = match (&from.target, &to.target) {
+            (Some(from), Some(to)) => Some(to.since(from).ran.as_secs_f64()),
+            _ => None,
+        };
+        row.target_rss_bytes = to.resident_bytes;
+        row.stolen_share = to.host.stolen_since(&from.host);
+    }
+    series
 }
 
 fn per(amount: f64, of: f64) -> Option<f64> {
     (of > 0.0).then(|| amount / of)
+}
+
+/// Whether all objectives were met.
+pub fn objectives_met(objectives: &[Objective]) -> verdict::Objectives {
+    match objectives.iter().all(|objective| objective.met) {
+        true => verdict::Objectives::Met,
+        false => verdict::Objectives::Missed,
+    }
 }

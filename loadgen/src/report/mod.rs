@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod build;
 pub mod model;
+pub mod objective;
 pub mod parse;
 pub mod reason;
 pub mod summary;

@@ -411,7 +411,7 @@ pub struct ErrorCount {
 }
 
 /// CPU of the generator.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Generator {
     /// Worker threads.
     pub threads: u64,
@@ -425,6 +425,9 @@ pub struct Generator {
     pub waited_s: f64,
     /// CPU time per operation that succeeded, without spinning.
     pub cpu_ns_per_operation: Option<f64>,
+    /// Sent − the later of planned and the moment a connection was free: what the generator itself
+    /// adds to the send lag. Of all operations that were sent.
+    pub lag: Distribution,
 }
 
 /// CPU and memory of the target; ksoftirqd is not included.

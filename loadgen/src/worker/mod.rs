@@ -1,15 +1,27 @@
-//! One worker: a pinned thread with its own ring, its share of the connections, and its own tally.
+//! One worker: a pinned thread with its own ring, its share of the connections, and its own
+//! recorder.
 //!
 //! ```text
-//! run -> [ worker: slots connect -> all ready ] -> start -> [ operations ... ] -> tally -> run
+//! run -> [ slots connect -> all ready ] -> start -> [ pace -> dispatch -> slot -> operation ]
+//!                                                          |                        |
+//!                                                          +------ recorder <-------+ -> run
 //! ```
 //!
 //! Nothing is shared between workers while operations run.
 
+pub mod clock;
+pub mod dispatch;
+pub mod pace;
+pub mod seat;
 pub mod slot;
+pub mod timer;
+
+#[cfg(test)]
+mod simulation;
 
 use std::{
-    cell::{Cell, OnceCell, RefCell},
+    cell::{Cell, RefCell},
+    io,
     net::SocketAddr,
     rc::Rc,
     sync::{Arc, mpsc},
@@ -19,12 +31,27 @@ use std::{
 use sealgate_uring::{Pool, StartError, spawn};
 use tokio::sync::watch;
 
-use self::slot::Slot;
+use self::{
+    clock::Clock,
+    dispatch::{Dispatch, Next, Source},
+    pace::Spin,
+    seat::Seats,
+    slot::Slot,
+};
 use crate::{
     affinity,
-    measure::tally::Tally,
+    measure::{
+        collect::Exchange,
+        interval::Interval,
+        recorder::{Moments, Recorder},
+    },
     operation::{self, Operation},
-    schedule::{ClosedLoop, Extent},
+    schedule::{
+        Extent, Share,
+        closed::ClosedLoop,
+        mix::Mix,
+        timeline::{OpenLoad, Timeline},
+    },
     target::tls::Configs,
 };
 
@@ -34,11 +61,16 @@ const POOL_LIMIT: usize = 4096;
 /// How often connections are looked at that may have stalled, as a part of the time limit.
 const WATCH_FRACTION: u32 = 20;
 
+/// Operations sent this long behind the last planned start, or later, were not sent in time.
+const GRACE: Duration = Duration::from_millis(100);
+
 /// A run, as all workers see it.
 #[derive(Debug)]
 pub struct Plan {
     /// What to do.
     pub operation: Operation,
+    /// Shares of its kinds.
+    pub mix: Mix,
     /// Where.
     pub address: SocketAddr,
     /// How to speak TLS; none for TCP.
@@ -49,19 +81,83 @@ pub struct Plan {
     pub threads: usize,
     /// How much.
     pub extent: Extent,
+    /// The schedule; none in a closed loop.
+    pub open: Option<OpenLoad>,
+    /// Operations of all workers that may wait for a connection.
+    pub backlog: usize,
+    /// Whether to wait for planned starts without sleep.
+    pub spin: Spin,
     /// An operation in which nothing moves for this long is broken off.
     pub timeout: Duration,
+    /// How long to wait behind the last planned start for what is under way.
+    pub drain: Duration,
+}
+
+impl Plan {
+    /// When the last operation may be planned, since the load began; none when a count decides.
+    pub fn planned_until(&self) -> Option<Duration> {
+        let length = match &self.open {
+            Some(open) => open.length(),
+            None => self.extent.duration,
+        };
+        length.map(|length| self.extent.warmup + length)
+    }
+
+    fn source(&self, share: Share) -> Source {
+        match &self.open {
+            Some(open) => {
+                let timeline = Timeline::new(open, self.extent, share, self.mix);
+                Source::Open(Box::new(timeline))
+            }
+            None => Source::Closed(ClosedLoop::new(self.extent, share, self.mix)),
+        }
+    }
 }
 
 /// What a worker tells the run.
 #[derive(Debug)]
-pub enum Report {
-    /// Its connections stand, or have been given up.
-    Ready,
+pub enum Message {
+    /// Its connections stand, or have been given up. Its thread has this id.
+    Ready {
+        /// Which worker.
+        worker: usize,
+        /// The kernel's id of its thread.
+        thread: u32,
+    },
+    /// What it counted in one second.
+    Interval(usize, Box<Interval>),
     /// It is done. The thread stays until it is released, so that its CPU time can be read.
-    Finished(Box<Tally>),
+    Finished,
     /// It could not start.
     Failed(StartError),
+    /// The system has no timer for it.
+    NoTimer(io::Error),
+    /// Not of a worker: somebody wants the run to end.
+    Interrupt,
+}
+
+/// What the run tells its workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// To connect, and to wait.
+    Prepare,
+    /// To begin; the load began at this moment.
+    Start(Instant),
+    /// To plan nothing more.
+    Stop(Instant),
+}
+
+/// The ends of the channels that a worker holds.
+#[derive(Debug)]
+pub struct Line {
+    /// To the run.
+    pub messages: mpsc::Sender<Message>,
+    /// Intervals that the run has emptied.
+    pub empty: mpsc::Receiver<Box<Interval>>,
+    /// From the run.
+    pub orders: watch::Receiver<Order>,
+    /// Closed by the run when the thread may end.
+    pub release: mpsc::Receiver<()>,
 }
 
 /// What is shared by the slots of one worker.
@@ -69,40 +165,51 @@ pub enum Report {
 pub struct Worker {
     /// The run.
     pub plan: Arc<Plan>,
+    /// Time since the load began.
+    pub clock: Clock,
     /// Counts and times.
-    pub tally: RefCell<Tally>,
+    pub recorder: RefCell<Recorder>,
+    /// Whether anything happened since it was last reset, so that waiting is told from work.
+    pub moved: Cell<bool>,
     index: usize,
-    schedule: OnceCell<ClosedLoop>,
-    start: watch::Receiver<Option<Instant>>,
+    dispatch: RefCell<Dispatch>,
+    seats: Seats,
+    orders: watch::Receiver<Order>,
+    messages: mpsc::Sender<Message>,
     awaited: Cell<usize>,
-    reports: mpsc::Sender<Report>,
     /// Whether any connection of this worker was ever established.
     connected: Cell<bool>,
-}
-
-/// The ends of the channels that a worker holds.
-#[derive(Debug)]
-pub struct Line {
-    /// To the run.
-    pub reports: mpsc::Sender<Report>,
-    /// When measuring begins, once all workers are ready.
-    pub start: watch::Receiver<Option<Instant>>,
-    /// Closed by the run when the thread may end.
-    pub release: mpsc::Receiver<()>,
+    /// When nothing was left to plan.
+    over: Cell<Option<Duration>>,
 }
 
 /// The body of a worker's thread.
 pub fn run(plan: Arc<Plan>, index: usize, line: Line) {
     affinity::pin(index);
     let Line {
-        reports,
-        start,
+        messages,
+        empty,
+        orders,
         release,
     } = line;
-    let failed = reports.clone();
-    if let Err(error) = sealgate_uring::run(drive(plan, index, reports, start)) {
+    let shape = (plan.operation.kinds().len(), 1);
+    let outlet = Exchange {
+        full: messages.clone(),
+        wrap: Message::Interval,
+        empty,
+        worker: index,
+        shape,
+    };
+    let moments = Moments {
+        measured_from: plan.extent.warmup,
+        in_time_until: plan.planned_until().map(|until| until + GRACE),
+    };
+    let interval = Box::new(Interval::new(shape.0, shape.1));
+    let recorder = Recorder::new(interval, Box::new(outlet), moments);
+    let failed = messages.clone();
+    if let Err(error) = sealgate_uring::run(drive(plan, index, recorder, messages, orders)) {
         // The run is gone only when the process ends.
-        let _ = failed.send(Report::Failed(error));
+        let _ = failed.send(Message::Failed(error));
     }
     drop(failed);
     // Returns when the run drops its end.
@@ -112,29 +219,38 @@ pub fn run(plan: Arc<Plan>, index: usize, line: Line) {
 async fn drive(
     plan: Arc<Plan>,
     index: usize,
-    reports: mpsc::Sender<Report>,
-    start: watch::Receiver<Option<Instant>>,
+    recorder: Recorder,
+    messages: mpsc::Sender<Message>,
+    orders: watch::Receiver<Order>,
 ) {
     // Connection i belongs to worker i modulo the threads.
     let mine = (index..plan.connections).step_by(plan.threads);
+    let share = Share {
+        index: index as u64,
+        of: plan.threads as u64,
+    };
+    let dispatch = Dispatch::new(plan.source(share), plan.backlog.div_ceil(plan.threads));
     let worker = Rc::new(Worker {
-        tally: RefCell::default(),
+        clock: Clock::default(),
+        recorder: RefCell::new(recorder),
+        moved: Cell::new(false),
         index,
-        schedule: OnceCell::new(),
-        start,
+        dispatch: RefCell::new(dispatch),
+        seats: Seats::new(mine.len()),
+        orders,
+        messages,
         awaited: Cell::new(mine.len()),
-        reports,
         connected: Cell::new(false),
+        over: Cell::new(None),
         plan,
     });
-    if mine.len() == 0 {
-        worker.report_ready();
-    }
     let pool = Pool::new(POOL_LIMIT);
     let slots: Vec<_> = mine
-        .map(|index| Rc::new(Slot::new(Rc::clone(&worker), pool.clone(), index)))
+        .enumerate()
+        .map(|(seat, index)| Rc::new(Slot::new(Rc::clone(&worker), pool.clone(), index, seat)))
         .collect();
-    let watchdog = spawn(watch_over(slots.clone(), worker.plan.timeout));
+    let watchdog = spawn(watch_over(Rc::clone(&worker), slots.clone()));
+    let control = spawn(obey(Rc::clone(&worker)));
     let tasks: Vec<_> = slots
         .into_iter()
         .map(|slot| spawn(async move { operation::drive(&slot).await }))
@@ -142,50 +258,155 @@ async fn drive(
     for task in tasks {
         // The panic has been printed; what the slot counted before still holds.
         if task.await.is_err() {
-            worker.tally.borrow_mut().counts.died += 1;
+            worker.recorder.borrow_mut().connections().died += 1;
         }
     }
+    control.abort();
     watchdog.abort();
-    let tally = Box::new(worker.tally.take());
-    let _ = worker.reports.send(Report::Finished(tally));
+    worker.finish();
 }
 
-/// Resets connections on which nothing moves. Resetting, and not dropping: a dropped operation of
-/// the ring would lose its bytes and pin its descriptor.
-async fn watch_over(slots: Vec<Rc<Slot>>, timeout: Duration) {
-    let pause =
-        (timeout / WATCH_FRACTION).clamp(Duration::from_millis(1), Duration::from_millis(500));
+/// Starts and ends the load as the run orders.
+async fn obey(worker: Rc<Worker>) {
+    let mut orders = worker.orders.clone();
+    if orders
+        .wait_for(|order| *order != Order::Prepare)
+        .await
+        .is_err()
+    {
+        return;
+    }
+    if worker.plan.open.is_some()
+        && let Err(error) = pace_until_stopped(&worker, &mut orders).await
+    {
+        let _ = worker.messages.send(Message::NoTimer(error));
+        return;
+    }
+    if orders
+        .wait_for(|order| matches!(order, Order::Stop(_)))
+        .await
+        .is_ok()
+    {
+        worker.dispatch.borrow_mut().stop();
+        worker.wake_idle();
+    }
+}
+
+async fn pace_until_stopped(
+    worker: &Rc<Worker>,
+    orders: &mut watch::Receiver<Order>,
+) -> io::Result<()> {
+    // The slots start the clock; pacing waits for it.
+    worker.started().await;
+    // Dropping the pace loses nothing: it holds a timer and no operation of the ring.
+    tokio::select! {
+        paced = pace::pace(Rc::clone(worker)) => paced,
+        _ = orders.wait_for(|order| matches!(order, Order::Stop(_))) => Ok(()),
+    }
+}
+
+/// Resets connections on which nothing moves, or all when the time to drain is over. Resetting, and
+/// not dropping: a dropped operation of the ring would lose its bytes and pin its descriptor.
+async fn watch_over(worker: Rc<Worker>, slots: Vec<Rc<Slot>>) {
+    let timeout = worker.plan.timeout;
+    let pause = (timeout.min(worker.plan.drain) / WATCH_FRACTION)
+        .clamp(Duration::from_millis(1), Duration::from_millis(250));
     loop {
         tokio::time::sleep(pause).await;
-        let now = Instant::now();
+        let now = worker.clock.now();
+        // A second in which nothing happens ends too.
+        worker.recorder.borrow_mut().roll(now);
+        let drained = worker
+            .over
+            .get()
+            .is_some_and(|over| now > over + worker.plan.drain);
+        if drained {
+            let recorder = &mut worker.recorder.borrow_mut();
+            worker.dispatch.borrow_mut().abandon(recorder);
+        }
         for slot in &slots {
-            slot.expire(now, timeout);
+            match drained {
+                true => slot.give_up(),
+                false => slot.expire(Instant::now(), timeout),
+            }
         }
     }
 }
 
 impl Worker {
-    fn report_ready(&self) {
-        let _ = self.reports.send(Report::Ready);
-    }
-
     /// Counts a slot as ready, and waits for the start of the run.
     async fn ready(&self) {
         self.awaited.set(self.awaited.get() - 1);
         if self.awaited.get() == 0 {
-            self.report_ready();
+            let thread = rustix::thread::gettid()
+                .as_raw_nonzero()
+                .get()
+                .unsigned_abs();
+            let worker = self.index;
+            let _ = self.messages.send(Message::Ready { worker, thread });
         }
-        let mut start = self.start.clone();
+        self.started().await;
+    }
+
+    async fn started(&self) {
+        let mut orders = self.orders.clone();
+        let started = orders.wait_for(|order| *order != Order::Prepare).await;
         // Without a run there is no start: then the process is ending.
-        let Ok(from) = start.wait_for(Option::is_some).await.map(|from| *from) else {
-            return;
-        };
-        self.schedule.get_or_init(|| {
-            let extent = self
-                .plan
-                .extent
-                .share(self.index as u64, self.plan.threads as u64);
-            ClosedLoop::new(extent, from.unwrap_or_else(Instant::now))
-        });
+        if let Ok(order) = started
+            && let Order::Start(at) | Order::Stop(at) = *order
+        {
+            self.clock.start(at);
+        }
+    }
+
+    /// Which worker it is.
+    pub fn index(&self) -> u64 {
+        self.index as u64
+    }
+
+    /// When the next operation is due.
+    fn due(&self) -> Option<Duration> {
+        self.dispatch.borrow().due()
+    }
+
+    /// What a slot that is free `now` is to do.
+    fn next(&self, now: Duration) -> Next {
+        let next = self
+            .dispatch
+            .borrow_mut()
+            .next(now, &mut self.recorder.borrow_mut());
+        if next == Next::Over && self.over.get().is_none() {
+            self.over.set(Some(now));
+        }
+        next
+    }
+
+    /// Hands what is due `now` to connections that wait.
+    fn hand_out(&self, now: Duration) {
+        let recorder = &mut self.recorder.borrow_mut();
+        let dispatch = &mut self.dispatch.borrow_mut();
+        dispatch.advance(now, recorder);
+        while self.seats.any_idle() {
+            match dispatch.next(now, recorder) {
+                Next::Start(arrival) => self.seats.hand(arrival),
+                Next::Wait | Next::Over => break,
+            }
+        }
+    }
+
+    /// Lets connections that wait see that nothing more comes.
+    fn wake_idle(&self) {
+        if self.over.get().is_none() {
+            self.over.set(Some(self.clock.now()));
+        }
+        self.seats.wake_all();
+    }
+
+    fn finish(&self) {
+        let recorder = &mut self.recorder.borrow_mut();
+        // Every connection was given up: what still waits will not be sent.
+        self.dispatch.borrow_mut().abandon(recorder);
+        recorder.hand_over();
+        let _ = self.messages.send(Message::Finished);
     }
 }

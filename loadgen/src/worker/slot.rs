@@ -12,9 +12,9 @@ use rustls::{ClientConfig, HandshakeKind};
 use sealgate_stream::{Facts, Stream};
 use sealgate_uring::{Pool, Socket};
 
-use super::Worker;
+use super::{Worker, dispatch::Next};
 use crate::{
-    measure::tally::{Done, Names},
+    measure::{interval::count, recorder::Done},
     operation::failure::{Cause, Failure, Phase},
     schedule::Arrival,
     target::tls::Configs,
@@ -36,8 +36,8 @@ pub struct Connection {
     pub connect: Duration,
     /// What the TLS handshake took.
     pub handshake: Option<Duration>,
-    /// When it stood.
-    pub established: Instant,
+    /// When it stood, since the load began.
+    pub established: Duration,
 }
 
 /// A connection's place in a worker. Its methods are what an operation may do.
@@ -46,13 +46,25 @@ pub struct Slot {
     pub worker: Rc<Worker>,
     /// The number of the connection in the run.
     pub index: usize,
+    seat: usize,
+    /// When it was free for its current operation, since the load began.
+    free: Cell<Duration>,
     pool: Pool,
     /// What to reset when nothing moves; none while nothing is awaited.
     guarded: RefCell<Option<Socket>>,
     waiting: Cell<bool>,
     moved: Cell<Instant>,
-    expired: Cell<bool>,
+    expired: Cell<Option<Expiry>>,
     failed_dials: Cell<u32>,
+}
+
+/// Why a connection was reset by us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expiry {
+    /// Nothing moved on it.
+    Timeout,
+    /// The time to drain was over.
+    Unfinished,
 }
 
 impl fmt::Debug for Slot {
@@ -64,16 +76,18 @@ impl fmt::Debug for Slot {
 }
 
 impl Slot {
-    /// The slot of connection `index`.
-    pub fn new(worker: Rc<Worker>, pool: Pool, index: usize) -> Self {
+    /// The slot of connection `index` of the run, on `seat` of its worker.
+    pub fn new(worker: Rc<Worker>, pool: Pool, index: usize, seat: usize) -> Self {
         Self {
             worker,
             index,
+            seat,
+            free: Cell::new(Duration::ZERO),
             pool,
             guarded: RefCell::new(None),
             waiting: Cell::new(false),
             moved: Cell::new(Instant::now()),
-            expired: Cell::new(false),
+            expired: Cell::new(None),
             failed_dials: Cell::new(0),
         }
     }
@@ -89,7 +103,7 @@ impl Slot {
             match self.redial().await {
                 Ok(connection) => return Some(connection),
                 Err(failure) => {
-                    self.worker.tally.borrow_mut().note_failure(&failure);
+                    self.note_failure(&failure);
                     self.pause_after(&failure).await;
                 }
             }
@@ -103,15 +117,38 @@ impl Slot {
         self.worker.ready().await;
     }
 
-    /// The next operation; none when the run is over, or when the target was never reached.
-    pub fn next(&self) -> Option<Arrival> {
+    /// The next operation; none when the run is over, or when the target was never reached. What
+    /// is returned has to be [`begin`](Self::begin)ed.
+    pub async fn next(&self) -> Option<Arrival> {
         if self.failed_dials.get() >= ATTEMPTS && !self.worker.connected.get() {
             return None;
         }
-        let now = Instant::now();
-        self.moved.set(now);
+        let now = self.worker.clock.now();
+        self.free.set(now);
+        let arrival = match self.worker.next(now) {
+            Next::Start(arrival) => arrival,
+            Next::Over => return None,
+            Next::Wait => {
+                self.waiting.set(false);
+                self.worker.seats.wait(self.seat).await?
+            }
+        };
+        self.progress();
         self.waiting.set(true);
-        self.worker.schedule.get()?.next(now)
+        Some(arrival)
+    }
+
+    /// Time since the load began.
+    pub fn now(&self) -> Duration {
+        self.worker.clock.now()
+    }
+
+    /// The operation is sent from now on; the moment is returned.
+    pub fn begin(&self, arrival: Arrival) -> Duration {
+        let now = self.worker.clock.now();
+        let mut recorder = self.worker.recorder.borrow_mut();
+        recorder.sent(arrival, self.free.get(), now);
+        now
     }
 
     /// Connects with full TLS, or plain, and notes the connection.
@@ -166,14 +203,13 @@ impl Slot {
             .map_err(|error| self.blame(Phase::Handshake, Cause::Handshake(error)))?,
             _ => Stream::plain(socket.clone(), self.pool.clone()),
         };
-        let established = Instant::now();
-        let handshake = config.map(|_| established - connected);
+        let handshake = config.map(|_| connected.elapsed());
         Ok(Connection {
             stream,
             socket,
             connect: connected - begun,
             handshake,
-            established,
+            established: self.worker.clock.now(),
         })
     }
 
@@ -182,29 +218,51 @@ impl Slot {
         if !counts {
             return;
         }
-        let mut tally = self.worker.tally.borrow_mut();
-        tally.note_connection(connection.connect, connection.handshake);
-        let Some(facts) = connection.stream.facts() else {
+        let mut recorder = self.worker.recorder.borrow_mut();
+        let connections = recorder.connections();
+        connections.established += 1;
+        connections.connect.record(connection.connect);
+        if let Some(handshake) = connection.handshake {
+            connections.handshake.record(handshake);
+        }
+        let (Some(facts), Some(configs)) = (connection.stream.facts(), self.configs()) else {
             return;
         };
-        let negotiated = &mut tally.negotiated;
-        count(&mut negotiated.version, facts.version_name());
-        count(&mut negotiated.suite, facts.suite_name());
-        count(&mut negotiated.group, facts.group_name());
-        count(&mut negotiated.kind, kind_name(facts));
+        let negotiated = &mut connections.negotiated;
+        count(&mut negotiated.version, facts.version_name(), 1);
+        count(&mut negotiated.suite, facts.suite_name(), 1);
+        count(&mut negotiated.group, facts.group_name(), 1);
+        count(&mut negotiated.kind, kind_name(facts), 1);
+        count(
+            &mut negotiated.server_name,
+            &configs.server_name.to_str(),
+            1,
+        );
         if let Some(alpn) = &facts.alpn {
-            count(&mut negotiated.alpn, &String::from_utf8_lossy(alpn));
+            count(&mut negotiated.alpn, &String::from_utf8_lossy(alpn), 1);
         }
+    }
+
+    /// Keeps a failure that is no operation's.
+    pub fn note_failure(&self, failure: &Failure) {
+        let now = self.worker.clock.now();
+        self.worker.recorder.borrow_mut().note_failure(failure, now);
     }
 
     /// Counts an operation that succeeded.
     pub fn succeed(&self, done: &Done) {
-        self.worker.tally.borrow_mut().succeed(done);
+        self.worker.moved.set(true);
+        self.worker.recorder.borrow_mut().succeed(done);
     }
 
     /// Counts an operation that failed; pauses a little when it was connecting that failed.
     pub async fn fail(&self, arrival: Arrival, failure: &Failure) {
-        self.worker.tally.borrow_mut().fail(arrival, failure);
+        self.worker.moved.set(true);
+        let now = self.worker.clock.now();
+        self.worker
+            .recorder
+            .borrow_mut()
+            .fail(arrival, failure, now);
         self.pause_after(failure).await;
     }
 
@@ -217,14 +275,17 @@ impl Slot {
 
     /// A failure with its true cause: what a reset by the time limit breaks is a timeout.
     pub fn blame(&self, phase: Phase, cause: Cause) -> Failure {
-        match self.expired.get() {
-            true => Failure::new(phase, Cause::Timeout),
-            false => Failure::new(phase, cause),
-        }
+        let cause = match self.expired.get() {
+            Some(Expiry::Timeout) => Cause::Timeout,
+            Some(Expiry::Unfinished) => Cause::Unfinished,
+            None => cause,
+        };
+        Failure::new(phase, cause)
     }
 
     /// Notes that bytes moved.
     pub fn progress(&self) {
+        self.worker.moved.set(true);
         self.moved.set(Instant::now());
     }
 
@@ -242,7 +303,7 @@ impl Slot {
 
     fn guard(&self, socket: &Socket) {
         self.guarded.replace(Some(socket.clone()));
-        self.expired.set(false);
+        self.expired.set(None);
         self.waiting.set(true);
         self.progress();
     }
@@ -250,7 +311,20 @@ impl Slot {
     /// Resets the connection when nothing has moved on it for `timeout`.
     pub fn expire(&self, now: Instant, timeout: Duration) {
         if self.waiting.get() && now.saturating_duration_since(self.moved.get()) > timeout {
-            self.expired.set(self.guarded.borrow().is_some());
+            self.reset_for(Expiry::Timeout);
+        }
+    }
+
+    /// Resets the connection if an operation is under way: the time to drain is over.
+    pub fn give_up(&self) {
+        if self.waiting.get() {
+            self.reset_for(Expiry::Unfinished);
+        }
+    }
+
+    fn reset_for(&self, why: Expiry) {
+        if self.guarded.borrow().is_some() {
+            self.expired.set(Some(why));
             self.reset();
         }
     }
@@ -260,15 +334,5 @@ fn kind_name(facts: &Facts) -> &'static str {
     match facts.kind {
         Some(HandshakeKind::FullWithHelloRetryRequest) => "full_hello_retry",
         _ => facts.kind_name(),
-    }
-}
-
-fn count(names: &mut Names, name: &str) {
-    // Few names, many counts: the key is allocated once.
-    match names.get_mut(name) {
-        Some(count) => *count += 1,
-        None => {
-            names.insert(name.to_owned(), 1);
-        }
     }
 }

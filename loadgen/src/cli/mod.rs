@@ -1,23 +1,82 @@
-//! The command line. Flags have the names that the field knows them by: `-c -t -d -n` from wrk,
-//! `-H -X --cacert --cert --key -k --connect-to` from curl, `--sni --groups` from h2load.
+//! The command line. Flags have the names that the field knows them by: `-c -t -d -n` from wrk, `-R`
+//! from wrk2, `-H -X --cacert --cert --key -k --connect-to` from curl, `--sni --groups` from h2load,
+//! `--stages --slo` from k6.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+pub mod load;
+
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::{operation::handshake::Close, target::url::Target, units};
+pub use self::load::{LoadArgs, ScheduleArgs, TlsArgs, TlsVersion};
+use crate::{
+    operation::{handshake::Close, reuse::Reuse, size::Size},
+    target::url::Target,
+    units,
+};
 
 /// A load generator for TLS services that says how far its numbers can be trusted.
 ///
 /// Exit codes: 0 ok, 1 usage, 2 target unreachable or integrity failure, 3 objective missed,
-/// 4 invalid or inconclusive.
+/// 4 invalid or inconclusive. Ctrl-C ends a run with its report, a second one at once.
 #[derive(Debug, Parser)]
-#[command(name = "loadgen", version)]
+#[command(name = "loadgen", version, after_help = EXAMPLES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  loadgen request https://127.0.0.1:8443/ -R 5k -d 30s    5000 requests per second, open loop
+  loadgen handshake 127.0.0.1:8443 -c 8 -d 10s            as many handshakes as 8 clients make
+  loadgen bulk tls://127.0.0.1:9000 --down -c 4 -n 16     16 downloads of 100 MB
+  loadgen origin --http 127.0.0.1:8080                    something to load
+
+`loadgen SUBCOMMAND --help` has more.";
+
+const HANDSHAKE_EXAMPLES: &str = "\
+Examples:
+  loadgen handshake 127.0.0.1:8443 -c 8 -d 10s
+      as many full handshakes as 8 clients make one after the other (closed loop)
+  loadgen handshake 127.0.0.1:8443 -R 500 -d 30s --resume 80%
+      500 per second, planned, four of five of them resumed
+  loadgen handshake app.example:443 --connect-to 127.0.0.1:8443 --groups X25519MLKEM768 --tls 1.3
+      another address, one key exchange group";
+
+const REQUEST_EXAMPLES: &str = "\
+Examples:
+  loadgen request https://127.0.0.1:8443/path -R 5k -d 30s
+      5000 requests per second, open loop, 64 connections
+  loadgen request https://127.0.0.1:8443/path -R 5k -d 30s --slo 'p99<5ms,errors<0.1%'
+      the same, and exit with 3 when the objective is missed
+  loadgen request https://127.0.0.1:8443/path --stages 1k:10s,..8k:60s,8k:30s --arrival poisson
+      a step, a ramp, a step, spaced like independent users
+  loadgen request https://127.0.0.1:8443/path -c 64 -d 10s --target-pid $(pidof nginx)
+      as fast as 64 connections go (closed loop), with the target's CPU time per request
+  loadgen request https://127.0.0.1:8443/o -X PUT --size lognorm:8k,1.2 --check hash -n 10k -c 8
+      10000 uploads of various sizes
+  loadgen request tls://127.0.0.1:9000 --echo --size 100 -R 2k
+      messages to a raw echo service, compared byte for byte";
+
+const BULK_EXAMPLES: &str = "\
+Examples:
+  loadgen bulk tls://127.0.0.1:9000 --down -c 8 -n 16
+      16 downloads of 100 MB from the origin's source, over TLS
+  loadgen bulk https://127.0.0.1:8443/big --down --prepare --bytes 1GB -c 4 -d 30s
+      store an object of 1 GB, then get it over and over
+  loadgen bulk tls://127.0.0.1:9001 --up --target-pid $(pidof nginx)
+      uploads to the origin's sink, with the target's CPU seconds per GB";
+
+const ORIGIN_EXAMPLES: &str = "\
+Examples:
+  loadgen origin --http 127.0.0.1:8080
+      an object store: PUT, GET, HEAD, DELETE; POST answers with the request's body
+  loadgen origin --echo 127.0.0.1:9000 --source 127.0.0.1:9001 --sink 127.0.0.1:9002
+      the raw services
+  loadgen origin --http 127.0.0.1:8443 --tls-cert chain.pem --tls-key key.pem
+      the store over TLS";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -32,88 +91,9 @@ pub enum Command {
     Origin(OriginArgs),
 }
 
-/// Flags of every kind of load.
-#[derive(Debug, Clone, Args)]
-pub struct LoadArgs {
-    /// Connections, spread over the threads.
-    #[arg(short = 'c', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub connections: u32,
-    /// Threads, each pinned to a core.
-    #[arg(short = 't', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub threads: u32,
-    /// How long to start operations [default: 10s, unless -n is given].
-    #[arg(short = 'd', long, value_parser = units::duration)]
-    pub duration: Option<Duration>,
-    /// How many operations to start in all.
-    #[arg(short = 'n', long, value_parser = units::count)]
-    pub count: Option<u64>,
-    /// Run this long before anything is counted.
-    #[arg(long, default_value = "0s", value_parser = units::duration)]
-    pub warmup: Duration,
-    /// An operation in which nothing moves for this long is broken off and counts as failed.
-    #[arg(long, default_value = "30s", value_parser = units::duration)]
-    pub timeout: Duration,
-    /// Connect to HOST:PORT instead, keeping the name in SNI and Host (also curl's four parts).
-    #[arg(long, value_name = "HOST:PORT")]
-    pub connect_to: Option<String>,
-    /// Measure the CPU time of this process too.
-    #[arg(long, value_name = "PID")]
-    pub target_pid: Option<u32>,
-    /// Write the result as JSON; `-` is standard output, instead of the summary.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// How to speak TLS.
-    #[command(flatten)]
-    pub tls: TlsArgs,
-}
-
-/// TLS flags.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "TLS")]
-pub struct TlsArgs {
-    /// TCP without TLS.
-    #[arg(long)]
-    pub plain: bool,
-    /// Verify the target against these authorities (PEM).
-    #[arg(long, value_name = "FILE")]
-    pub cacert: Option<PathBuf>,
-    /// Verify the target against the system's authorities. Without this and --cacert nothing is
-    /// verified, so that the generator stays cheap; the result says which.
-    #[arg(long)]
-    pub verify: bool,
-    /// Verify nothing: the default, spelled out.
-    #[arg(short = 'k', long, conflicts_with_all = ["cacert", "verify"])]
-    pub insecure: bool,
-    /// Client certificate chain (PEM).
-    #[arg(long, value_name = "FILE", requires = "key")]
-    pub cert: Option<PathBuf>,
-    /// Key of the client certificate (PEM).
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    pub key: Option<PathBuf>,
-    /// Server name to ask for [default: the host of the target].
-    #[arg(long, value_name = "NAME")]
-    pub sni: Option<String>,
-    /// Key exchange groups in order of preference, separated by colons.
-    #[arg(long, value_name = "GROUPS")]
-    pub groups: Option<String>,
-    /// Only this protocol version.
-    #[arg(long, value_name = "VERSION")]
-    pub tls: Option<TlsVersion>,
-}
-
-/// Protocol versions by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TlsVersion {
-    /// TLS 1.2.
-    #[value(name = "1.2")]
-    Tls12,
-    /// TLS 1.3.
-    #[value(name = "1.3")]
-    Tls13,
-}
-
 /// `loadgen handshake`.
 #[derive(Debug, Args)]
+#[command(after_help = HANDSHAKE_EXAMPLES)]
 pub struct HandshakeArgs {
     /// `host:port`.
     pub target: Target,
@@ -136,10 +116,16 @@ pub enum CheckArg {
     None,
     /// A status below 400.
     Status,
+    /// The same, and the body has the SHA-256 that Content-Digest or Repr-Digest names, or else
+    /// that of the first answer; requests carry a Content-Digest of their own.
+    Hash,
+    /// The same, and the body is that of the request, byte for byte.
+    Echo,
 }
 
 /// `loadgen request`.
 #[derive(Debug, Args)]
+#[command(after_help = REQUEST_EXAMPLES)]
 pub struct RequestArgs {
     /// `https://host:port/path`, or `tls://host:port` with --echo.
     pub target: Target,
@@ -149,9 +135,14 @@ pub struct RequestArgs {
     /// Header field to send, `Name: value`; may be repeated.
     #[arg(short = 'H', long = "header", value_name = "FIELD", action = ArgAction::Append, conflicts_with = "echo")]
     pub headers: Vec<String>,
-    /// Bytes in the body of a request, or in an echoed message.
-    #[arg(long, value_parser = units::size)]
-    pub size: Option<u64>,
+    /// Bytes in the body of a request, or in an echoed message: 8k, uniform:1k,64KiB, or
+    /// lognorm:8k,1.2 (median, sigma).
+    #[arg(long)]
+    pub size: Option<Size>,
+    /// Requests on one connection: 1 for a new connection each time, 10:30 for 10 to 30 [default:
+    /// as many as the target takes].
+    #[arg(long, value_name = "N|MIN:MAX", conflicts_with = "echo")]
+    pub reuse: Option<Reuse>,
     /// Send messages to a raw echo service and compare what comes back.
     #[arg(long)]
     pub echo: bool,
@@ -165,6 +156,7 @@ pub struct RequestArgs {
 
 /// `loadgen bulk`.
 #[derive(Debug, Args)]
+#[command(after_help = BULK_EXAMPLES)]
 pub struct BulkArgs {
     /// `tls://host:port` of the origin's source or sink, or `https://host:port/path`.
     pub target: Target,
@@ -193,6 +185,7 @@ pub struct BulkArgs {
 
 /// `loadgen origin`.
 #[derive(Debug, Args)]
+#[command(after_help = ORIGIN_EXAMPLES)]
 pub struct OriginArgs {
     /// Serve the object store over HTTP/1.1 here; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]

@@ -1,0 +1,135 @@
+//! Flags of every kind of load.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use crate::{
+    report::objective::Objective,
+    schedule::{
+        arrivals::Process,
+        curve::Rate,
+        parse::{self, Stages},
+    },
+    units,
+    worker::pace::Spin,
+};
+
+/// Flags of every kind of load.
+#[derive(Debug, Clone, Args)]
+pub struct LoadArgs {
+    /// Connections, spread over the threads [default: 64 with a rate, 1 without].
+    #[arg(short = 'c', long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub connections: Option<u32>,
+    /// Threads, each pinned to a core.
+    #[arg(short = 't', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: u32,
+    /// How long to start operations [default: 10s, unless -n or --stages is given].
+    #[arg(short = 'd', long, value_name = "TIME", value_parser = units::duration)]
+    pub duration: Option<Duration>,
+    /// How many operations to start in all.
+    #[arg(short = 'n', long, value_parser = units::count)]
+    pub count: Option<u64>,
+    /// When operations start.
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
+    /// An operation in which nothing moves for this long is broken off and counts as failed.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration)]
+    pub timeout: Duration,
+    /// Connect to HOST:PORT instead, keeping the name in SNI and Host (also curl's four parts).
+    #[arg(long, value_name = "HOST:PORT")]
+    pub connect_to: Option<String>,
+    /// Measure CPU time and memory of this process too.
+    #[arg(long, value_name = "PID")]
+    pub target_pid: Option<u32>,
+    /// Objective to hold: p99<5ms, p99.9<=20ms, mean<1ms, errors<0.1%, rate>=4.9k; may be repeated.
+    /// Times are response times; service.p99 and lag.p99 name the others. A miss exits with 3.
+    #[arg(long, value_name = "OBJECTIVE", value_delimiter = ',')]
+    pub slo: Vec<Objective>,
+    /// Write the result as JSON; `-` is standard output, instead of the summary.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// How to speak TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
+}
+
+/// When operations start.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Schedule")]
+pub struct ScheduleArgs {
+    /// Operations per second, such as 500 or 5k: the loop is open, operations start when they are
+    /// planned and wait for nothing. Without a rate it is closed: each connection starts its next
+    /// operation when the one before is done, and a slow target is asked less.
+    #[arg(short = 'R', long, value_name = "RATE", value_parser = parse::rate, conflicts_with = "stages")]
+    pub rate: Option<Rate>,
+    /// Rates one after the other: 1k:30s,5k:60s holds each; 1k..5k:60s ramps, ..5k:60s ramps from
+    /// the rate before, 0:5s is a pause.
+    #[arg(long, value_name = "RATE:TIME,...", conflicts_with = "duration")]
+    pub stages: Option<Stages>,
+    /// How operations are spaced: constant, poisson (as independent users ask), or burst:N/TIME (N
+    /// at once, every TIME; it needs no -R) [default: constant].
+    #[arg(long, value_name = "PROCESS")]
+    pub arrival: Option<Process>,
+    /// Where chance comes from: the same seed plans the same operations.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Run this long before anything is counted, at the first rate.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = units::duration)]
+    pub warmup: Duration,
+    /// Wait this long behind the last planned start for what is under way.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
+    pub drain: Duration,
+    /// Operations that may wait for a connection, all threads together. One that finds no room is
+    /// never sent, and the run is invalid.
+    #[arg(long, value_name = "N", default_value = "100k", value_parser = units::count)]
+    pub backlog: u64,
+    /// Whether to wait for planned starts without sleep.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub spin: Spin,
+}
+
+/// TLS flags.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "TLS")]
+pub struct TlsArgs {
+    /// TCP without TLS.
+    #[arg(long)]
+    pub plain: bool,
+    /// Verify the target against these authorities (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// Verify the target against the system's authorities. Without this and --cacert nothing is
+    /// verified, so that the generator stays cheap; the result says which.
+    #[arg(long)]
+    pub verify: bool,
+    /// Verify nothing: the default, spelled out.
+    #[arg(short = 'k', long, conflicts_with_all = ["cacert", "verify"])]
+    pub insecure: bool,
+    /// Client certificate chain (PEM).
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Key of the client certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Server name to ask for [default: the host of the target].
+    #[arg(long, value_name = "NAME")]
+    pub sni: Option<String>,
+    /// Key exchange groups in order of preference, separated by colons.
+    #[arg(long, value_name = "GROUPS")]
+    pub groups: Option<String>,
+    /// Only this protocol version.
+    #[arg(long, value_name = "VERSION")]
+    pub tls: Option<TlsVersion>,
+}
+
+/// Protocol versions by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    #[value(name = "1.2")]
+    Tls12,
+    /// TLS 1.3.
+    #[value(name = "1.3")]
+    Tls13,
+}

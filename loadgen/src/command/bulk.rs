@@ -1,0 +1,113 @@
+//! `loadgen bulk`.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{
+    CommandError,
+    load::{self, Job},
+    request::{Wanted, stored_fields, template},
+};
+use crate::{
+    cli::BulkArgs,
+    exit::Exit,
+    operation::{
+        Operation,
+        bulk::{self, Direction},
+        http1::check::Check,
+        reuse::Reuse,
+        size::Size,
+    },
+    report::advice::advice,
+    run,
+    schedule::{Extent, mix::Mix},
+    target::url::{Target, TargetError},
+};
+
+/// Loads a target with large bodies.
+///
+/// # Errors
+///
+/// When flags are of no use, the object cannot be stored, or the result cannot be written.
+pub fn bulk(args: &BulkArgs) -> Result<Exit, CommandError> {
+    let target = load::effective(&args.target, &args.load);
+    let (direction, word) = match args.up {
+        true => (Direction::Up, "up"),
+        false => (Direction::Down, "down"),
+    };
+    let http = target.scheme.is_http();
+    if args.http && !http {
+        return Err(TargetError::WrongScheme(target, "--http needs an http(s) URL").into());
+    }
+    if args.prepare {
+        prepare(&target, args)?;
+    }
+    let operation = match http {
+        false => Operation::Bulk(bulk::Settings {
+            direction,
+            bytes: args.bytes,
+        }),
+        true => over_http(&target, args, direction)?,
+    };
+    load::execute(Job {
+        name: "bulk",
+        target,
+        operation,
+        mix: Mix::default(),
+        load: &args.load,
+        particulars: json!({
+            "direction": word,
+            "bytes": args.bytes,
+            "http": http,
+            "headers": stored_fields(&args.headers),
+        }),
+    })
+}
+
+fn over_http(
+    target: &Target,
+    args: &BulkArgs,
+    direction: Direction,
+) -> Result<Operation, CommandError> {
+    let wanted = match direction {
+        Direction::Up => Wanted {
+            method: "PUT",
+            size: Some(Size::Fixed(args.bytes)),
+            check: Check::Status,
+            reuse: Reuse::default(),
+        },
+        Direction::Down => Wanted {
+            method: "GET",
+            size: None,
+            check: Check::Length(args.bytes),
+            reuse: Reuse::default(),
+        },
+    };
+    let template = template(target, &args.load, &args.headers, wanted)?;
+    Ok(Operation::Request(Box::new(template)))
+}
+
+/// Stores the object once, so that there is something to get.
+fn prepare(target: &Target, args: &BulkArgs) -> Result<(), CommandError> {
+    let mut plan = load::plan(&Job {
+        name: "prepare",
+        target: target.clone(),
+        operation: over_http(target, args, Direction::Up)?,
+        mix: Mix::default(),
+        load: &args.load,
+        particulars: json!({}),
+    })?;
+    (plan.connections, plan.threads, plan.open) = (1, 1, None);
+    plan.extent = Extent {
+        duration: None,
+        operations: Some(1),
+        warmup: Duration::ZERO,
+    };
+    let sums = run::run(plan, None)?.collected.totals;
+    let stored = sums.kinds.iter().any(|part| part.counts.succeeded > 0);
+    match stored {
+        true => Ok(()),
+        false => Err(CommandError::Prepare(advice(&sums, &target.to_string()))),
+    }
+}

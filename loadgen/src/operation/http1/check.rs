@@ -1,0 +1,221 @@
+//! What an answer has to be for its operation to count.
+
+use std::sync::OnceLock;
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::response::Head;
+use crate::{
+    operation::failure::{Cause, Failure, Phase},
+    pattern::Pattern,
+};
+
+/// What an answer has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Complete.
+    Complete,
+    /// Complete, with a status below 400.
+    Status,
+    /// The same, and this long.
+    Length(u64),
+    /// The same as `Status`, and its body has the digest that the target names, or else that of
+    /// the first answer of the run.
+    Hash,
+    /// The same as `Status`, and its body is the request's.
+    Echo,
+}
+
+/// The digest of the first answer of a run.
+#[derive(Debug, Default)]
+pub struct FirstDigest(OnceLock<[u8; 32]>);
+
+/// Checks the body of one answer while it comes.
+pub struct BodyCheck {
+    check: Check,
+    received: u64,
+    hash: Option<Context>,
+    /// Where the body first differs from the request's.
+    differs: Option<u64>,
+    pattern: Pattern,
+}
+
+impl BodyCheck {
+    /// Awaits a body.
+    pub fn new(check: Check) -> Self {
+        Self {
+            check,
+            received: 0,
+            hash: (check == Check::Hash).then(|| Context::new(&SHA256)),
+            differs: None,
+            pattern: Pattern::new(),
+        }
+    }
+
+    /// Takes the next bytes of the body.
+    pub fn take(&mut self, bytes: &[u8]) {
+        if let Some(hash) = &mut self.hash {
+            hash.update(bytes);
+        }
+        if self.check == Check::Echo && self.differs.is_none() {
+            let at = self.pattern.first_difference(self.received, bytes);
+            self.differs = at.map(|at| self.received + at as u64);
+        }
+        self.received += bytes.len() as u64;
+    }
+
+    /// The verdict on an answer whose request had a body of `sent` bytes; gives the bytes of the
+    /// answer's body.
+    ///
+    /// # Errors
+    ///
+    /// When the answer does not count.
+    pub fn finish(self, head: Head, sent: u64, first: &FirstDigest) -> Result<u64, Failure> {
+        let found = self.received;
+        let failed = |cause| Err(Failure::new(Phase::Check, cause));
+        if self.check == Check::Complete {
+            return Ok(found);
+        }
+        if head.status >= 400 {
+            return failed(Cause::Status(head.status));
+        }
+        let expected = match self.check {
+            Check::Length(expected) => expected,
+            Check::Echo => sent,
+            Check::Complete | Check::Status | Check::Hash => found,
+        };
+        if let Some(offset) = self.differs.filter(|offset| *offset < expected) {
+            return failed(Cause::Mismatch { offset });
+        }
+        if expected != found {
+            return failed(Cause::WrongLength { expected, found });
+        }
+        if let Some(hash) = self.hash {
+            let is: [u8; 32] = hash
+                .finish()
+                .as_ref()
+                .try_into()
+                .expect("SHA-256 has 32 bytes");
+            // An answer without body, as to a PUT, has nothing to compare.
+            if found > 0 && is != head.digest.unwrap_or_else(|| *first.0.get_or_init(|| is)) {
+                return failed(Cause::WrongDigest);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The value of `Content-Digest` for a body of `len` bytes of the pattern (RFC 9530).
+pub fn content_digest(len: u64) -> String {
+    let pattern = Pattern::new();
+    let mut hash = Context::new(&SHA256);
+    let mut left = len;
+    while left > 0 {
+        let chunk = pattern.chunk(left);
+        hash.update(&chunk);
+        left -= chunk.len() as u64;
+    }
+    write_digest(hash.finish().as_ref())
+}
+
+/// A digest as RFC 9530 writes it.
+pub fn write_digest(sha256: &[u8]) -> String {
+    format!("sha-256=:{}:", STANDARD.encode(sha256))
+}
+
+/// The SHA-256 in a `Content-Digest` or `Repr-Digest`; none when there is none.
+pub fn parse_digest(value: &[u8]) -> Option<[u8; 32]> {
+    let text = std::str::from_utf8(value).ok()?;
+    let mut members = text.split(',').map(str::trim);
+    let encoded = members.find_map(|member| member.strip_prefix("sha-256=:")?.strip_suffix(':'))?;
+    STANDARD.decode(encoded).ok()?.try_into().ok()
+}
+
+/// The digest of bytes at hand.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let digest = digest(&SHA256, bytes);
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(check: Check, head: Head, sent: u64, body: &[u8]) -> Result<u64, String> {
+        judge_with(check, head, sent, body, &FirstDigest::default())
+    }
+
+    fn judge_with(
+        check: Check,
+        head: Head,
+        sent: u64,
+        body: &[u8],
+        first: &FirstDigest,
+    ) -> Result<u64, String> {
+        let mut checked = BodyCheck::new(check);
+        for piece in body.chunks(7) {
+            checked.take(piece);
+        }
+        let judged = checked.finish(head, sent, first);
+        judged.map_err(|failure| failure.class().to_string())
+    }
+
+    fn head(status: u16) -> Head {
+        Head {
+            status,
+            ..Head::default()
+        }
+    }
+
+    #[test]
+    fn each_check_sees_what_it_looks_at() {
+        let body = Pattern::new().chunk(100);
+        let mut damaged = body.to_vec();
+        damaged[70] ^= 1;
+        let mismatch = Err("mismatch".to_owned());
+        assert_eq!(judge(Check::Complete, head(500), 0, b"x"), Ok(1));
+        assert_eq!(
+            judge(Check::Status, head(500), 0, b"x"),
+            Err("status".to_owned())
+        );
+        assert_eq!(
+            judge(Check::Length(2), head(200), 0, b"x"),
+            Err("wrong_length".to_owned())
+        );
+        assert_eq!(judge(Check::Echo, head(200), 100, &body), Ok(100));
+        assert_eq!(judge(Check::Echo, head(200), 100, &damaged), mismatch);
+        assert_eq!(
+            judge(Check::Echo, head(200), 101, &body),
+            Err("wrong_length".to_owned())
+        );
+        let named = Head {
+            digest: Some(sha256(&body)),
+            ..head(200)
+        };
+        assert_eq!(judge(Check::Hash, named, 0, &body), Ok(100));
+        assert_eq!(judge(Check::Hash, named, 0, &damaged), mismatch);
+        let first = FirstDigest::default();
+        assert_eq!(
+            judge_with(Check::Hash, head(200), 0, &body, &first),
+            Ok(100)
+        );
+        assert_eq!(
+            judge_with(Check::Hash, head(200), 0, &damaged, &first),
+            mismatch
+        );
+    }
+
+    #[test]
+    fn digests_are_written_as_they_are_read() {
+        // RFC 9530 §B.1 has this digest of `{"hello": "world"}` and a line feed.
+        let example = b"sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:";
+        let digest = sha256(b"{\"hello\": \"world\"}\n");
+        assert_eq!(parse_digest(example), Some(digest));
+        assert_eq!(write_digest(&digest).as_bytes(), example);
+        assert_eq!(parse_digest(b"sha-512=:AA==:, sha-256=:AA==:"), None);
+        assert_eq!(parse_digest(b"md5=:AA==:"), None);
+        let long = Pattern::new().chunk(100);
+        assert_eq!(content_digest(100), write_digest(&sha256(&long)));
+    }
+}

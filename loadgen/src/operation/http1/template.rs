@@ -1,0 +1,168 @@
+//! The request that is sent again and again, as bytes.
+
+use std::{io::Write, sync::Arc};
+
+use super::{
+    check::{self, Check, FirstDigest},
+    response::Asked,
+};
+use crate::{
+    operation::{reuse::Reuse, size::Size},
+    pattern::Pattern,
+    schedule::random::Random,
+};
+
+/// Bodies up to this size leave in one piece with their head.
+pub const SMALL_BODY: u64 = 16 * 1024;
+
+/// A request to send again and again.
+#[derive(Debug, Clone)]
+pub struct Template {
+    /// Method, target and fields, without those that depend on the body and without the empty line.
+    head: Vec<u8>,
+    /// Method of the request.
+    pub method: String,
+    /// Sizes of the body; none when there is no body.
+    pub size: Option<Size>,
+    /// What the answer has to be.
+    pub check: Check,
+    /// Requests on one connection.
+    pub reuse: Reuse,
+    /// Where chance comes from.
+    pub seed: u64,
+    /// The digest that all answers have to have.
+    pub first: Arc<FirstDigest>,
+    /// `Content-Digest` of a body whose size does not change.
+    digest: Option<String>,
+}
+
+/// What a template is made of.
+#[derive(Debug, Clone)]
+pub struct Parts<'a> {
+    /// Method.
+    pub method: &'a str,
+    /// Path and query.
+    pub path: &'a str,
+    /// Header fields, `Host` among them.
+    pub fields: &'a [(String, String)],
+    /// Sizes of the body; none when there is no body.
+    pub size: Option<Size>,
+    /// What the answer has to be.
+    pub check: Check,
+    /// Requests on one connection.
+    pub reuse: Reuse,
+    /// Where chance comes from.
+    pub seed: u64,
+}
+
+impl Template {
+    /// Builds the bytes. Method, path and fields have to be checked.
+    pub fn new(parts: Parts<'_>) -> Self {
+        let mut head = format!("{} {} HTTP/1.1\r\n", parts.method, parts.path).into_bytes();
+        for (name, value) in parts.fields {
+            head.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        let digest = match (parts.check, parts.size) {
+            (Check::Hash, Some(Size::Fixed(len))) => Some(check::content_digest(len)),
+            _ => None,
+        };
+        Self {
+            head,
+            method: parts.method.to_owned(),
+            size: parts.size,
+            check: parts.check,
+            reuse: parts.reuse,
+            seed: parts.seed,
+            first: Arc::default(),
+            digest,
+        }
+    }
+
+    /// How the answer ends.
+    pub fn asked(&self) -> Asked {
+        match self.method.as_str() {
+            "HEAD" => Asked::HeadOnly,
+            _ => Asked::Whole,
+        }
+    }
+
+    /// Whether sending it twice does what sending it once does (RFC 9110 §9.2.2).
+    pub fn is_idempotent(&self) -> bool {
+        let methods = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"];
+        methods.contains(&self.method.as_str())
+    }
+
+    /// Bytes of the body of the operation with this number on this worker.
+    pub fn body_len(&self, worker: u64, number: u64) -> u64 {
+        match self.size {
+            None => 0,
+            Some(Size::Fixed(len)) => len,
+            Some(size) => size.draw(&mut Random::new(self.seed, worker << 48 | number)),
+        }
+    }
+
+    /// Puts the request into `out`, with its body if that is small. Allocates only to grow `out`.
+    pub fn write(&self, body_len: u64, out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(&self.head);
+        if self.size.is_some() {
+            let _ = write!(out, "Content-Length: {body_len}\r\n");
+        }
+        match &self.digest {
+            Some(digest) => {
+                let _ = write!(out, "Content-Digest: {digest}\r\n");
+            }
+            None if self.check == Check::Hash && self.size.is_some() => {
+                let _ = write!(
+                    out,
+                    "Content-Digest: {}\r\n",
+                    check::content_digest(body_len)
+                );
+            }
+            None => {}
+        }
+        out.extend_from_slice(b"\r\n");
+        if body_len <= SMALL_BODY {
+            out.extend_from_slice(&Pattern::new().chunk(body_len));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(size: Option<Size>, check: Check) -> Template {
+        Template::new(Parts {
+            method: "PUT",
+            path: "/x?y",
+            fields: &[("Host".to_owned(), "a.example".to_owned())],
+            size,
+            check,
+            reuse: Reuse::default(),
+            seed: 1,
+        })
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_a_request() {
+        let mut out = Vec::new();
+        template(None, Check::Hash).write(0, &mut out);
+        assert_eq!(out, b"PUT /x?y HTTP/1.1\r\nHost: a.example\r\n\r\n");
+        template(Some(Size::Fixed(3)), Check::Status).write(3, &mut out);
+        let body = Pattern::new().chunk(3);
+        let head = b"PUT /x?y HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\n";
+        assert_eq!(out, [&head[..], &body[..]].concat());
+        template(Some(Size::Fixed(3)), Check::Hash).write(3, &mut out);
+        let text = String::from_utf8_lossy(&out);
+        assert!(text.contains("\r\nContent-Digest: sha-256=:"), "{text}");
+    }
+
+    #[test]
+    fn sizes_depend_on_seed_and_number_alone() {
+        let drawn = template(Some(Size::Uniform(1, 1_000_000)), Check::Status);
+        assert_eq!(drawn.body_len(0, 7), drawn.body_len(0, 7));
+        assert_ne!(drawn.body_len(0, 7), drawn.body_len(0, 8));
+        assert_ne!(drawn.body_len(0, 7), drawn.body_len(1, 7));
+    }
+}

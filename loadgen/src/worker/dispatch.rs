@@ -1,0 +1,118 @@
+//! Which operation goes out when: schedule, backlog and free connections of one worker, without
+//! clock and sockets.
+//!
+//! ```text
+//! Timeline --due--> backlog (bounded) --> next free connection
+//!                       \-- full: counted, never sent, and the run is invalid
+//! ```
+//!
+//! An operation keeps its planned start however long it waits, so its wait is in its response
+//! time. That is all there is to coordinated omission.
+
+use std::{collections::VecDeque, time::Duration};
+
+use crate::{
+    measure::recorder::Recorder,
+    schedule::{Arrival, closed::ClosedLoop, timeline::Timeline},
+};
+
+/// What makes operations start.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A schedule.
+    Open(Box<Timeline>),
+    /// Connections that are free.
+    Closed(ClosedLoop),
+}
+
+/// What a free connection is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// This operation, now.
+    Start(Arrival),
+    /// Wait until one is due.
+    Wait,
+    /// Nothing any more.
+    Over,
+}
+
+/// Hands operations out.
+#[derive(Debug)]
+pub struct Dispatch {
+    source: Source,
+    backlog: VecDeque<Arrival>,
+    bound: usize,
+}
+
+impl Dispatch {
+    /// A dispatch in which at most `bound` operations wait.
+    pub fn new(source: Source, bound: usize) -> Self {
+        Self {
+            source,
+            backlog: VecDeque::new(),
+            bound,
+        }
+    }
+
+    /// Puts what is due at `now` into the backlog.
+    pub fn advance(&mut self, now: Duration, recorder: &mut Recorder) {
+        let Source::Open(timeline) = &mut self.source else {
+            return;
+        };
+        while let Some(arrival) = timeline.take(now) {
+            recorder.planned(arrival);
+            if self.backlog.len() < self.bound {
+                self.backlog.push_back(arrival);
+            } else {
+                recorder.overflowed(arrival);
+            }
+        }
+    }
+
+    /// What a connection that is free at `now` is to do.
+    pub fn next(&mut self, now: Duration, recorder: &mut Recorder) -> Next {
+        self.advance(now, recorder);
+        match &mut self.source {
+            Source::Closed(closed) => match closed.next(now) {
+                Some(arrival) => {
+                    recorder.planned(arrival);
+                    Next::Start(arrival)
+                }
+                None => Next::Over,
+            },
+            Source::Open(timeline) => match (self.backlog.pop_front(), timeline.due()) {
+                (Some(arrival), _) => {
+                    // What is left waits for the next one.
+                    recorder.waiting(self.backlog.len());
+                    Next::Start(arrival)
+                }
+                (None, Some(_)) => Next::Wait,
+                (None, None) => Next::Over,
+            },
+        }
+    }
+
+    /// When the next operation is due that is not in the backlog yet.
+    pub fn due(&self) -> Option<Duration> {
+        match &self.source {
+            Source::Open(timeline) => timeline.due(),
+            Source::Closed(_) => None,
+        }
+    }
+
+    /// Plans nothing more; what waits is still sent.
+    pub fn stop(&mut self) {
+        match &mut self.source {
+            Source::Open(timeline) => timeline.stop(),
+            Source::Closed(closed) => closed.stop(),
+        }
+    }
+
+    /// Gives up what waits.
+    pub fn abandon(&mut self, recorder: &mut Recorder) {
+        self.stop();
+        for arrival in self.backlog.drain(..) {
+            recorder.unsent(arrival);
+        }
+    }
+}
