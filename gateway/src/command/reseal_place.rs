@@ -233,3 +233,60 @@ fn copy_attributes(old: &File, new: &File) -> io::Result<()> {
 fn sync_directory(target: &Path) -> io::Result<()> {
     File::open(directory(target))?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_file_that_changed_meanwhile_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("message");
+        fs::write(&target, "old").unwrap();
+        let old = Identity::of(&fs::metadata(&target).unwrap());
+        let begin = || {
+            let mut place = Place::beside(&target).unwrap();
+            place.file().write_all(b"new").unwrap();
+            place
+        };
+        let changed = |done| matches!(done, Err(ResealFault::ChangedMeanwhile));
+
+        let place = begin();
+        fs::write(&target, "older").unwrap();
+        assert!(changed(place.take(&target, old)));
+        let place = begin();
+        fs::remove_file(&target).unwrap();
+        assert!(changed(place.take(&target, old)));
+        assert_eq!(names(folder.path()), Vec::<String>::new());
+
+        fs::write(&target, "old again").unwrap();
+        let old = Identity::of(&fs::metadata(&target).unwrap());
+        begin().take(&target, old).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert!(begin().stand_at(&target).is_err());
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["message"]);
+    }
+
+    #[test]
+    fn only_names_that_are_drawn_here_are_leftovers() {
+        for (name, is_one) in [
+            (".sealgate-reseal-0123456789abcdef.tmp", true),
+            (".sealgate-reseal-0123456789abcde.tmp", false),
+            (".sealgate-reseal-0123456789abcdeg.tmp", false),
+            ("sealgate-reseal-0123456789abcdef.tmp", false),
+            (".sealgate-0123456789abcdef.tmp", false),
+        ] {
+            assert_eq!(is_leftover_name(OsStr::new(name)), is_one, "{name}");
+        }
+    }
+}
