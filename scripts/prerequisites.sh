@@ -35,12 +35,13 @@ require_toolchain() {
     install_missing cc=gcc crt1.o=libc6-dev
 }
 
-# is_present NAME: NAME is a program, a file of the C library, or `venv`,
-# the part of Python that Debian keeps in a package of its own.
+# is_present NAME: NAME is a program, a file of the C library, a library of Java, or
+# `venv`, the part of Python that Debian keeps in a package of its own.
 is_present() {
     case $1 in
         venv) python3 -c 'import venv, ensurepip' 2>/dev/null ;;
         *.o) [[ -n $(compgen -G "/usr/lib/*/$1") || -e /usr/lib/$1 || -e /usr/lib64/$1 ]] ;;
+        *.jar) [[ -e /usr/share/java/$1 ]] ;;
         *.pem) [[ -e /etc/ssl/certs/ca-certificates.crt || -d /etc/pki/tls/certs ]] ;;
         *) command -v "$1" >/dev/null || [[ -x /usr/sbin/$1 ]] ;;
     esac

@@ -3,12 +3,14 @@
 //! `--stages --slo` from k6.
 
 pub mod load;
+pub mod report;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use self::load::{LoadArgs, ScheduleArgs, TlsArgs, TlsVersion};
+pub use self::report::ReportArgs;
 use crate::{
     operation::{handshake::Close, reuse::Reuse, size::Size},
     target::url::Target,
@@ -89,6 +91,8 @@ pub enum Command {
     Bulk(BulkArgs),
     /// An in-memory upstream: object store, echo, sink and source.
     Origin(OriginArgs),
+    /// Show a stored report in another form: text, tables, HdrHistogram files, a page with plots.
+    Report(ReportArgs),
 }
 
 /// `loadgen handshake`.

@@ -3,6 +3,7 @@
 pub mod bulk;
 pub mod handshake;
 pub mod load;
+pub mod report;
 pub mod origin;
 pub mod request;
 
@@ -15,6 +16,7 @@ use crate::{
     exit::Exit,
     origin::OriginError,
     pem::PemError,
+    report::{parse::ParseError, render::RenderError},
     run::RunError,
     schedule::{arrivals::Process, curve::Rate},
     target::{tls::TlsError, url::TargetError},
@@ -65,6 +67,25 @@ pub enum CommandError {
     /// The origin could not start.
     #[error(transparent)]
     Origin(#[from] OriginError),
+    /// A stored report cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    Input {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A stored report is none.
+    #[error("{}: {error}", path.display())]
+    Report {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: ParseError,
+    },
+    /// A stored report cannot be rendered.
+    #[error(transparent)]
+    Render(#[from] RenderError),
     /// A result could not be written.
     #[error("cannot write {}: {error}", path.display())]
     Output {
@@ -111,6 +132,9 @@ impl CommandError {
             | CommandError::Schedule(_)
             | CommandError::Run(_)
             | CommandError::Origin(_)
+            | CommandError::Input { .. }
+            | CommandError::Report { .. }
+            | CommandError::Render(_)
             | CommandError::Output { .. }
             | CommandError::Io(_) => Exit::Usage,
         }
@@ -131,6 +155,7 @@ pub fn execute(command: &Command) -> Result<Exit, CommandError> {
         Command::Request(args) => request::request(args),
         Command::Bulk(args) => bulk::bulk(args),
         Command::Origin(args) => origin::origin(args),
+        Command::Report(args) => report::report(args),
     }
 }
 

@@ -8,3 +8,12 @@ pub mod parse;
 pub mod reason;
 pub mod summary;
 pub mod verdict;
+
+pub mod render;
+pub mod markdown;
+pub mod csv;
+pub mod hgrm;
+pub mod hlog;
+pub mod levels;
+pub mod quantity;
+pub mod time;

@@ -1,0 +1,64 @@
+//! `loadgen report`: a stored report in another form.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+
+use super::CommandError;
+use crate::{
+    cli::ReportArgs,
+    exit::Exit,
+    report::{
+        model::Report,
+        parse::parse,
+        render::{Format, render},
+    },
+};
+
+/// `loadgen report`.
+///
+/// # Errors
+///
+/// When a file cannot be read, is no report, or the result cannot be written.
+pub fn report(args: &ReportArgs) -> Result<Exit, CommandError> {
+    let by_name = || Format::of_path(args.output.as_deref()?);
+    let format = args.format.or_else(by_name).unwrap_or(Format::Summary);
+    let text = render(&read(&args.file)?, format)?;
+    write(args.output.as_deref(), &text)?;
+    Ok(Exit::Ok)
+}
+
+/// Reads a stored report; `-` is standard input.
+pub fn read(path: &Path) -> Result<Report, CommandError> {
+    let text = match path == Path::new("-") {
+        true => io::read_to_string(io::stdin()),
+        false => fs::read_to_string(path),
+    };
+    let text = text.map_err(|error| CommandError::Input {
+        path: path.to_owned(),
+        error,
+    })?;
+    parse(&text).map_err(|error| CommandError::Report {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// Writes a result to a file, or to standard output.
+pub fn write(path: Option<&Path>, text: &str) -> Result<(), CommandError> {
+    match path {
+        Some(path) if path != Path::new("-") => {
+            fs::write(path, text).map_err(|error| CommandError::Output {
+                path: path.to_owned(),
+                error,
+            })
+        }
+        Some(_) | None => {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes())?;
+            Ok(out.flush()?)
+        }
+    }
+}
