@@ -215,3 +215,18 @@ fn a_keyring_is_renewed_on_suspicion_not_more_often_than_is_said_and_not_after_a
             .is_none()
     );
 }
+
+#[test]
+fn another_keyring_that_stands_in_the_place_of_one_counts_for_itself() {
+    let place = Place::new();
+    let first = place.found("acme", Duration::ZERO);
+    let context = first.context("1", "/a").unwrap();
+    assert!(first.seal_begin(&context, Default::default()).is_ok());
+    let path = place.folder.path().join("acme");
+    std::fs::remove_file(&path).unwrap();
+    Keyring::create(&path, "acme").unwrap();
+    let flight = place.cache.renew("acme", Duration::ZERO, place.begin);
+    place.land(flight.unwrap(), "acme");
+    assert!(first.current().wraps() > 0);
+    assert_eq!(place.found("acme", MS).current().wraps(), 0);
+}
