@@ -380,6 +380,22 @@ fn what_is_known_of_a_file_is_kept_and_the_time_of_change_is_new() {
 }
 
 #[test]
+fn a_link_that_is_named_stays_and_leads_to_the_new_message() {
+    let place = tenant();
+    seal(&place, "tree/one", 10);
+    let before = place.read("tree/one");
+    symlink("tree/one", place.path("link")).unwrap();
+    run(&place, &with(&["reseal", "link", "--force"], &KEYRING, &[]));
+    assert!(
+        fs::symlink_metadata(place.path("link"))
+            .unwrap()
+            .is_symlink()
+    );
+    assert_ne!(place.read("tree/one"), before);
+    opens(&place, "tree/one", 10);
+}
+
+#[test]
 fn a_file_with_two_names_is_refused() {
     let place = tenant();
     seal(&place, "tree/one", 10);

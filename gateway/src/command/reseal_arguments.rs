@@ -53,7 +53,8 @@ several hard links is refused.
 
 Directories are walked; symbolic links in them are not followed. What is sealed as wanted already is skipped:
 headers tell, no key is used for that, and nothing of a skipped message is verified. --force reseals it all
-the same. Other files, and grants, are left alone; one that fails does not stop the others.
+the same. Other files, and grants, are left alone; one that fails does not stop the others. With --json
+there is a line for each file, and the last one sums up.
 
 Exit status:
   0   done

@@ -79,7 +79,7 @@ impl Resealing {
     /// [`ResealFault`]: the file cannot be read, or begins as a message and does not go on as one.
     pub(super) fn look_at(&self, path: &Path) -> Result<Seen, ResealFault> {
         let name = path.display().to_string();
-        // The entry may have become a link or a pipe since it was listed.
+        // The entry may have become a pipe since it was listed. One that became a link is noticed when its place is taken.
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         let mut file = OpenOptions::new()
             .read(true)

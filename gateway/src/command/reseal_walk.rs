@@ -53,6 +53,19 @@ impl Walk {
         }
     }
 
+    fn begin(&mut self, start: PathBuf) -> Option<Found> {
+        // A link that somebody names stays in place; what it points to is meant.
+        let found = fs::symlink_metadata(&start).and_then(|found| match found.is_symlink() {
+            true => Ok((fs::metadata(&start)?, fs::canonicalize(&start)?)),
+            false => Ok((found, start.clone())),
+        });
+        match found {
+            Err(error) => Some(Found::Failed(start, ResealFault::Walk(error))),
+            Ok((found, path)) if found.is_dir() => self.enter(path),
+            Ok((_, path)) => Some(Found::File(path, Origin::Named)),
+        }
+    }
+
     fn enter(&mut self, path: PathBuf) -> Option<Found> {
         if self.open.len() == DEPTH_MOST {
             let fault = ResealFault::TooDeep { most: DEPTH_MOST };
@@ -92,14 +105,8 @@ impl Iterator for Walk {
 
     fn next(&mut self) -> Option<Found> {
         if let Some(start) = self.start.take() {
-            match fs::metadata(&start) {
-                Err(error) => return Some(Found::Failed(start, ResealFault::Walk(error))),
-                Ok(found) if !found.is_dir() => return Some(Found::File(start, Origin::Named)),
-                Ok(_) => {
-                    if let Some(found) = self.enter(start) {
-                        return Some(found);
-                    }
-                }
+            if let Some(found) = self.begin(start) {
+                return Some(found);
             }
         }
         loop {
