@@ -104,10 +104,10 @@ impl Iterator for Walk {
     type Item = Found;
 
     fn next(&mut self) -> Option<Found> {
-        if let Some(start) = self.start.take() {
-            if let Some(found) = self.begin(start) {
-                return Some(found);
-            }
+        if let Some(start) = self.start.take()
+            && let Some(found) = self.begin(start)
+        {
+            return Some(found);
         }
         loop {
             let (directory, entries) = self.open.last_mut()?;
