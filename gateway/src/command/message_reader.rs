@@ -47,7 +47,7 @@ impl MessageReader {
             }
         };
         let frame_len = header.frame_len_bytes() as usize + FRAME_OVERHEAD_BYTES;
-        let rest = buffer.drain(header_len..filled).as_slice().to_vec();
+        let rest = buffer[header_len..filled].to_vec();
         let len = (CHUNK_LEN_BYTES / frame_len).max(1) * frame_len;
         let mut buffer = vec![0; len.max(rest.len())];
         buffer[..rest.len()].copy_from_slice(&rest);

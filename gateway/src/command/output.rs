@@ -4,10 +4,10 @@
 //! killed half-way leaves nothing behind. Where the file system knows no such files (NFS), it is a hidden file beside the target,
 //! which is removed on every failure but stays if the process is killed.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, IsTerminal, Write, stdout};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
@@ -99,7 +99,10 @@ impl Output {
             // A device or a named pipe: nothing to replace, and nothing that could be left half-written.
             Ok(found) if !found.is_file() && !found.is_dir() => {
                 let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
-                let end = End::Stream;
+                let end = match is_standard_output(&found) {
+                    true => End::Standard,
+                    false => End::Stream,
+                };
                 return Ok(Self { name, file, end });
             }
             Ok(found) if found.is_dir() => return Err(failed(ErrorKind::IsADirectory.into())),
@@ -237,6 +240,12 @@ impl Pending {
     }
 }
 
+/// Whether it is what standard output leads to: `/dev/stdout`, for one. Answers must not mix with it.
+fn is_standard_output(found: &Metadata) -> bool {
+    rustix::fs::fstat(stdout())
+        .is_ok_and(|standard| (standard.st_dev, standard.st_ino) == (found.dev(), found.ino()))
+}
+
 /// A file that nobody else sees, in the directory of `target`.
 fn create_unnamed(target: &Path, mode: u32) -> io::Result<(File, Option<Hidden>)> {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
@@ -252,14 +261,18 @@ fn create_unnamed(target: &Path, mode: u32) -> io::Result<(File, Option<Hidden>)
         }
         Err(error) => return Err(error.into()),
     }
-    let (file, hidden) = with_hidden_name(target, |hidden| {
+    let (file, hidden) = create_hidden(target, mode)?;
+    Ok((file, Some(hidden)))
+}
+
+fn create_hidden(target: &Path, mode: u32) -> io::Result<(File, Hidden)> {
+    with_hidden_name(target, |hidden| {
         OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(mode)
             .open(hidden)
-    })?;
-    Ok((file, Some(hidden)))
+    })
 }
 
 /// Draws hidden names beside `target` until `make` finds one that is free.
@@ -299,5 +312,50 @@ fn directory(target: &Path) -> &Path {
     match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
+    }
+}
+
+/// What only a file system without unnamed files shows; the others are shown by `gateway/tests/seal_command.rs`.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(target: &Path, existing: Existing) -> Output {
+        let (file, hidden) = create_hidden(target, 0o600).unwrap();
+        let end = End::File(Pending {
+            target: target.to_owned(),
+            existing,
+            hidden: Some(hidden),
+        });
+        let name = "out".into();
+        Output { name, file, end }
+    }
+
+    fn files(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_hidden_file_gets_its_name_or_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out");
+        let mut whole = output(&target, Existing::Refuse);
+        whole.write(b"one").unwrap();
+        let late = output(&target, Existing::Refuse);
+        drop(output(&target, Existing::Replace));
+        assert_eq!(
+            files(folder.path()),
+            2,
+            "one for each that is being written"
+        );
+        whole.commit().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"one");
+        let refused = late.commit().unwrap_err();
+        assert!(matches!(refused, MessageError::OutputExists { .. }));
+        let mut replacing = output(&target, Existing::Replace);
+        replacing.write(b"two").unwrap();
+        replacing.commit().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"two");
+        assert_eq!(files(folder.path()), 1);
     }
 }
