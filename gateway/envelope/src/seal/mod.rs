@@ -276,7 +276,7 @@ impl Sealer {
         let mut rest = plaintext;
         let mut frames = self.frames_in(rest.len());
         if frames > 0 && !self.held.is_empty() {
-            // Not from two places, as the library's `extra_in` allows: that was measured, and the copy which it saves costs no less.
+            // Not from two places, as the library's `extra_in` would allow to save a copy: it was measured and is no faster.
             rest = self.hold(rest);
             self.seal_regular(&self.held, out)?;
             self.held.clear();
