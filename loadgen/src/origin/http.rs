@@ -25,8 +25,14 @@ use super::{
     hooks,
     journal::{Entry, Journal},
     range::{self, Range},
-    store::{Full, Object, Put, Store},
+    store::{Full, Object, Put, Store, Upload},
 };
+use crate::operation::http1::check;
+
+/// The digest of a body on the wire (RFC 9530).
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+/// The digest of an object, whatever part of it is sent (RFC 9530).
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 /// What every connection of one origin shares.
 #[derive(Debug)]
@@ -142,13 +148,14 @@ async fn answer(site: &Site, request: Request<Incoming>) -> Result<Response<Chun
     let response = match parts.method {
         Method::GET | Method::HEAD => get(&site.shared.store, &parts),
         Method::PUT => put(&site.shared.store, &parts, body, &mut body_len).await?,
+        Method::POST => echo(&site.shared.store, body, &mut body_len).await?,
         Method::DELETE => status(match site.shared.store.delete(parts.uri.path()) {
             true => StatusCode::NO_CONTENT,
             false => StatusCode::NOT_FOUND,
         }),
         _ => {
             let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
-            let allow = HeaderValue::from_static("GET, HEAD, PUT, DELETE");
+            let allow = HeaderValue::from_static("GET, HEAD, PUT, POST, DELETE");
             response.headers_mut().insert(header::ALLOW, allow);
             response
         }
@@ -227,8 +234,45 @@ async fn put(
     body: Incoming,
     body_len: &mut u64,
 ) -> Result<Response<Chunks>, hyper::Error> {
-    let Ok(mut upload) = store.upload(body.size_hint().exact()) else {
+    let Some(upload) = receive(store, body, body_len).await? else {
         return Ok(status(StatusCode::INSUFFICIENT_STORAGE));
+    };
+    let mut headers = kept(&parts.headers);
+    if let Some(digest) = parts.headers.get(CONTENT_DIGEST) {
+        // What arrived has to be what was sent; whoever gets it can see whether it still is.
+        if check::parse_digest(digest.as_bytes()) != Some(upload.sha256()) {
+            return Ok(status(StatusCode::BAD_REQUEST));
+        }
+        headers.insert(REPR_DIGEST, digest.clone());
+    }
+    let (object, put) = store.put(parts.uri.path(), upload, headers);
+    let response = status(match put {
+        Put::Created => StatusCode::CREATED,
+        Put::Replaced => StatusCode::NO_CONTENT,
+    });
+    Ok(with_etag(response, &object.etag()))
+}
+
+/// Answers with the body of the request, and stores nothing.
+async fn echo(
+    store: &Store,
+    body: Incoming,
+    body_len: &mut u64,
+) -> Result<Response<Chunks>, hyper::Error> {
+    Ok(match receive(store, body, body_len).await? {
+        Some(upload) => Response::new(Chunks::new(upload.into_chunks())),
+        None => status(StatusCode::INSUFFICIENT_STORAGE),
+    })
+}
+
+/// The whole body of a request; none when the store has no room for it.
+async fn receive(
+    store: &Store,
+    body: Incoming,
+    body_len: &mut u64,
+) -> Result<Option<Upload>, hyper::Error> {
+    let Ok(mut upload) = store.upload(body.size_hint().exact()) else {
+        return Ok(None);
     };
     let mut body = pin!(body);
     while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
@@ -238,15 +282,10 @@ async fn put(
         };
         *body_len += data.len() as u64;
         if let Err(Full { .. }) = upload.push(&data) {
-            return Ok(status(StatusCode::INSUFFICIENT_STORAGE));
+            return Ok(None);
         }
     }
-    let (object, put) = store.put(parts.uri.path(), upload, kept(&parts.headers));
-    let response = status(match put {
-        Put::Created => StatusCode::CREATED,
-        Put::Replaced => StatusCode::NO_CONTENT,
-    });
-    Ok(with_etag(response, &object.etag()))
+    Ok(Some(upload))
 }
 
 /// The fields that describe the object and come back with it.

@@ -12,6 +12,7 @@ use std::{
     },
 };
 
+use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
 use hyper::HeaderMap;
 use thiserror::Error;
@@ -161,6 +162,23 @@ impl Upload {
             data = later;
         }
         Ok(())
+    }
+
+    /// The digest of the bytes so far.
+    pub fn sha256(&self) -> [u8; 32] {
+        let mut digest = Context::new(&SHA256);
+        for chunk in &self.chunks {
+            digest.update(chunk);
+        }
+        digest.update(&self.filling);
+        let digest = digest.finish();
+        digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+
+    /// The bytes, without storing them. They count against the limit no longer.
+    pub fn into_chunks(mut self) -> Vec<Bytes> {
+        self.seal_chunk();
+        self.chunks
     }
 
     fn next_chunk(&mut self, at_hand: usize) -> Result<(), Full> {

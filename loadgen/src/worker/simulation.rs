@@ -11,6 +11,10 @@ use crate::{
         recorder::{Done, Moments, Outlet, Recorder},
     },
     operation::failure::{Cause, Failure, Phase},
+    report::{
+        model::State,
+        verdict::{self, Evidence, Objectives},
+    },
     schedule::{
         Extent, Share,
         arrivals::Process,
@@ -163,6 +167,38 @@ fn assert_times(times: &crate::measure::histogram::Times, mut expected: Vec<Dura
     }
 }
 
+/// The codes of what makes a run invalid.
+fn reasons(run: &Collected, extent: Extent) -> Vec<String> {
+    let Part { counts, latency } = &run.totals.kinds[0];
+    let evidence = Evidence {
+        elapsed: extent.duration.unwrap(),
+        interrupted: false,
+        counts: verdict::Counts {
+            planned: counts.planned,
+            achieved: counts.succeeded - counts.late,
+            succeeded: counts.succeeded,
+            ..verdict::Counts::default()
+        },
+        lag: verdict::Lag {
+            p99: latency.lag.percentile(99.0),
+            generator_p99: run.totals.effort.lag.percentile(99.0),
+            service_p50: latency.service.percentile(50.0),
+        },
+        exhausted: verdict::Exhausted {
+            backlog: run.totals.effort.overflowed,
+            ..verdict::Exhausted::default()
+        },
+        conditions: verdict::Conditions::default(),
+        target: verdict::TargetCpu::NotAsked,
+    };
+    let verdict = verdict::judge(&evidence, Objectives::Met).verdict;
+    let invalid = verdict
+        .reasons
+        .into_iter()
+        .filter(|reason| reason.state == State::Invalid);
+    invalid.map(|reason| reason.code).collect()
+}
+
 /// 1000 operations per second for 3 s; whoever is sent from 1 s to 1.2 s ends at 1.2 s at the soonest.
 fn stalled(connections: usize) -> (Collected, Extent) {
     let extent = lasting(Duration::from_secs(3));
@@ -184,7 +220,7 @@ fn stalled(connections: usize) -> (Collected, Extent) {
 
 #[test]
 fn a_stall_of_200_ms_costs_what_it_costs_on_paper() {
-    let (run, _) = stalled(1);
+    let (run, extent) = stalled(1);
     let Part { counts, latency } = &run.totals.kinds[0];
     assert_eq!(
         (counts.planned, counts.sent, counts.succeeded),
@@ -220,11 +256,17 @@ fn a_stall_of_200_ms_costs_what_it_costs_on_paper() {
         "not our fault"
     );
     assert_eq!(run.totals.effort.overflowed, 0);
+    assert_eq!(reasons(&run, extent), ["no_free_connection"]);
 }
 
 #[test]
 fn with_connections_enough_the_target_queues_and_the_response_is_the_same_shape() {
-    let (run, _) = stalled(1_000);
+    let (run, extent) = stalled(1_000);
+    assert_eq!(
+        reasons(&run, extent),
+        Vec::<String>::new(),
+        "a slow target is no invalid run"
+    );
     let latency = &run.totals.kinds[0].latency;
     let response: Vec<_> = (0..3_000u32)
         .map(|n| match n {
@@ -276,6 +318,11 @@ fn a_backlog_that_overflows_is_counted_and_nothing_is_lost() {
     assert_eq!(counts.planned, 2_000);
     assert_eq!(counts.sent + counts.unsent, 2_000);
     assert_eq!(counts.unsent, run.totals.effort.overflowed);
+    let invalid = reasons(&run, extent);
+    assert!(
+        invalid.contains(&"backlog_overflow".to_owned()),
+        "{invalid:?}"
+    );
     // 1000 are served in 2 s, and the ten that wait behind them.
     assert!((1_005..=1_015).contains(&counts.sent), "{counts:?}");
     // Full from the twentieth millisecond on, every one waits for the ten before it.
@@ -303,6 +350,11 @@ fn a_generator_that_notices_late_blames_itself() {
     let run = simulate(open(Process::Constant, 1_000, extent), extent, &world);
     let own = run.totals.effort.lag.percentile(99.0);
     assert!(own >= 3_900 * US, "{own:?}");
+    assert_eq!(
+        reasons(&run, extent),
+        ["send_lag"],
+        "and the run is invalid"
+    );
     let response = run.totals.kinds[0].latency.response.percentile(99.0);
     assert!(
         response >= 4 * MS,
