@@ -53,6 +53,7 @@ fn the_program_takes_the_form_from_the_flag_or_from_the_name() {
     for (name, format) in [
         ("a.csv", Format::Csv),
         ("a.md", Format::Markdown),
+        ("a.html", Format::Html),
         ("a.hlog", Format::Hlog),
         ("a.hgrm", Format::Hgrm),
         ("a.json", Format::Json),
@@ -90,6 +91,53 @@ fn a_file_that_is_no_report_is_named_with_what_to_do() {
     let (code, _, said) = run(&[&store(dir.path(), &damaged), "-f", "hlog"]);
     assert_eq!(code, 1);
     assert!(said.contains("the report is damaged"), "{said}");
+}
+
+#[test]
+fn only_a_page_takes_several_reports_and_names_them_by_their_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = store(dir.path(), &report_sample::report(CALM));
+    let second = dir.path().join("other").join("run.json");
+    fs::create_dir(second.parent().unwrap()).unwrap();
+    fs::copy(&first, &second).unwrap();
+    let second = second.to_str().unwrap();
+    let (code, _, said) = run(&[&first, second]);
+    assert_eq!(code, 1);
+    assert!(said.contains("add -f html"), "{said}");
+    let (code, page, _) = run(&[&first, second, "-f", "html"]);
+    assert_eq!(code, 0);
+    // Both are called run.json, so the paths tell them apart.
+    assert!(page.contains(&first) && page.contains(second));
+    let seven: Vec<_> = std::iter::repeat_n(first.as_str(), 7).collect();
+    assert_eq!(run(&seven).0, 1, "more have no colour");
+}
+
+#[test]
+fn a_page_refers_to_nothing_outside_and_lets_no_text_be_markup() {
+    let page = render(&report_sample::report(STALLED), Format::Html).unwrap();
+    for mark in [
+        "src=",
+        "href=",
+        "url(",
+        "@import",
+        " style=",
+        "http-equiv=\"refresh",
+    ] {
+        assert!(!page.contains(mark), "{mark}");
+    }
+    let policy = "default-src 'none'; style-src 'sha256-";
+    assert!(page.contains(policy), "what got through could not run");
+    let hostile = render(&report_sample::hostile(), Format::Html).unwrap();
+    assert!(!hostile.contains("<script>alert") && !hostile.contains("<img"));
+    for tag in [
+        "<script", "</script", "</style", "</title", "<button", "<svg",
+    ] {
+        assert_eq!(
+            hostile.matches(tag).count(),
+            page.matches(tag).count(),
+            "{tag}"
+        );
+    }
 }
 
 #[test]

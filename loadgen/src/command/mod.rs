@@ -86,6 +86,9 @@ pub enum CommandError {
     /// A stored report cannot be rendered.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// Several reports in a form that takes one.
+    #[error("only a page takes several reports: add -f html, or give one file")]
+    OneReport,
     /// A result could not be written.
     #[error("cannot write {}: {error}", path.display())]
     Output {
@@ -135,6 +138,7 @@ impl CommandError {
             | CommandError::Input { .. }
             | CommandError::Report { .. }
             | CommandError::Render(_)
+            | CommandError::OneReport
             | CommandError::Output { .. }
             | CommandError::Io(_) => Exit::Usage,
         }

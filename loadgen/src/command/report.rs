@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::CommandError;
@@ -11,6 +11,7 @@ use crate::{
     cli::ReportArgs,
     exit::Exit,
     report::{
+        html::{self, Run},
         model::Report,
         parse::parse,
         render::{Format, render},
@@ -25,9 +26,34 @@ use crate::{
 pub fn report(args: &ReportArgs) -> Result<Exit, CommandError> {
     let by_name = || Format::of_path(args.output.as_deref()?);
     let format = args.format.or_else(by_name).unwrap_or(Format::Summary);
-    let text = render(&read(&args.file)?, format)?;
+    let text = match &args.files[..] {
+        [file] => render(&read(file)?, format)?,
+        files if format == Format::Html => together(files)?,
+        _ => return Err(CommandError::OneReport),
+    };
     write(args.output.as_deref(), &text)?;
     Ok(Exit::Ok)
+}
+
+/// A page of several runs, named by their files.
+fn together(files: &[PathBuf]) -> Result<String, CommandError> {
+    let reports = files.iter().map(|file| read(file));
+    let reports = reports.collect::<Result<Vec<_>, _>>()?;
+    let stem = |file: &PathBuf| {
+        file.file_stem()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    let stems: Vec<_> = files.iter().map(stem).collect();
+    let named = files.iter().zip(&reports).map(|(file, report)| {
+        let short = stem(file).filter(|_| {
+            let same = stems.iter().filter(|other| **other == stem(file));
+            same.count() == 1
+        });
+        let name = short.unwrap_or_else(|| file.display().to_string());
+        Run { name, report }
+    });
+    let runs: Vec<_> = named.collect();
+    Ok(html::page(&runs)?)
 }
 
 /// Reads a stored report; `-` is standard input.

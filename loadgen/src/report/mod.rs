@@ -11,6 +11,8 @@ pub mod verdict;
 
 pub mod render;
 pub mod markdown;
+pub mod html;
+pub mod facts;
 pub mod csv;
 pub mod hgrm;
 pub mod hlog;

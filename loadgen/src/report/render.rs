@@ -7,7 +7,7 @@ use hdrhistogram::serialization::{V2DeflateSerializeError, interval_log::Interva
 use thiserror::Error;
 
 use super::{
-    csv, hgrm, hlog, markdown,
+    csv, hgrm, hlog, html, markdown,
     model::{Distribution, Report},
     summary::Summary,
 };
@@ -32,6 +32,8 @@ pub enum Format {
     HgrmService,
     /// The same of send lags.
     HgrmLag,
+    /// A page with plots, in one file that needs nothing else.
+    Html,
     /// The report itself.
     Json,
 }
@@ -45,6 +47,7 @@ impl Format {
             "md" => Format::Markdown,
             "hlog" => Format::Hlog,
             "hgrm" => Format::Hgrm,
+            "html" | "htm" => Format::Html,
             "json" => Format::Json,
             _ => return None,
         })
@@ -87,6 +90,7 @@ pub fn render(report: &Report, format: Format) -> Result<String, RenderError> {
         Format::Hgrm => distribution(&latency.response)?,
         Format::HgrmService => distribution(&latency.service)?,
         Format::HgrmLag => distribution(&latency.lag)?,
+        Format::Html => html::page(&[html::Run::new(report)])?,
         Format::Json => serde_json::to_string_pretty(report)? + "\n",
     })
 }

@@ -1,0 +1,165 @@
+"""The page of a run, opened and clicked through in a real browser, light and dark."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+# Where to keep pictures for people to look at; not at all unless it is set.
+PICTURES = os.environ.get("REPORT_PICTURES")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    assert chromium and driver, "install chromium and chromium-driver; scripts/test does"
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def page(browser, sample, loadgen, tmp_path):
+    """Opens the page of some samples in a color scheme; at the end the console has to be empty."""
+
+    def open_page(scheme, *kinds):
+        path = tmp_path / "page.html"
+        loadgen("report", *[sample(kind) for kind in kinds], "-o", path)
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        browser.set_window_size(1400, 1000)
+        browser.get(path.as_uri())
+        if PICTURES:
+            browser.set_window_size(1400, browser.execute_script("return document.body.scrollHeight"))
+            browser.save_screenshot(Path(PICTURES) / f"{'-'.join(kinds)}-{scheme}.png")
+            browser.set_window_size(1400, 1000)
+        return browser
+
+    yield open_page
+    assert browser.get_log("browser") == []
+
+
+def shown(browser, selector):
+    return [element for element in browser.find_elements(By.CSS_SELECTOR, selector) if element.is_displayed()]
+
+
+def contrast(browser, selector):
+    """Of an element's text to the nearest background that is painted (WCAG 2)."""
+    return browser.execute_script(
+        """
+        const parts = (color) => color.match(/[0-9.]+/g).map(Number);
+        const light = (color) => {
+          const [r, g, b] = parts(color).map((c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+          return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const element = document.querySelector(arguments[0]);
+        let behind = element;
+        const paint = (e) => getComputedStyle(e).backgroundColor;
+        while (parts(paint(behind))[3] === 0) behind = behind.parentElement;
+        const style = getComputedStyle(element);
+        const ink = element.ownerSVGElement ? (style.stroke === "none" ? style.fill : style.stroke) : style.color;
+        const [a, b] = [light(ink), light(paint(behind))];
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        """,
+        selector,
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_legible_and_its_verdict_is_first(page, scheme):
+    browser = page(scheme, "stalled")
+    background = browser.find_element(By.TAG_NAME, "body").value_of_css_property("background-color")
+    assert background == {"light": "rgba(246, 247, 249, 1)", "dark": "rgba(15, 18, 22, 1)"}[scheme]
+    for selector in ["h1", ".note", ".verdict h2", ".verdict li", ".missed", "dt", "thead th", ".grid text", ".brand"]:
+        assert contrast(browser, selector) >= 4.5, selector
+    for color in range(5):
+        assert contrast(browser, f"#latency-response path.c{color}") >= 3, color
+    first = browser.find_element(By.CSS_SELECTOR, "main > section")
+    assert "Degraded" in first.text and "p99<5ms missed" in first.text
+    titles = [title.text for title in shown(browser, ".plot h3")]
+    for title in ["Latency by percentile", "Operations per second", "CPU", "Failures per second", "acme", "initech"]:
+        assert title in titles
+    # Nothing sticks out.
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_legend_buttons_hide_and_show_lines(page):
+    browser = page("light", "stalled")
+    lines = "#latency-response path.line[d^=M][data-series]"
+    assert len(shown(browser, lines)) == 5
+    button = browser.find_element(By.CSS_SELECTOR, "#latency-response button[data-series='4']")
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert [line.get_attribute("data-series") for line in shown(browser, lines)] == ["0", "1", "2", "3"]
+    button.click()
+    assert len(shown(browser, lines)) == 5
+
+
+def test_tabs_change_the_time_that_is_shown(page):
+    browser = page("light", "calm")
+    assert shown(browser, "#latency-response") and not shown(browser, "#latency-lag")
+    browser.find_element(By.CSS_SELECTOR, "button[data-tab=lag]").click()
+    assert shown(browser, "#latency-lag") and not shown(browser, "#latency-response")
+    assert shown(browser, "#latency-lag svg .grid text")
+
+
+def test_pointer_and_keys_tell_the_numbers(page):
+    browser = page("light", "stalled")
+    canvas = browser.find_element(By.CSS_SELECTOR, "#rate .canvas")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    ActionChains(browser).move_to_element(canvas).perform()
+    tip = browser.find_element(By.CSS_SELECTOR, "#rate .tip")
+    assert tip.is_displayed() and "planned" in tip.text and "400" in tip.text
+    # By keys: the thirteenth second is the first bad one.
+    browser.execute_script("arguments[0].focus()", canvas)
+    canvas.send_keys(Keys.HOME, *[Keys.ARROW_RIGHT] * 12)
+    assert tip.text.split() == ["12", "s", "planned", "400", "sent", "400", "done", "375"]
+    browser.find_element(By.CSS_SELECTOR, "#rate button[data-series='0']").click()
+    canvas.send_keys(Keys.END)
+    assert "planned" not in tip.text and "done" in tip.text
+    canvas.send_keys(Keys.ESCAPE)
+    assert not tip.is_displayed()
+
+
+def test_two_runs_lie_over_one_another_and_each_can_be_hidden(page):
+    browser = page("dark", "calm", "slower")
+    lines = "#percentiles path.line[d^=M][data-run='1']"
+    assert len(shown(browser, lines)) == 3
+    browser.find_element(By.CSS_SELECTOR, "header button[data-run='1']").click()
+    assert not shown(browser, "main path.line[data-run='1']")
+    assert len(shown(browser, "#percentiles path.line[d^=M][data-run='0']")) == 3
+    # The seed is what the configurations differ in.
+    differing = [row.text.split()[0] for row in shown(browser, ".facts tr.differs")]
+    assert differing == ["seed"]
+
+
+def test_hostile_text_stays_text(page):
+    browser = page("light", "hostile")
+    title = browser.find_element(By.TAG_NAME, "h1").text
+    assert "<script>alert(1)</script>" in title
+    scripts = browser.find_elements(By.CSS_SELECTOR, "script:not([type='application/json'])")
+    assert len(scripts) == 1, "ours"
+    assert not browser.find_elements(By.TAG_NAME, "img")
+    # The plots have a tenant of that name, and still work.
+    browser.find_element(By.CSS_SELECTOR, "#rate button[data-series='0']").click()
+    assert len(shown(browser, "#rate path.off")) == 0
+
+
+def test_only_the_script_of_the_page_may_run(page):
+    browser = page("light", "calm")
+    browser.execute_script(
+        "const s = document.createElement('script'); s.textContent = 'document.title = 1'; document.body.append(s)"
+    )
+    assert browser.title.startswith("loadgen: request")
+    refused = browser.get_log("browser")
+    assert len(refused) == 1 and "Content Security Policy" in refused[0]["message"]
