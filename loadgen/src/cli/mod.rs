@@ -10,7 +10,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use self::load::{LoadArgs, ScheduleArgs, TlsArgs, TlsVersion};
-pub use self::report::ReportArgs;
+pub use self::report::{CompareArgs, ReportArgs};
 use crate::{
     operation::{handshake::Close, reuse::Reuse, size::Size},
     target::url::Target,
@@ -93,6 +93,8 @@ pub enum Command {
     Origin(OriginArgs),
     /// Show a stored report in another form: text, tables, HdrHistogram files, a page with plots.
     Report(ReportArgs),
+    /// Put two stored reports side by side, and say what may be concluded.
+    Compare(CompareArgs),
 }
 
 /// `loadgen handshake`.

@@ -4,6 +4,7 @@ pub mod bulk;
 pub mod handshake;
 pub mod load;
 pub mod report;
+pub mod compare;
 pub mod origin;
 pub mod request;
 
@@ -16,7 +17,11 @@ use crate::{
     exit::Exit,
     origin::OriginError,
     pem::PemError,
-    report::{parse::ParseError, render::RenderError},
+    report::{
+        compare::sameness::{Difference, Listed},
+        parse::ParseError,
+        render::RenderError,
+    },
     run::RunError,
     schedule::{arrivals::Process, curve::Rate},
     target::{tls::TlsError, url::TargetError},
@@ -89,6 +94,12 @@ pub enum CommandError {
     /// Several reports in a form that takes one.
     #[error("only a page takes several reports: add -f html, or give one file")]
     OneReport,
+    /// Two reports that do not compare.
+    #[error(
+        "these runs are not comparable (first / second):\n{}repeat one of them alike, or compare them all the same with --force",
+        Listed(.0)
+    )]
+    NotComparable(Vec<Difference>),
     /// A result could not be written.
     #[error("cannot write {}: {error}", path.display())]
     Output {
@@ -139,6 +150,7 @@ impl CommandError {
             | CommandError::Report { .. }
             | CommandError::Render(_)
             | CommandError::OneReport
+            | CommandError::NotComparable(_)
             | CommandError::Output { .. }
             | CommandError::Io(_) => Exit::Usage,
         }
@@ -160,6 +172,7 @@ pub fn execute(command: &Command) -> Result<Exit, CommandError> {
         Command::Bulk(args) => bulk::bulk(args),
         Command::Origin(args) => origin::origin(args),
         Command::Report(args) => report::report(args),
+        Command::Compare(args) => compare::compare(args),
     }
 }
 

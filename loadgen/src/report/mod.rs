@@ -13,6 +13,7 @@ pub mod render;
 pub mod markdown;
 pub mod html;
 pub mod facts;
+pub mod compare;
 pub mod csv;
 pub mod hgrm;
 pub mod hlog;
