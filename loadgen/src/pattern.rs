@@ -2,37 +2,29 @@
 
 use std::sync::OnceLock;
 
-use bytes::Bytes;
-
 /// Bytes in the repeated chunk: one write of the stream.
 pub const PATTERN_LEN_BYTES: usize = 256 * 1024;
 
-/// A handle to the process-wide chunk.
-#[derive(Debug, Clone)]
-pub struct Pattern(Bytes);
+/// The process-wide chunk.
+#[derive(Debug, Clone, Copy)]
+pub struct Pattern(&'static [u8]);
 
 impl Pattern {
     /// The chunk; the first call of the process makes it.
     pub fn new() -> Self {
-        static CHUNK: OnceLock<Bytes> = OnceLock::new();
-        Self(
-            CHUNK
-                .get_or_init(|| xorshift(PATTERN_LEN_BYTES).into())
-                .clone(),
-        )
+        // Not counted references: threads that count together would meet on every request.
+        static CHUNK: OnceLock<Vec<u8>> = OnceLock::new();
+        Self(CHUNK.get_or_init(|| xorshift(PATTERN_LEN_BYTES)))
     }
 
     /// The next chunk of a body of which `left` bytes are still to send.
-    pub fn chunk(&self, left: u64) -> Bytes {
-        self.0.slice(
-            ..usize::try_from(left)
-                .unwrap_or(usize::MAX)
-                .min(self.0.len()),
-        )
+    pub fn chunk(self, left: u64) -> &'static [u8] {
+        let len = usize::try_from(left).unwrap_or(usize::MAX);
+        &self.0[..len.min(self.0.len())]
     }
 
     /// Where `bytes` first differ from those of a body at `offset`; none when they are the same.
-    pub fn first_difference(&self, offset: u64, bytes: &[u8]) -> Option<usize> {
+    pub fn first_difference(self, offset: u64, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while at < bytes.len() {
             let start = ((offset + at as u64) % self.0.len() as u64) as usize;
@@ -77,7 +69,7 @@ mod tests {
     #[test]
     fn a_damaged_byte_is_found_wherever_it_is() {
         let pattern = Pattern::new();
-        let body = [&pattern.0[..], &pattern.0[..], &pattern.0[..5]].concat();
+        let body = [pattern.0, pattern.0, &pattern.0[..5]].concat();
         assert_eq!(pattern.first_difference(0, &body), None);
         assert_eq!(pattern.first_difference(3, &body[3..]), None);
         for at in [

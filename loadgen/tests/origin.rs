@@ -53,7 +53,10 @@ fn objects_come_back_whole_and_in_parts() {
     assert_eq!(curl(&["-X", "DELETE", &url]).0, 204);
     assert_eq!(curl(&["-X", "DELETE", &url]).0, 404);
     assert_eq!(curl(&[&url]).0, 404);
-    assert_eq!(curl(&["-X", "POST", &url]).0, 405);
+    assert_eq!(curl(&["-X", "PATCH", &url]).0, 405);
+    let echoed = curl(&["--data-binary", "there and back", &url]);
+    assert_eq!(echoed, (200, b"there and back".to_vec()));
+    assert_eq!(curl(&[&url]).0, 404, "an echo stores nothing");
     assert_eq!(origin.terminate(), Some(0));
 }
 

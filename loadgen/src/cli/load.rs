@@ -77,7 +77,7 @@ pub struct ScheduleArgs {
     /// Run this long before anything is counted, at the first rate.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = units::duration)]
     pub warmup: Duration,
-    /// Wait this long behind the last planned start for what is under way.
+    /// Wait this long behind the end of the schedule, or of -d, for what is under way.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     pub drain: Duration,
     /// Operations that may wait for a connection, all threads together. One that finds no room is

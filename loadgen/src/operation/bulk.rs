@@ -111,7 +111,7 @@ async fn up(
     let mut left = bytes;
     while left > 0 {
         let chunk = pattern.chunk(left);
-        write.write_slice(&chunk).await.map_err(sending)?;
+        write.write_slice(chunk).await.map_err(sending)?;
         slot.progress();
         left -= chunk.len() as u64;
     }

@@ -128,7 +128,7 @@ impl Message {
         let pattern = Pattern::new();
         let mut bytes = Vec::with_capacity(size);
         while bytes.len() < size {
-            bytes.extend_from_slice(&pattern.chunk((size - bytes.len()) as u64));
+            bytes.extend_from_slice(pattern.chunk((size - bytes.len()) as u64));
         }
         Self { bytes, number: 0 }
     }

@@ -77,7 +77,7 @@ pub async fn source(stream: Stream, counters: &Counters) -> Result<(), TcpError>
     let mut left = length;
     while left > 0 {
         let chunk = pattern.chunk(left);
-        write.write_slice(&chunk).await?;
+        write.write_slice(chunk).await?;
         left -= chunk.len() as u64;
         counters.source_bytes.add(chunk.len() as u64);
     }

@@ -102,11 +102,15 @@ fn conditions(outcome: &Outcome) -> Conditions {
     let Some((first, last)) = ends(outcome) else {
         return Conditions::default();
     };
-    let waited = last.generator.since(&first.generator).waited;
     let seconds = (last.at - first.at).as_secs_f64().max(1e-9);
+    let threads = outcome.threads.iter();
+    let waited = threads.map(|thread| {
+        let spent = last.generator.thread_since(&first.generator, *thread);
+        spent.waited.as_secs_f64() / seconds
+    });
     Conditions {
         busy: busiest(outcome, first, last, &outcome.collected.spun),
-        waited: waited.as_secs_f64() / seconds / outcome.threads.len().max(1) as f64,
+        waited: waited.fold(0.0, f64::max),
         stolen: last.host.stolen_since(&first.host),
     }
 }
@@ -124,7 +128,8 @@ fn busiest(outcome: &Outcome, from: &Moment, to: &Moment, spun: &[Duration]) -> 
             .as_secs_f64()
             / seconds
     });
-    shares.fold(0.0, f64::max)
+    // The kernel tells of a wait when it is over, so a short look may see more than its own time.
+    shares.fold(0.0, f64::max).min(1.0)
 }
 
 fn target_cpu(outcome: &Outcome, pid: Option<u32>) -> TargetCpu {

@@ -319,7 +319,8 @@ pub struct Distribution {
     pub hdr_v2_deflate: String,
 }
 
-/// Connections set up, the measured ones only.
+/// Connections set up, those before the start included; where handshakes are the operation, the
+/// measured ones that are as they should be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
     /// How many stood.

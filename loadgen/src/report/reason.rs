@@ -32,7 +32,9 @@ pub enum Reason {
     NoFreeConnection(Duration),
     /// The busiest thread worked, or waited for a core, for this share of the time.
     GeneratorBusy(f64),
-    /// The generator waited for a core for this share of the time.
+    /// A thread of the generator waited for a core for this share of the time: too much.
+    Starved(f64),
+    /// A thread of the generator waited for a core for this share of the time: some.
     Waited(f64),
     /// No free local port.
     PortsExhausted,
@@ -66,6 +68,7 @@ impl Reason {
             | Reason::Late(_)
             | Reason::NoFreeConnection(_)
             | Reason::GeneratorBusy(_)
+            | Reason::Starved(_)
             | Reason::PortsExhausted
             | Reason::DescriptorsExhausted
             | Reason::StolenMuch(_) => State::Invalid,
@@ -100,6 +103,7 @@ impl Reason {
             Reason::Late(_) => "send_lag",
             Reason::NoFreeConnection(_) => "no_free_connection",
             Reason::GeneratorBusy(_) => "generator_busy",
+            Reason::Starved(_) => "starved",
             Reason::Waited(_) => "waited_for_core",
             Reason::PortsExhausted => "ports_exhausted",
             Reason::DescriptorsExhausted => "descriptors_exhausted",
@@ -121,6 +125,7 @@ impl Reason {
             | Reason::SomeFailures(share)
             | Reason::Achieved(share)
             | Reason::GeneratorBusy(share)
+            | Reason::Starved(share)
             | Reason::Waited(share)
             | Reason::StolenMuch(share)
             | Reason::StolenSome(share) => Some(share),
@@ -145,6 +150,7 @@ impl Reason {
             Reason::Achieved(_) => Some(limit::ACHIEVED),
             Reason::Late(_) | Reason::NoFreeConnection(_) => Some(limit::LAG.as_secs_f64()),
             Reason::GeneratorBusy(_) => Some(limit::BUSY),
+            Reason::Starved(_) => Some(limit::WAITED),
             Reason::Waited(_) => Some(limit::WAITED_MENTION),
             Reason::StolenMuch(_) => Some(limit::STOLEN),
             Reason::StolenSome(_) => Some(limit::STOLEN_MENTION),
@@ -216,9 +222,15 @@ impl fmt::Display for Reason {
                 percent(share),
                 percent(limit::BUSY)
             ),
+            Reason::Starved(share) => write!(
+                f,
+                "the generator is starved: a thread waited for its core {} of the time (limit {}), which reads as the target's time; move what else runs there, or use fewer threads",
+                percent(share),
+                percent(limit::WAITED)
+            ),
             Reason::Waited(share) => write!(
                 f,
-                "the generator waited for a core {} of the time: something else runs on it",
+                "a thread of the generator waited for its core {} of the time: something else runs there",
                 percent(share)
             ),
             Reason::PortsExhausted => f.write_str(

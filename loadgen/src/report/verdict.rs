@@ -26,6 +26,8 @@ pub const ACHIEVED: f64 = 0.99;
 pub const STOLEN: f64 = 0.1;
 /// Time the hypervisor may take unmentioned.
 pub const STOLEN_MENTION: f64 = 0.02;
+/// Time a generator thread may wait for a core: beyond, its wait is read as the target's time.
+pub const WAITED: f64 = 0.1;
 /// Time a generator thread may wait for a core unmentioned.
 pub const WAITED_MENTION: f64 = 0.05;
 /// Shorter runs prove counts but no rates: start and end weigh too much.
@@ -96,7 +98,7 @@ pub struct Exhausted {
 pub struct Conditions {
     /// The busiest thread, on its core without spinning, or waiting for it.
     pub busy: f64,
-    /// Waiting for a core, per thread.
+    /// The thread that waited most for a core.
     pub waited: f64,
     /// Taken by the hypervisor.
     pub stolen: f64,
@@ -149,6 +151,10 @@ pub fn judge(evidence: &Evidence, missed: Objectives) -> Judgement {
     let states = reasons.iter().map(|reason| reason.state());
     let state = states.max().unwrap_or(State::Valid);
     let exit = match (state, missed) {
+        // Somebody ended it before the target could do anything.
+        (State::Invalid, _) if evidence.interrupted && evidence.counts.planned == 0 => {
+            Exit::Invalid
+        }
         (State::Invalid, _) if reasons.iter().any(|reason| reason.is_of_the_target()) => {
             Exit::Target
         }
@@ -202,7 +208,8 @@ fn judge_counts(evidence: &Evidence, reasons: &mut Vec<Reason>) {
         failed if failed > 0.0 => reasons.push(Reason::SomeFailures(failed)),
         _ => {}
     }
-    if planned > 0 && share(achieved, planned) < ACHIEVED {
+    // Of a target that did nothing, nothing was achieved: said above.
+    if succeeded > 0 && share(achieved, planned) < ACHIEVED {
         reasons.push(Reason::Achieved(share(achieved, planned)));
     }
     if evidence.exhausted.backlog > 0 {
@@ -231,8 +238,10 @@ fn judge_conditions(evidence: &Evidence, reasons: &mut Vec<Reason>) {
     } else if evidence.lag.p99 > limit {
         reasons.push(Reason::NoFreeConnection(evidence.lag.p99));
     }
-    if waited > WAITED_MENTION {
-        reasons.push(Reason::Waited(waited));
+    match waited {
+        waited if waited > WAITED => reasons.push(Reason::Starved(waited)),
+        waited if waited > WAITED_MENTION => reasons.push(Reason::Waited(waited)),
+        _ => {}
     }
     match stolen {
         stolen if stolen > STOLEN => reasons.push(Reason::StolenMuch(stolen)),
@@ -310,7 +319,7 @@ mod tests {
         type Change = fn(&mut Evidence);
         let late = Duration::from_micros(101);
         assert!(late > LAG);
-        let grounds: [(Change, &str, State, Exit); 20] = [
+        let grounds: [(Change, &str, State, Exit); 21] = [
             (
                 |e| fail(e, 1000),
                 "nothing_succeeded",
@@ -384,6 +393,12 @@ mod tests {
                 Exit::Ok,
             ),
             (
+                |e| e.conditions.waited = 0.11,
+                "starved",
+                State::Invalid,
+                Exit::Invalid,
+            ),
+            (
                 |e| e.conditions.stolen = 0.11,
                 "stolen",
                 State::Invalid,
@@ -425,6 +440,15 @@ mod tests {
             assert_eq!(codes[0], code);
             assert_eq!((is, ended), (state, exit), "{code}");
         }
+    }
+
+    #[test]
+    fn a_run_that_was_ended_before_it_began_proves_nothing() {
+        let ended = judged(|evidence| {
+            evidence.interrupted = true;
+            evidence.counts = Counts::default();
+        });
+        assert_eq!((ended.1, ended.2), (State::Invalid, Exit::Invalid));
     }
 
     #[test]

@@ -375,7 +375,9 @@ impl Worker {
             .dispatch
             .borrow_mut()
             .next(now, &mut self.recorder.borrow_mut());
-        if next == Next::Over && self.over.get().is_none() {
+        // Whoever asks for a count, and not for a time, waits for all of it.
+        let timed = self.plan.open.is_some() || self.plan.extent.duration.is_some();
+        if next == Next::Over && timed && self.over.get().is_none() {
             self.over.set(Some(now));
         }
         next

@@ -113,7 +113,7 @@ pub fn content_digest(len: u64) -> String {
     let mut left = len;
     while left > 0 {
         let chunk = pattern.chunk(left);
-        hash.update(&chunk);
+        hash.update(chunk);
         left -= chunk.len() as u64;
     }
     write_digest(hash.finish().as_ref())
@@ -183,23 +183,20 @@ mod tests {
             judge(Check::Length(2), head(200), 0, b"x"),
             Err("wrong_length".to_owned())
         );
-        assert_eq!(judge(Check::Echo, head(200), 100, &body), Ok(100));
+        assert_eq!(judge(Check::Echo, head(200), 100, body), Ok(100));
         assert_eq!(judge(Check::Echo, head(200), 100, &damaged), mismatch);
         assert_eq!(
-            judge(Check::Echo, head(200), 101, &body),
+            judge(Check::Echo, head(200), 101, body),
             Err("wrong_length".to_owned())
         );
         let named = Head {
-            digest: Some(sha256(&body)),
+            digest: Some(sha256(body)),
             ..head(200)
         };
-        assert_eq!(judge(Check::Hash, named, 0, &body), Ok(100));
+        assert_eq!(judge(Check::Hash, named, 0, body), Ok(100));
         assert_eq!(judge(Check::Hash, named, 0, &damaged), mismatch);
         let first = FirstDigest::default();
-        assert_eq!(
-            judge_with(Check::Hash, head(200), 0, &body, &first),
-            Ok(100)
-        );
+        assert_eq!(judge_with(Check::Hash, head(200), 0, body, &first), Ok(100));
         assert_eq!(
             judge_with(Check::Hash, head(200), 0, &damaged, &first),
             mismatch
@@ -216,6 +213,6 @@ mod tests {
         assert_eq!(parse_digest(b"sha-512=:AA==:, sha-256=:AA==:"), None);
         assert_eq!(parse_digest(b"md5=:AA==:"), None);
         let long = Pattern::new().chunk(100);
-        assert_eq!(content_digest(100), write_digest(&sha256(&long)));
+        assert_eq!(content_digest(100), write_digest(&sha256(long)));
     }
 }

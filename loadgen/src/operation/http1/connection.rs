@@ -128,7 +128,7 @@ async fn send(
     let mut left = body_len;
     while left > 0 {
         let chunk = pattern.chunk(left);
-        write.write_slice(&chunk).await.map_err(failed)?;
+        write.write_slice(chunk).await.map_err(failed)?;
         slot.progress();
         left -= chunk.len() as u64;
     }

@@ -123,7 +123,7 @@ impl Template {
         }
         out.extend_from_slice(b"\r\n");
         if body_len <= SMALL_BODY {
-            out.extend_from_slice(&Pattern::new().chunk(body_len));
+            out.extend_from_slice(Pattern::new().chunk(body_len));
         }
     }
 }
@@ -152,7 +152,7 @@ mod tests {
         template(Some(Size::Fixed(3)), Check::Status).write(3, &mut out);
         let body = Pattern::new().chunk(3);
         let head = b"PUT /x?y HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\n";
-        assert_eq!(out, [&head[..], &body[..]].concat());
+        assert_eq!(out, [&head[..], body].concat());
         template(Some(Size::Fixed(3)), Check::Hash).write(3, &mut out);
         let text = String::from_utf8_lossy(&out);
         assert!(text.contains("\r\nContent-Digest: sha-256=:"), "{text}");
