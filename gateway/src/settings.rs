@@ -5,6 +5,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use sealgate_tls::Engine;
+
 use crate::accept::ListenerSettings;
 use crate::http::HttpRouteSettings;
 use crate::relay::TcpRouteSettings;
@@ -24,6 +26,8 @@ pub struct Settings {
     pub admin: Option<SocketAddr>,
     /// Log format and level.
     pub log: LogSettings,
+    /// How TLS is spoken, to clients and to upstreams.
+    pub tls: TlsSettings,
     /// Bounds that an operator may set.
     pub limits: LimitSettings,
     /// How long each wait may take.
@@ -70,6 +74,13 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// How TLS is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// What established TLS 1.3 sessions run on.
+    pub engine: Engine,
 }
 
 /// Bounds that an operator may set.

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 use sealgate_tls::{
-    ClientVerification, Engine, EpochSecrets, ServerConfigs, ServerSettings, TicketScope, Ticketer,
+    ClientVerification, EpochSecrets, ServerConfigs, ServerSettings, TicketScope, Ticketer,
     server_configs,
 };
 
 use crate::http::HttpRoute;
 use crate::relay::{TcpClass, TcpRoute};
-use crate::settings::{RouteTarget, Settings};
+use crate::settings::{RouteTarget, Settings, TlsSettings};
 use crate::tenant::{ClientAuth, DefaultTenant, NameTable, NoTenant, TenantSettings};
 
 /// What one worker runs.
@@ -143,11 +143,11 @@ fn plan(
         let route = &settings.routes[*index];
         match &route.target {
             RouteTarget::Tcp(tcp) => {
-                let relayed = TcpRoute::build(&route.name, tcp)?;
+                let relayed = TcpRoute::build(&route.name, tcp, settings.tls.engine)?;
                 if tcp.class == TcpClass::Passthrough {
                     return Ok(Plan::Passthrough(relayed));
                 }
-                let configs = terminate(listener, tenant, &tcp.alpn, secrets)?;
+                let configs = terminate(listener, tenant, (&tcp.alpn, settings.tls), secrets)?;
                 return Ok(Plan::Tcp(configs, relayed));
             }
             RouteTarget::Http(target) => {
@@ -156,7 +156,12 @@ fn plan(
         }
     }
     http.sort_by_key(|route| std::cmp::Reverse(route.path_prefix.len()));
-    let configs = terminate(listener, tenant, &[b"http/1.1".to_vec()], secrets)?;
+    let configs = terminate(
+        listener,
+        tenant,
+        (&[b"http/1.1".to_vec()], settings.tls),
+        secrets,
+    )?;
     Ok(Plan::Http(configs, http))
 }
 
@@ -164,7 +169,7 @@ fn plan(
 fn terminate(
     listener: &str,
     tenant: &TenantSettings,
-    alpn: &[Vec<u8>],
+    (alpn, tls): (&[Vec<u8>], TlsSettings),
     secrets: &Arc<EpochSecrets>,
 ) -> Result<ServerConfigs, rustls::Error> {
     let no_certificate = || rustls::Error::General("it has no certificate".to_owned());
@@ -198,6 +203,6 @@ fn terminate(
         },
         alpn: alpn.to_vec(),
         tickets: Ticketer::new(Arc::clone(secrets), &scope),
-        engine: Engine::default(),
+        engine: tls.engine,
     })
 }

@@ -182,6 +182,7 @@ impl Admin {
             "connections_open": self.counters.sum(|c| &c.open),
             "listeners": listeners,
             "routes": routes,
+            "tls_engine": settings.tls.engine.name(),
             "keys": {
                 "held": self.keys.cache.held(),
                 "soft_lifetime_seconds": keys.soft.as_secs_f64(),

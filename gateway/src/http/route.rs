@@ -47,7 +47,7 @@ impl HttpRoute {
             }
             HttpClass::Sealed(sealed) => Handling::Seal(sealed.clone()),
         };
-        let upstream = Upstream::build(&route.upstream, &[b"http/1.1"])?;
+        let upstream = Upstream::build(&route.upstream, &[b"http/1.1"], settings.tls.engine)?;
         let limits = &settings.limits;
         let pool = HttpPool::new(
             upstream,

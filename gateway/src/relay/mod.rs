@@ -6,6 +6,8 @@ use std::rc::Rc;
 
 pub use pump::{HalfClose, Relayed, relay};
 
+use sealgate_tls::Engine;
+
 use crate::metrics::Class;
 use crate::upstream::{Upstream, UpstreamSettings};
 
@@ -51,10 +53,14 @@ impl TcpRoute {
     ///
     /// # Errors
     /// [`rustls::Error`] when the upstream's TLS settings are unusable.
-    pub fn build(name: &str, settings: &TcpRouteSettings) -> Result<TcpRoute, rustls::Error> {
+    pub fn build(
+        name: &str,
+        settings: &TcpRouteSettings,
+        engine: Engine,
+    ) -> Result<TcpRoute, rustls::Error> {
         Ok(TcpRoute {
             name: name.into(),
-            upstream: Upstream::build(&settings.upstream, &[])?,
+            upstream: Upstream::build(&settings.upstream, &[], engine)?,
         })
     }
 }

@@ -88,7 +88,11 @@ impl Upstream {
     ///
     /// # Errors
     /// [`rustls::Error`] when the TLS settings are unusable.
-    pub fn build(settings: &UpstreamSettings, alpn: &[&[u8]]) -> Result<Upstream, rustls::Error> {
+    pub fn build(
+        settings: &UpstreamSettings,
+        alpn: &[&[u8]],
+        engine: Engine,
+    ) -> Result<Upstream, rustls::Error> {
         let tls = match &settings.tls {
             None => None,
             Some(tls) => {
@@ -97,7 +101,7 @@ impl Upstream {
                     certificate: tls.client_certificate.clone(),
                     alpn: alpn.iter().map(|name| name.to_vec()).collect(),
                     resumable_sessions: RESUMABLE_SESSIONS,
-                    engine: Engine::default(),
+                    engine,
                 })?;
                 Some((config, tls.server_name.clone()))
             }

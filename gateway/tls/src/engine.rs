@@ -22,6 +22,16 @@ pub enum Engine {
     Direct,
 }
 
+impl Engine {
+    /// As configurations and `/status` call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Rustls => "rustls",
+            Engine::Direct => "direct",
+        }
+    }
+}
+
 /// A server's session under `config`.
 ///
 /// # Errors

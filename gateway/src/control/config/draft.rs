@@ -59,6 +59,7 @@ pub(super) struct Draft {
     pub(super) admin: Field<String>,
     pub(super) log_format: Field<String>,
     pub(super) log_level: Field<String>,
+    pub(super) tls_engine: Field<String>,
     pub(super) limits: LimitsDraft,
     pub(super) timeouts: TimeoutsDraft,
     pub(super) keys: KeysDraft,

@@ -22,7 +22,8 @@ const MAX_SYNTAX_ERRORS: usize = 20;
 static ROOT: Kind = Kind {
     header: "the top of the file",
     keys: &[
-        "workers", "admin", "log", "limits", "timeouts", "keys", "listener", "tenant", "route",
+        "workers", "admin", "log", "tls", "limits", "timeouts", "keys", "listener", "tenant",
+        "route",
     ],
 };
 static ADMIN: Kind = Kind {
@@ -32,6 +33,10 @@ static ADMIN: Kind = Kind {
 static LOG: Kind = Kind {
     header: "[log]",
     keys: &["format", "level"],
+};
+static TLS: Kind = Kind {
+    header: "[tls]",
+    keys: &["engine"],
 };
 static LIMITS: Kind = Kind {
     header: "[limits]",
@@ -102,10 +107,11 @@ static UPSTREAM_TLS: Kind = Kind {
     header: "[route.upstream_tls]",
     keys: &["ca", "server_name", "certificate", "key"],
 };
-static KINDS: [&Kind; 10] = [
+static KINDS: [&Kind; 11] = [
     &ROOT,
     &ADMIN,
     &LOG,
+    &TLS,
     &LIMITS,
     &TIMEOUTS,
     &KEYS,
@@ -208,6 +214,10 @@ fn whole(root: &Section<'_>, report: &mut Report) -> Draft {
         draft.log_format = log.text("format", "\"text\" or \"json\"", report);
         draft.log_level = log.text("level", "\"info\"", report);
         finish(&log, report);
+    }
+    if let Field::Given(Located { value: tls, .. }) = root.table("tls", &TLS, report) {
+        draft.tls_engine = tls.text("engine", "\"direct\" or \"rustls\"", report);
+        finish(&tls, report);
     }
     if let Field::Given(Located { value: limits, .. }) = root.table("limits", &LIMITS, report) {
         draft.limits = self::limits(&limits, report);

@@ -14,6 +14,8 @@ mod placement;
 
 use std::net::SocketAddr;
 
+use sealgate_tls::Engine;
+
 pub(super) use self::values::written;
 use self::values::{
     CONNECT, DRAIN, HANDSHAKE, HEAD, IDLE, KEEP_ALIVE, MAX_CONNECTIONS, MAX_HEAD_BYTES,
@@ -23,7 +25,9 @@ use super::draft::{Draft, Field, LimitsDraft, TimeoutsDraft};
 use super::errors::{At, Report};
 use super::pem::Files;
 use super::problem::{Problem, Warning};
-use crate::settings::{LimitSettings, LogFormat, LogSettings, Settings, TimeoutSettings};
+use crate::settings::{
+    LimitSettings, LogFormat, LogSettings, Settings, TimeoutSettings, TlsSettings,
+};
 
 /// The settings, or `None` where the report has errors.
 pub(super) fn settings(draft: &Draft, files: &Files<'_>, report: &mut Report) -> Option<Settings> {
@@ -32,6 +36,7 @@ pub(super) fn settings(draft: &Draft, files: &Files<'_>, report: &mut Report) ->
         false => values::number(&draft.workers, WORKERS, report).map(Some),
     };
     let log = log(draft, report);
+    let tls = tls(draft, report);
     let limits = limits(&draft.limits, report);
     let timeouts = timeouts(&draft.timeouts, report);
     let keys = keys::build(&draft.keys, report);
@@ -63,6 +68,7 @@ pub(super) fn settings(draft: &Draft, files: &Files<'_>, report: &mut Report) ->
             .collect::<Option<_>>()?,
         admin: admin?,
         log: log?,
+        tls: tls?,
         limits: limits?,
         timeouts: timeouts?,
         keys: keys?,
@@ -105,6 +111,20 @@ fn log(draft: &Draft, report: &mut Report) -> Option<LogSettings> {
         format: format?,
         level: level?,
     })
+}
+
+fn tls(draft: &Draft, report: &mut Report) -> Option<TlsSettings> {
+    let engine = match &draft.tls_engine {
+        Field::Absent => Some(Engine::default()),
+        Field::Broken => None,
+        Field::Given(given) => values::choice(
+            given,
+            &["direct", "rustls"],
+            &[Engine::Direct, Engine::Rustls],
+            report,
+        ),
+    };
+    Some(TlsSettings { engine: engine? })
 }
 
 fn limits(draft: &LimitsDraft, report: &mut Report) -> Option<LimitSettings> {
