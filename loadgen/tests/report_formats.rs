@@ -5,6 +5,7 @@ mod report_sample;
 
 use std::{fs, path::Path, process::Command};
 
+use clap::ValueEnum;
 use loadgen::report::{
     model::Report,
     parse,
@@ -28,6 +29,38 @@ fn store(dir: &Path, report: &Report) -> String {
     let path = dir.join("run.json");
     fs::write(&path, serde_json::to_string(report).unwrap()).unwrap();
     path.to_str().unwrap().to_owned()
+}
+
+/// The same report with every number as large as it can be.
+fn largest(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Number(number) => {
+            *number = match number.is_f64() {
+                true => serde_json::Number::from_f64(f64::MAX).unwrap(),
+                false => u64::MAX.into(),
+            };
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(largest),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(largest),
+        _ => {}
+    }
+}
+
+#[test]
+fn numbers_that_no_run_has_are_no_panic() {
+    let mut value = serde_json::to_value(report_sample::report(STALLED)).unwrap();
+    let target = value["target"].take();
+    let statuses = value["statuses"].take();
+    largest(&mut value);
+    // Process numbers and statuses are smaller types.
+    value["target"] = target;
+    value["statuses"] = statuses;
+    let report: Report = serde_json::from_value(value).unwrap();
+    for format in Format::value_variants() {
+        if *format != Format::Summary {
+            render(&report, *format).unwrap();
+        }
+    }
 }
 
 /// Rows of a table by the names of its columns.

@@ -80,7 +80,7 @@ fn row(second: &Second, errors: &[(Phase, Class)]) -> Vec<String> {
     let counted = |(phase, class): &(Phase, Class)| -> u64 {
         let same = |error: &&ErrorCount| (error.phase, error.class) == (*phase, *class);
         let of_it = second.errors.iter().filter(same);
-        of_it.map(|error| error.count).sum()
+        of_it.fold(0, |sum, error| sum.saturating_add(error.count))
     };
     row.extend(errors.iter().map(|error| counted(error).to_string()));
     row

@@ -34,6 +34,9 @@ fn collect(name: &str, value: &Value, facts: &mut Vec<Fact>) {
     let fields = match value {
         Value::Object(fields) => fields,
         Value::Array(items) => {
+            if items.is_empty() {
+                return facts.push((name.to_owned(), "none".to_owned()));
+            }
             let items: Vec<_> = items.iter().map(text).collect();
             return facts.push((name.to_owned(), items.join(", ")));
         }

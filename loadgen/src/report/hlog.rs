@@ -31,6 +31,8 @@ type Writer<'a, 'b> = IntervalLogWriter<'a, 'b, Vec<u8>, V2DeflateSerializer>;
 /// When a histogram in the report was damaged.
 pub fn write(report: &Report) -> Result<String, RenderError> {
     let began = Duration::try_from_secs_f64(report.timing.began_unix_s).unwrap_or_default();
+    // A damaged report may name a moment that no clock has.
+    let began = UNIX_EPOCH.checked_add(began).unwrap_or(UNIX_EPOCH);
     let mut out = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let mut log = IntervalLogWriterBuilder::new()
@@ -39,8 +41,8 @@ pub fn write(report: &Report) -> Result<String, RenderError> {
         .add_comment(
             "[Values are nanoseconds: response times, and by tag service times and send lags]",
         )
-        .with_start_time(UNIX_EPOCH + began)
-        .with_base_time(UNIX_EPOCH + began)
+        .with_start_time(began)
+        .with_base_time(began)
         .with_max_value_divisor(MAX_DIVISOR)
         .begin_log_with(&mut out, &mut serializer)?;
     let elapsed_s = report.timing.elapsed_s;

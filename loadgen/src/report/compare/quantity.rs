@@ -164,7 +164,7 @@ impl Subject {
         match self {
             Subject::TargetCpu => Some(second.target_cpu_s? * 1e9 / second.succeeded as f64),
             Subject::Rate => Some(second.succeeded as f64),
-            Subject::Payload => Some((second.bytes.sent + second.bytes.received) as f64),
+            Subject::Payload => Some(second.bytes.sent as f64 + second.bytes.received as f64),
             Subject::Latency(time, name) => percentile(&second.latency, time, name),
         }
     }

@@ -118,6 +118,10 @@ fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
     };
     let change = |ln: f64| format!("{:+.1} %", ln.exp_m1() * 100.0);
     let (low, high) = (change(interval.low), change(interval.high));
+    let range = match finding {
+        Finding::NotJudged => String::new(),
+        _ => format!("{low} to {high}"),
+    };
     writeln!(
         f,
         "{:<26}{:>12}{:>12}{:>10}  {:<20}  {}",
@@ -125,7 +129,7 @@ fn line(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
         number(of.base),
         number(of.head),
         change(interval.middle),
-        format!("{low} to {high}"),
+        range,
         word(*finding, of.direction)
     )
 }
@@ -140,6 +144,6 @@ fn word(finding: Finding, direction: Direction) -> &'static str {
         (Finding::Regression, _) => "REGRESSION",
         (Finding::WithinMargin, _) => "within the margin",
         (Finding::Undecided, _) => "undecided",
-        (Finding::NotJudged, _) => "not judged",
+        (Finding::NotJudged, _) => "shown only",
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     measure::histogram::EncodingError,
     operation::failure::{Class, Phase},
     report::{
-        model::{Part, Second},
+        model::{Part, Report, Second},
         time::Time,
     },
 };
@@ -162,7 +162,9 @@ type Value<'a> = Box<dyn Fn(&Second) -> Option<f64> + 'a>;
 /// What of several seconds in one column is shown.
 #[derive(Clone, Copy)]
 enum Of {
+    /// The mean of whole seconds: a run rarely ends with one, and a part of it looks like a fall.
     Mean,
+    /// The worst of all seconds.
     Worst,
 }
 
@@ -230,7 +232,7 @@ pub fn errors<'a>(runs: &[Run<'_>], names: &'a [String]) -> Option<Plot<'a>> {
         Box::new(move |second| {
             let same = second.errors.iter();
             let same = same.filter(|error| (error.phase, error.class) == (phase, class));
-            Some(same.map(|error| error.count).sum::<u64>() as f64)
+            Some(same.map(|error| error.count as f64).sum())
         })
     };
     let series = labels
@@ -258,7 +260,7 @@ pub fn cpu<'a>(runs: &[Run<'_>], names: &'a [String]) -> Plot<'a> {
             Box::new(|second| Some(second.stolen_share)),
         ),
     ];
-    let mut plot = over_time(runs, names, &series, (Unit::Share, Of::Worst));
+    let mut plot = over_time(runs, names, &series, (Unit::Share, Of::Mean));
     plot.id = "cpu".to_owned();
     plot.title = "CPU";
     plot.note = "100 % is one core; of the hypervisor's share, all cores. A generator above 85 % measures \
@@ -294,7 +296,11 @@ fn over_time<'a>(
     for (run, Run { report, .. }) in runs.iter().enumerate() {
         for (n, (_, value)) in series.iter().enumerate() {
             let column = |seconds: &[Second]| joined(seconds.iter().filter_map(value), of);
-            let mut values: Vec<_> = report.series.chunks(width).map(column).collect();
+            let seconds = match of {
+                Of::Mean => whole_seconds(report),
+                Of::Worst => &report.series,
+            };
+            let mut values: Vec<_> = seconds.chunks(width).map(column).collect();
             values.resize(columns, None);
             // What nobody measured has no line.
             if values.iter().any(Option::is_some) {
@@ -328,6 +334,14 @@ fn over_time<'a>(
         series: series.iter().map(|(name, _)| (*name).to_owned()).collect(),
         runs: names,
         lines,
+    }
+}
+
+fn whole_seconds(report: &Report) -> &[Second] {
+    match &report.series[..] {
+        // Hundredths are what the clock and the last answers take.
+        [before @ .., last] if report.timing.elapsed_s < last.start_s as f64 + 0.99 => before,
+        all => all,
     }
 }
 

@@ -46,8 +46,8 @@ fn figures_of(report: &Report) -> Vec<(&'static str, String, String)> {
         _ => "–".to_owned(),
     };
     let operations = &report.totals.operations;
-    let attempted = operations.succeeded + operations.failed + operations.unsent;
-    let lost = operations.failed + operations.unsent;
+    let lost = operations.failed.saturating_add(operations.unsent);
+    let attempted = operations.succeeded.saturating_add(lost);
     let share = lost as f64 / attempted.max(1) as f64;
     let rates = &report.totals.rates;
     let mut figures = vec![
@@ -200,7 +200,8 @@ pub fn tenants(runs: &[Run<'_>]) -> Markup {
 pub fn tenant_names(runs: &[Run<'_>]) -> BTreeMap<String, u64> {
     let mut names = BTreeMap::new();
     for tenant in runs.iter().flat_map(|run| &run.report.tenants) {
-        *names.entry(tenant.name.clone()).or_default() += tenant.operations.planned;
+        let planned: &mut u64 = names.entry(tenant.name.clone()).or_default();
+        *planned = planned.saturating_add(tenant.operations.planned);
     }
     names
 }
@@ -253,14 +254,9 @@ fn negotiated(tls: &Negotiated) -> Vec<(&'static str, &str, u64, f64)> {
     ];
     let mut rows = Vec::new();
     for (what, names) in groups {
-        let all: u64 = names.values().sum();
+        let all: f64 = names.values().map(|count| *count as f64).sum();
         for (name, count) in names {
-            rows.push((
-                what,
-                name.as_str(),
-                *count,
-                *count as f64 / all.max(1) as f64,
-            ));
+            rows.push((what, name.as_str(), *count, *count as f64 / all.max(1.0)));
         }
     }
     rows
