@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -235,6 +236,16 @@ fn traffic_goes_on_while_the_keyring_cannot_be_loaded() {
     });
     one.reads("/a");
     one.stores("/b");
+    // It is asked for again and again, and said once.
+    until("another load that fails", || {
+        one.stores("/again");
+        (scene.metric("sealgate_key_loads_total{outcome=\"failed\"}") > 1).then_some(())
+    });
+    let told = scene.gateway.entries();
+    let told = told
+        .iter()
+        .filter(|entry| entry.line.contains("keyring not loaded"));
+    assert_eq!(told.count(), 1);
     scene.site.write("one.keyring", &text);
     until("a load that succeeds", || {
         one.stores("/again");
@@ -242,6 +253,20 @@ fn traffic_goes_on_while_the_keyring_cannot_be_loaded() {
             .has_logged(&["keyring loaded again", "\"one\""])
             .then_some(())
     });
+}
+
+#[test]
+fn a_keyring_that_others_may_read_is_refused_while_the_gateway_runs() {
+    let scene = Scene::new("soft_lifetime = \"100ms\"\nhard_lifetime = \"1s\"");
+    let mut one = scene.client("one");
+    one.stores("/a");
+    fs::set_permissions(scene.keyring(), fs::Permissions::from_mode(0o644)).unwrap();
+    let answer = one.until_refused();
+    assert_eq!(refusal(answer), "urn:sealgate:error:keys_unavailable");
+    scene.logs(&["keyring not loaded", "mode 0644", "chmod 600"]);
+    fs::set_permissions(scene.keyring(), fs::Permissions::from_mode(0o600)).unwrap();
+    one.until_served();
+    one.reads("/a");
 }
 
 #[test]

@@ -319,6 +319,21 @@ fn there_is_room_for_so_many_tenants_and_idle_ones_make_room() {
     assert_eq!(place.name("e", 0), "absent");
 }
 
+#[test]
+fn a_load_from_before_a_purge_does_not_land_when_its_tenant_has_made_room_and_come_back() {
+    let place = Place::new();
+    let old = place.flight("acme", 0);
+    let loaded_before = place.load("acme");
+    place.cache.purge("acme");
+    // The others fill the cache, and then make room again.
+    let flights = ["b", "c", "d", "e"].map(|tenant| place.flight(tenant, 1));
+    drop(flights);
+    let _new = place.flight("acme", 2);
+    old.land(loaded_before, place.at(3));
+    assert_eq!(place.cache.held(), 0);
+    assert_eq!(place.name("acme", 3), "wait");
+}
+
 /// Answers when told to.
 #[derive(Default)]
 struct Slow {

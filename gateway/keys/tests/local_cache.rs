@@ -129,15 +129,9 @@ fn what_is_purged_or_refused_is_not_used_once_more_and_others_are() {
     assert!(place.is_absent("acme", MS));
     assert!(Rc::ptr_eq(&bolt, &place.found("bolt", MS)));
 
-    let flight = place
-        .cache
-        .renew("bolt", Duration::ZERO, place.begin)
-        .unwrap();
+    let flight = place.cache.renew("bolt", place.begin).unwrap();
     assert!(
-        place
-            .cache
-            .renew("bolt", Duration::ZERO, place.begin)
-            .is_none(),
+        place.cache.renew("bolt", place.begin).is_none(),
         "one flight a tenant"
     );
     assert!(
@@ -157,13 +151,7 @@ fn a_keyring_that_was_loaded_anew_is_seen_at_once() {
     let place = Place::new();
     let old = place.found("acme", Duration::ZERO);
     let rotated = old.rotate_epoch().unwrap();
-    place.land(
-        place
-            .cache
-            .renew("acme", Duration::ZERO, place.begin)
-            .unwrap(),
-        "acme",
-    );
+    place.land(place.cache.renew("acme", place.begin).unwrap(), "acme");
     assert_eq!(
         place.found("acme", MS).current().epoch(),
         rotated.current().epoch()
@@ -196,7 +184,7 @@ fn a_sweep_lets_go_of_what_is_not_good_any_more() {
 #[test]
 fn a_keyring_is_renewed_on_suspicion_not_more_often_than_is_said_and_not_after_a_failure() {
     let place = Place::new();
-    let renew = |after| place.cache.renew("acme", LOOK_AGAIN, place.begin + after);
+    let renew = |after| place.cache.renew_on_suspicion("acme", place.begin + after);
     assert!(renew(LOOK_AGAIN - MS).is_none(), "it is young");
     assert!(place.cache.landing("acme").is_none(), "nothing to wait for");
     let flight = renew(LOOK_AGAIN).unwrap();
@@ -211,9 +199,35 @@ fn a_keyring_is_renewed_on_suspicion_not_more_often_than_is_said_and_not_after_a
     assert!(
         place
             .cache
-            .renew("nobody", Duration::ZERO, place.begin)
+            .renew_on_suspicion("nobody", place.begin)
             .is_none()
     );
+}
+
+#[test]
+fn suspicions_that_come_to_nothing_are_followed_ever_more_rarely() {
+    let place = Place::new();
+    let settings = CacheSettings::default();
+    let suspect = |at| place.cache.renew_on_suspicion("acme", place.begin + at);
+    let load = |flight: Flight, at| {
+        let loaded = Keyring::load(place.folder.path().join("acme"))
+            .ok()
+            .unwrap();
+        flight.land(Ok(loaded), place.begin + at);
+    };
+    let mut at = Duration::ZERO;
+    for seconds in [1, 2, 4, 8, 16, 30, 30] {
+        let due = Duration::from_secs(seconds);
+        assert!(suspect(at + due - MS).is_none(), "{seconds} s");
+        at += due;
+        load(suspect(at).unwrap(), at);
+    }
+    assert_eq!(settings.retry_most, Duration::from_secs(30));
+    // What is known to have changed is loaded all the same.
+    let keyring = place.found("acme", at);
+    keyring.rotate_epoch().unwrap();
+    load(place.cache.renew("acme", place.begin + at).unwrap(), at);
+    assert!(suspect(at + LOOK_AGAIN).is_some());
 }
 
 #[test]
@@ -225,7 +239,7 @@ fn another_keyring_that_stands_in_the_place_of_one_counts_for_itself() {
     let path = place.folder.path().join("acme");
     std::fs::remove_file(&path).unwrap();
     Keyring::create(&path, "acme").unwrap();
-    let flight = place.cache.renew("acme", Duration::ZERO, place.begin);
+    let flight = place.cache.renew("acme", place.begin);
     place.land(flight.unwrap(), "acme");
     assert!(first.current().wraps() > 0);
     assert_eq!(place.found("acme", MS).current().wraps(), 0);

@@ -1,7 +1,6 @@
 //! Who loads keyrings, lets go of old ones, and rotates those that are due. Beside the data path: the workers only ask.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -11,8 +10,9 @@ use sealgate_keys::cache::{
 use sealgate_keys::{Keyring, KeyringFault, RotationDue, RotationPolicy};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 
+use super::faults::Faults;
 use crate::limits::{KEY_LOADS, KEY_LOADS_WAITING};
 use crate::metrics::{KeyCounters, KeyLoad, KeyMetrics, KeyRotation};
 use crate::settings::Settings;
@@ -40,19 +40,15 @@ pub(super) struct KeyKeeper {
 struct Loader {
     source: ArcSwap<FileSource>,
     counters: Arc<KeyCounters>,
-    /// Tenants whose last load failed, so that the log says when it is over.
-    failing: Mutex<HashSet<Box<str>>>,
+    loads_failing: Faults<LoadFault>,
+    rotations_failing: Faults<KeyringFault>,
 }
 
 impl KeyKeeper {
     /// Begins to load what is asked for.
     pub(super) fn start(settings: &Settings) -> KeyKeeper {
         let (loads, waiting) = mpsc::channel(KEY_LOADS_WAITING);
-        let loader = Arc::new(Loader {
-            source: ArcSwap::from_pointee(source(settings)),
-            counters: Arc::default(),
-            failing: Mutex::default(),
-        });
+        let loader = Arc::new(Loader::new(source(settings)));
         tokio::spawn(Arc::clone(&loader).serve(waiting));
         let cache = KeyringCache::new(PROVIDER, lifetimes(&settings.keys));
         KeyKeeper {
@@ -79,7 +75,11 @@ impl KeyKeeper {
 
     /// Puts new settings in force and drops every keyring: what a tenant has now is loaded again.
     pub(super) fn reload(&mut self, settings: &Settings) {
-        self.loader.source.store(Arc::new(source(settings)));
+        let source = Arc::new(source(settings));
+        self.loader.source.store(Arc::clone(&source));
+        let is_kept = |tenant: &str| source.path(tenant).is_some();
+        self.loader.loads_failing.retain(is_kept);
+        self.loader.rotations_failing.retain(is_kept);
         self.shared.cache.configure(lifetimes(&settings.keys));
         self.shared.cache.purge_all();
         self.policy = policy(&settings.keys);
@@ -88,23 +88,9 @@ impl KeyKeeper {
 
     /// Loads the keyrings of all tenants, so that no message waits for one and `/status` knows which are withdrawn.
     pub(super) async fn warm(&self, settings: &Settings) {
-        let all = async {
-            let mut waiting = Vec::new();
-            let tenants = settings.tenants.iter();
-            for tenant in tenants.filter(|tenant| tenant.keyring.is_some()) {
-                let look = || self.shared.cache.lookup(&tenant.id, Instant::now());
-                if let Lookup::Absent(flight) = look() {
-                    // The receiver is there for as long as the runtime.
-                    let _ = self.shared.loads.send(flight).await;
-                }
-                if let Lookup::Wait(wait) = look() {
-                    waiting.push(wait);
-                }
-            }
-            for wait in waiting {
-                wait.await;
-            }
-        };
+        let tenants = settings.tenants.iter();
+        let tenants = tenants.filter(|tenant| tenant.keyring.is_some());
+        let all = load_all(&self.shared, tenants.map(|tenant| tenant.id.as_str()));
         if tokio::time::timeout(WARM, all).await.is_err() {
             tracing::warn!("not all keyrings are loaded yet");
         }
@@ -141,12 +127,12 @@ impl KeyKeeper {
             return;
         }
         let (shared, policy) = (self.shared.clone(), self.policy);
-        let counters = Arc::clone(&self.loader.counters);
+        let loader = Arc::clone(&self.loader);
         self.rotation = Some(spawn_blocking(move || {
             for (tenant, keyring) in due {
-                rotate(&tenant, keyring, &policy, now, &counters);
+                loader.rotate(&tenant, keyring, &policy, now);
                 // The others that share the file hear of it within the soft lifetime, this process at once.
-                if let Some(flight) = shared.cache.renew(&tenant, Duration::ZERO, Instant::now()) {
+                if let Some(flight) = shared.cache.renew(&tenant, Instant::now()) {
                     let _ = shared.loads.try_send(flight);
                 }
             }
@@ -155,6 +141,15 @@ impl KeyKeeper {
 }
 
 impl Loader {
+    fn new(source: FileSource) -> Loader {
+        Loader {
+            source: ArcSwap::from_pointee(source),
+            counters: Arc::default(),
+            loads_failing: Faults::default(),
+            rotations_failing: Faults::default(),
+        }
+    }
+
     /// Runs the flights that come. A provider that hangs for one tenant holds no other up, until it does so for [`KEY_LOADS`] of them.
     async fn serve(self: Arc<Self>, mut waiting: mpsc::Receiver<Flight>) {
         let places = Arc::new(Semaphore::new(KEY_LOADS));
@@ -178,7 +173,7 @@ impl Loader {
         flight.land(loaded, Instant::now());
     }
 
-    /// Counts and logs. The cache keeps the time between two loads, so a provider that is away fills no disk.
+    /// Counts every load, and logs what is new.
     fn tell(&self, source: &FileSource, tenant: &str, fault: Option<&LoadFault>) {
         let outcome = match fault {
             None => KeyLoad::Loaded,
@@ -186,21 +181,72 @@ impl Loader {
             Some(_) => KeyLoad::Failed,
         };
         self.counters.load(outcome);
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         let (provider, keyring) = (source.name(), source.path(tenant).unwrap_or("-".as_ref()));
         let keyring = keyring.display();
         match fault {
-            None if failing.remove(tenant) => {
+            None if self.loads_failing.is_over(tenant) => {
                 tracing::info!(tenant, provider, %keyring, "keyring loaded again");
             }
             None => tracing::debug!(tenant, provider, %keyring, "keyring loaded"),
             Some(fault) => {
-                failing.insert(tenant.into());
                 let outcome = outcome.name();
-                tracing::warn!(tenant, provider, %keyring, outcome, error = %fault, "keyring not loaded");
+                if self.loads_failing.is_new(tenant, fault) {
+                    tracing::warn!(tenant, provider, %keyring, outcome, error = %fault, "keyring not loaded");
+                } else {
+                    tracing::debug!(tenant, provider, %keyring, outcome, error = %fault, "keyring still not loaded");
+                }
             }
         }
     }
+
+    /// Rotates one keyring that is due. Where another gateway was quicker, that one's epoch counts.
+    fn rotate(&self, tenant: &str, keyring: Keyring, policy: &RotationPolicy, now: SystemTime) {
+        let old_epoch = keyring.current().epoch();
+        match keyring.rotate_when_due(policy, now) {
+            Ok(None) => {}
+            Ok(Some(rotated)) if rotated.current().epoch() != old_epoch => {
+                self.rotations_failing.is_over(tenant);
+                self.counters.rotation(KeyRotation::Rotated);
+                let new_epoch = rotated.current().epoch();
+                tracing::info!(tenant, old_epoch, new_epoch, "epoch rotated");
+            }
+            Ok(Some(prepared)) => {
+                self.rotations_failing.is_over(tenant);
+                let next_epoch = prepared.epochs().last();
+                tracing::info!(tenant, epoch = old_epoch, next_epoch, "next epoch made");
+            }
+            // Another gateway or an operator is at it.
+            Err(error) if error.fault == KeyringFault::Busy => {}
+            // Disabled or shredded since it was loaded: the load that follows says so.
+            Err(error) if error.fault.is_refusal() => {}
+            Err(error) => {
+                self.counters.rotation(KeyRotation::Failed);
+                if self.rotations_failing.is_new(tenant, &error.fault) {
+                    tracing::error!(tenant, old_epoch, %error, "epoch not rotated; it is tried again every minute, and `sealgate keys rotate` does it by hand");
+                }
+            }
+        }
+    }
+}
+
+/// Loads the keyrings of `tenants`. What messages ask for meanwhile waits behind a few of them and not behind all, and one that hangs holds
+/// none up.
+async fn load_all(shared: &SharedKeys, tenants: impl Iterator<Item = &str>) {
+    let mut waiting = JoinSet::new();
+    for tenant in tenants {
+        let look = || shared.cache.lookup(tenant, Instant::now());
+        if let Lookup::Absent(flight) = look() {
+            // The receiver is there for as long as the runtime.
+            let _ = shared.loads.send(flight).await;
+        }
+        if let Lookup::Wait(wait) = look() {
+            waiting.spawn(wait);
+        }
+        if waiting.len() >= KEY_LOADS {
+            waiting.join_next().await;
+        }
+    }
+    while waiting.join_next().await.is_some() {}
 }
 
 fn source(settings: &Settings) -> FileSource {
@@ -242,37 +288,11 @@ fn due(cache: &KeyringCache, policy: &RotationPolicy, now: SystemTime) -> Vec<(B
     keyrings
 }
 
-/// Rotates one keyring that is due. Where another gateway was quicker, that one's epoch counts.
-fn rotate(
-    tenant: &str,
-    keyring: Keyring,
-    policy: &RotationPolicy,
-    now: SystemTime,
-    counters: &KeyCounters,
-) {
-    let old_epoch = keyring.current().epoch();
-    match keyring.rotate_when_due(policy, now) {
-        Ok(None) => {}
-        Ok(Some(rotated)) if rotated.current().epoch() != old_epoch => {
-            counters.rotation(KeyRotation::Rotated);
-            let new_epoch = rotated.current().epoch();
-            tracing::info!(tenant, old_epoch, new_epoch, "epoch rotated");
-        }
-        Ok(Some(prepared)) => {
-            let next_epoch = prepared.epochs().last();
-            tracing::info!(tenant, epoch = old_epoch, next_epoch, "next epoch made");
-        }
-        // Another gateway or an operator is at it.
-        Err(error) if error.fault == KeyringFault::Busy => {}
-        Err(error) => {
-            counters.rotation(KeyRotation::Failed);
-            tracing::error!(tenant, old_epoch, %error, "epoch not rotated; `sealgate keys rotate` does it by hand");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use sealgate_envelope::SealSettings;
 
     use super::*;
@@ -298,7 +318,7 @@ mod tests {
             let found = runtime.block_on(cache.keyring("one", &source, &|| now));
             found.ok().unwrap().0
         };
-        let counters = KeyCounters::default();
+        let loader = Loader::new(FileSource::new([]));
         let begin = Instant::now();
         let mut epochs = Vec::new();
         for wraps in 1..=10 {
@@ -307,8 +327,8 @@ mod tests {
             let begun = keyring.seal_begin(&context, SealSettings::default());
             assert!(begun.is_ok());
             for (tenant, keyring) in due(&cache, &POLICY, SystemTime::now()) {
-                rotate(&tenant, keyring, &POLICY, SystemTime::now(), &counters);
-                let flight = cache.renew(&tenant, Duration::ZERO, begin).unwrap();
+                loader.rotate(&tenant, keyring, &POLICY, SystemTime::now());
+                let flight = cache.renew(&tenant, begin).unwrap();
                 runtime.block_on(flight.load(&source, &|| begin));
                 epochs.push((wraps, Keyring::load(&path).ok().unwrap().epochs().count()));
             }
@@ -322,6 +342,38 @@ mod tests {
         assert_eq!(keyring.current().epoch(), 2);
         assert_eq!(keyring.current().wraps(), 0);
         assert!(due(&cache, &POLICY, SystemTime::now()).is_empty());
+    }
+
+    #[test]
+    fn messages_are_not_held_up_by_the_keyrings_that_a_reload_loads() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (loads, mut waiting) = mpsc::channel(KEY_LOADS_WAITING);
+            let cache = KeyringCache::new(PROVIDER, CacheSettings::default());
+            let shared = SharedKeys { cache, loads };
+            let tenants: Vec<String> = (0..2 * KEY_LOADS_WAITING)
+                .map(|number| number.to_string())
+                .collect();
+            let mut all = pin!(load_all(&shared, tenants.iter().map(String::as_str)));
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(all.as_mut().poll(&mut context).is_pending());
+            assert_eq!(waiting.len(), KEY_LOADS, "the rest of the queue is free");
+            let mut loaded = 1;
+            // The first one hangs.
+            let hanging = waiting.try_recv().unwrap();
+            while loaded < tenants.len() {
+                let flight = waiting.try_recv().unwrap();
+                flight.land(Err(LoadFault::UnknownTenant), Instant::now());
+                loaded += 1;
+                tokio::task::yield_now().await;
+                assert!(all.as_mut().poll(&mut context).is_pending());
+            }
+            drop(hanging);
+            tokio::task::yield_now().await;
+            all.await;
+        });
     }
 
     #[test]

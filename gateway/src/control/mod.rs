@@ -2,6 +2,7 @@
 
 mod admin;
 pub mod config;
+mod faults;
 mod keys;
 pub mod log;
 mod process;

@@ -7,7 +7,6 @@ use sealgate_keys::LocalKeyring;
 use sealgate_keys::cache::{
     Flight, KeyringCache, LocalCache, Lookup, Unavailable, UnavailableCause,
 };
-use sealgate_keys::limits::LOOK_AGAIN;
 use tokio::sync::mpsc;
 
 use crate::error::Cause;
@@ -126,12 +125,12 @@ impl Keys {
     }
 
     /// The keyring of `tenant` as it is now, for a message under an epoch that what is held does not have: another gateway may have rotated
-    /// it. Loaded once a second at most, whatever stands in messages.
+    /// it. Loaded once a second at most, whatever stands in messages, and ever more rarely where that brings nothing.
     ///
     /// # Errors
     /// [`NoKeys`].
     pub async fn renewed_keyring(&self, tenant: &str) -> Result<Rc<LocalKeyring>, NoKeys> {
-        if let Some(flight) = self.cache.renew(tenant, LOOK_AGAIN, Instant::now()) {
+        if let Some(flight) = self.cache.renew_on_suspicion(tenant, Instant::now()) {
             // Where the queue is full, what is held is the last word.
             let _ = self.loads.try_send(flight);
         }

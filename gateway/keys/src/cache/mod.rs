@@ -163,6 +163,8 @@ struct Shared {
 struct State {
     settings: CacheSettings,
     tenants: HashMap<Box<str>, Tenant>,
+    /// Where who comes in begins to number its flights: above those of all who made room, one of which may still be under way.
+    numbers_from: u64,
 }
 
 impl KeyringCache {
@@ -175,6 +177,7 @@ impl KeyringCache {
                 state: Mutex::new(State {
                     settings,
                     tenants: HashMap::new(),
+                    numbers_from: 0,
                 }),
             }),
         }
@@ -189,18 +192,17 @@ impl KeyringCache {
     #[must_use]
     pub fn lookup(&self, tenant: &str, now: Instant) -> Lookup {
         let mut state = self.shared.lock();
-        let State { settings, tenants } = &mut *state;
-        if !tenants.contains_key(tenant) {
-            if tenants.len() >= settings.tenants && !make_room(tenants, settings, now) {
-                let tenants = tenants.len();
-                return self.unavailable(
-                    tenant,
-                    UnavailableCause::Full { tenants },
-                    settings.retry_first,
-                );
-            }
-            tenants.insert(tenant.into(), Tenant::default());
+        if !state.tenants.contains_key(tenant) && !state.take_in(tenant, now) {
+            let tenants = state.tenants.len();
+            return self.unavailable(
+                tenant,
+                UnavailableCause::Full { tenants },
+                state.settings.retry_first,
+            );
         }
+        let State {
+            settings, tenants, ..
+        } = &mut *state;
         let Some(entry) = tenants.get_mut(tenant) else {
             unreachable!("it was put there above")
         };
@@ -243,20 +245,31 @@ impl KeyringCache {
         }
     }
 
-    /// The right to load the keyring of `tenant` now, because it is known or suspected to have changed. What is held stays in use until the
-    /// flight has landed. `None` where nothing is held, or nothing of that age, where another flight is under way, and where it is too early
-    /// after a failure.
+    /// The right to load the keyring of `tenant` now, because it is known to have changed. What is held stays in use until the flight has
+    /// landed. `None` where nothing is held, where another flight is under way, and where it is too early after a failure.
     #[must_use]
-    pub fn renew(&self, tenant: &str, older_than: Duration, now: Instant) -> Option<Flight> {
+    pub fn renew(&self, tenant: &str, now: Instant) -> Option<Flight> {
         let mut state = self.shared.lock();
-        let number = state.tenants.get_mut(tenant)?.renew(older_than, now)?;
+        let number = state.tenants.get_mut(tenant)?.renew(now)?;
+        Some(self.flight(tenant, number, now))
+    }
+
+    /// As [`KeyringCache::renew`], where what somebody sent lets one suspect a change. `None` also where what is held is younger than
+    /// [`LOOK_AGAIN`]; that doubles with each load in a row that found no newer epoch, up to the longest time between two tries, so that
+    /// nobody who makes such messages up can have the source asked all the time.
+    #[must_use]
+    pub fn renew_on_suspicion(&self, tenant: &str, now: Instant) -> Option<Flight> {
+        let mut state = self.shared.lock();
+        let number = state.tenants.get_mut(tenant)?.renew_on_suspicion(now)?;
         Some(self.flight(tenant, number, now))
     }
 
     /// The end of the flight that is under way for `tenant`. `None` where there is none, or where as many wait for it as may.
     #[must_use]
     pub fn landing(&self, tenant: &str) -> Option<Waiting> {
-        let State { settings, tenants } = &mut *self.shared.lock();
+        let State {
+            settings, tenants, ..
+        } = &mut *self.shared.lock();
         let (flight, slot) = tenants.get_mut(tenant)?.join(settings)?;
         Some(self.waiting(tenant, flight, slot))
     }
@@ -280,7 +293,9 @@ impl KeyringCache {
 
     /// Drops every keyring whose time is over. Call it now and then, or keys of tenants that nobody asks for stay in memory.
     pub fn sweep(&self, now: Instant) {
-        let State { settings, tenants } = &mut *self.shared.lock();
+        let State {
+            settings, tenants, ..
+        } = &mut *self.shared.lock();
         for entry in tenants.values_mut() {
             entry.expire(settings, now);
         }
@@ -352,17 +367,29 @@ impl Shared {
     }
 }
 
-/// Forgets a tenant that holds nothing, and with it how often its keys have wrapped. Gives whether there was one.
-fn make_room(
-    tenants: &mut HashMap<Box<str>, Tenant>,
-    settings: &CacheSettings,
-    now: Instant,
-) -> bool {
-    let idle = tenants.iter_mut().find_map(|(name, entry)| {
-        entry.expire(settings, now);
-        entry.is_idle().then(|| name.clone())
-    });
-    idle.is_some_and(|name| tenants.remove(&name).is_some())
+impl State {
+    /// Makes an entry for a tenant that has none. Gives whether there is room.
+    fn take_in(&mut self, tenant: &str, now: Instant) -> bool {
+        if self.tenants.len() >= self.settings.tenants && !self.make_room(now) {
+            return false;
+        }
+        let entry = Tenant::numbered_from(self.numbers_from);
+        self.tenants.insert(tenant.into(), entry);
+        true
+    }
+
+    /// Forgets a tenant that holds nothing, and with it how often its keys have wrapped. Gives whether there was one.
+    fn make_room(&mut self, now: Instant) -> bool {
+        let idle = self.tenants.iter_mut().find_map(|(name, entry)| {
+            entry.expire(&self.settings, now);
+            entry.is_idle().then(|| name.clone())
+        });
+        let Some(entry) = idle.and_then(|name| self.tenants.remove(&name)) else {
+            return false;
+        };
+        self.numbers_from = self.numbers_from.max(entry.last_number());
+        true
+    }
 }
 
 /// The right to load one tenant's keyring; there is one at a time. Dropped before it has landed, the next caller gets it.
@@ -390,7 +417,9 @@ impl Flight {
     /// source may have read it then. A tenant that was purged meanwhile stays without.
     pub fn land(self, loaded: Result<Keyring, LoadFault>, now: Instant) {
         let shared = Arc::clone(&self.shared);
-        let State { settings, tenants } = &mut *shared.lock();
+        let State {
+            settings, tenants, ..
+        } = &mut *shared.lock();
         if let Some(entry) = tenants.get_mut(&self.tenant) {
             entry.land(self.number, loaded, [self.begun, now], settings);
         }

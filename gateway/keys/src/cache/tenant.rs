@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::{CacheSettings, Held, LoadFault};
 use crate::branch_key::WrapCounts;
 use crate::keyring::Keyring;
+use crate::limits::LOOK_AGAIN;
 
 #[derive(Default)]
 pub(super) struct Tenant {
@@ -20,6 +21,7 @@ pub(super) struct Tenant {
     /// `None` for who was not polled yet.
     waiters: BTreeMap<u64, Option<Waker>>,
     failure: Option<Failure>,
+    suspicion: Suspicion,
     /// Outlives the keyring, so that a key that was dropped and loaded again goes on counting.
     counts: WrapCounts,
 }
@@ -45,6 +47,15 @@ struct Failure {
     wait: Duration,
 }
 
+/// Loads that were made because somebody's message let one suspect a change.
+#[derive(Default)]
+struct Suspicion {
+    /// The flight under way, where it is one of them.
+    flight: Option<u64>,
+    /// The age from which what is held is loaded anew on the next suspicion, where the last ones came to nothing.
+    wait: Duration,
+}
+
 /// What a lookup does next.
 pub(super) enum Step {
     Use(Held),
@@ -56,6 +67,18 @@ pub(super) enum Step {
 }
 
 impl Tenant {
+    /// With nothing. Its flights and waiters get numbers above `number`.
+    pub(super) fn numbered_from(number: u64) -> Self {
+        Self {
+            number,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn last_number(&self) -> u64 {
+        self.number
+    }
+
     pub(super) fn step(&mut self, settings: &CacheSettings, now: Instant) -> Step {
         self.expire(settings, now);
         let is_too_early = |failure: &&Failure| now < failure.retry_at;
@@ -120,6 +143,7 @@ impl Tenant {
         match loaded {
             Ok(mut keyring) => {
                 keyring.continue_counts(&mut self.counts);
+                self.judge_suspicion(flight, &keyring, settings);
                 self.failure = None;
                 // A load anew is no use of it.
                 let used_at = self.kept.as_ref().map_or(now, |kept| kept.used_at);
@@ -184,14 +208,33 @@ impl Tenant {
             .is_some_and(|failure| failure.fault.is_refusal())
     }
 
-    pub(super) fn renew(&mut self, older_than: Duration, now: Instant) -> Option<u64> {
-        let kept = self.kept.as_ref()?;
-        let is_aged = now.saturating_duration_since(kept.loaded_at) >= older_than;
-        let may_ask = self
-            .failure
-            .as_ref()
-            .is_none_or(|failure| now >= failure.retry_at);
-        (is_aged && may_ask && self.flight.is_none()).then(|| self.begin_flight())
+    pub(super) fn renew(&mut self, now: Instant) -> Option<u64> {
+        let is_too_early = |failure: &Failure| now < failure.retry_at;
+        let may_ask = self.kept.is_some()
+            && self.flight.is_none()
+            && !self.failure.as_ref().is_some_and(is_too_early);
+        may_ask.then(|| self.begin_flight())
+    }
+
+    pub(super) fn renew_on_suspicion(&mut self, now: Instant) -> Option<u64> {
+        let age = now.saturating_duration_since(self.kept.as_ref()?.loaded_at);
+        if age < self.suspicion.wait.max(LOOK_AGAIN) {
+            return None;
+        }
+        let flight = self.renew(now)?;
+        self.suspicion.flight = Some(flight);
+        Some(flight)
+    }
+
+    /// Before what was loaded takes the place of what is held.
+    fn judge_suspicion(&mut self, flight: u64, loaded: &Keyring, settings: &CacheSettings) {
+        let newest = |keyring: &Keyring| keyring.epochs().last();
+        let is_as_before = self.held().and_then(newest) == newest(loaded);
+        let was_in_vain = self.suspicion.flight == Some(flight) && is_as_before;
+        self.suspicion.wait = match was_in_vain {
+            true => (self.suspicion.wait.max(LOOK_AGAIN) * 2).min(settings.retry_most),
+            false => Duration::ZERO,
+        };
     }
 
     pub(super) fn is_idle(&self) -> bool {
