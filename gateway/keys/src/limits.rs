@@ -25,3 +25,7 @@ pub const WRAP_BLOCK: u64 = 64;
 /// How long a thread uses what it found in the cache before it looks again, at most: so late does it begin to load anew, and so late does
 /// the cache hear that a keyring is in use.
 pub const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Largest iteration exponent of SLIP-39 shares that are combined: ten million PBKDF2 iterations, some seconds. The standard allows 327
+/// million, the shares that this program writes ask for 20 thousand.
+pub const SLIP39_EXPONENT_MOST: u8 = 10;

@@ -1,7 +1,7 @@
 //! The keyring file on disk: read only where nobody else can, created once, replaced whole.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
@@ -191,23 +191,41 @@ fn check(stat: &Stat, path: &Path) -> Result<(), KeyringFault> {
     Ok(())
 }
 
-fn read_from(mut file: &File) -> Result<SecretText, KeyringFault> {
-    // Reserved whole, so that no copy of the text stays behind where the buffer grew.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(KEYRING_FILE_LEN_BYTES_MOST + 1));
-    let most = KEYRING_FILE_LEN_BYTES_MOST as u64 + 1;
-    (&mut file)
-        .take(most)
-        .read_to_end(&mut bytes)
-        .map_err(|error| io(FileOperation::Read, errno(&error)))?;
-    if bytes.len() > KEYRING_FILE_LEN_BYTES_MOST {
-        return Err(KeyringFault::TooLong);
+fn read_from(file: &File) -> Result<SecretText, KeyringFault> {
+    let stat = fs::fstat(file).map_err(|errno| io(FileOperation::Stat, errno))?;
+    let len_bytes = usize::try_from(stat.st_size)
+        .ok()
+        .filter(|len_bytes| *len_bytes <= KEYRING_FILE_LEN_BYTES_MOST)
+        .ok_or(KeyringFault::TooLong)?;
+    // One more than there is, to see that it was all. Reserved whole and read by hand, so that no copy of the text stays behind where a
+    // buffer grew.
+    let mut bytes = Zeroizing::new(vec![0; len_bytes + 1]);
+    let mut read_bytes = 0;
+    while read_bytes < bytes.len() {
+        match read_some(file, &mut bytes[read_bytes..])? {
+            0 => break,
+            n => read_bytes += n,
+        }
     }
+    if read_bytes > len_bytes {
+        return Err(KeyringFault::Grew);
+    }
+    bytes.truncate(read_bytes);
     String::from_utf8(std::mem::take(&mut *bytes))
         .map(Zeroizing::new)
         .map_err(|error| {
             error.into_bytes().zeroize();
             KeyringFault::NotUtf8
         })
+}
+
+fn read_some(mut file: &File, bytes: &mut [u8]) -> Result<usize, KeyringFault> {
+    loop {
+        match file.read(bytes) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read.map_err(|error| io(FileOperation::Read, errno(&error))),
+        }
+    }
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), KeyringFault> {

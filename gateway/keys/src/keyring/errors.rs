@@ -62,6 +62,9 @@ pub enum KeyringFault {
     /// Longer than a keyring can be.
     #[error("longer than {KEYRING_FILE_LEN_BYTES_MOST} bytes; this is not a keyring")]
     TooLong,
+    /// Somebody writes to it while it is read.
+    #[error("it grew while it was read; replace it whole, by a rename")]
+    Grew,
     /// Not text.
     #[error("not UTF-8; this is not a keyring, or it is damaged")]
     NotUtf8,

@@ -14,6 +14,7 @@ use std::num::NonZeroU32;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::limits::SLIP39_EXPONENT_MOST;
 use crate::secret::SecretText;
 use field::interpolate;
 use share::Share;
@@ -129,6 +130,14 @@ pub enum CombineError {
     /// The shares are well formed but do not fit each other: one is forged.
     #[error("the shares do not fit each other; one of them is forged")]
     Digest,
+    /// The shares ask for more work than is done here. A forged share may ask for minutes of it.
+    #[error(
+        "the shares ask for 10000 * 2^{exponent} PBKDF2 iterations, and at most 10000 * 2^{SLIP39_EXPONENT_MOST} are done; another SLIP-39 program may do it, or one of them is forged"
+    )]
+    TooMuchWork {
+        /// The standard's iteration exponent.
+        exponent: u8,
+    },
     /// A passphrase with characters outside of printable ASCII.
     #[error("the passphrase may only have printable ASCII characters")]
     Passphrase,
@@ -183,6 +192,10 @@ pub fn combine(mnemonics: &[&str], passphrase: &str) -> Result<Bytes, CombineErr
         .flatten()
         .next()
         .ok_or(CombineError::NoShares)?;
+    let exponent = first.iteration_exponent;
+    if exponent > SLIP39_EXPONENT_MOST {
+        return Err(CombineError::TooMuchWork { exponent });
+    }
     let mut group_secrets = Vec::new();
     let mut worst = None;
     for (group_index, shares) in &groups {
@@ -355,5 +368,34 @@ impl<'a> Rounds<'a> {
         output.extend_from_slice(&right);
         output.extend_from_slice(&left);
         output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn share(iteration_exponent: u8) -> SecretText {
+        let share = Share {
+            identifier: 1,
+            is_extendable: true,
+            iteration_exponent,
+            group_index: 0,
+            group_threshold: 1,
+            group_count: 1,
+            index: 0,
+            member_threshold: 1,
+            value: Zeroizing::new(vec![7; 32]),
+        };
+        share.to_words()
+    }
+
+    #[test]
+    fn shares_that_ask_for_minutes_of_work_are_refused_before_it() {
+        for exponent in [SLIP39_EXPONENT_MOST + 1, 15] {
+            let refused = combine(&[&share(exponent)], "").err();
+            assert_eq!(refused, Some(CombineError::TooMuchWork { exponent }));
+        }
+        assert!(combine(&[&share(2)], "").is_ok());
     }
 }
