@@ -136,3 +136,26 @@ fn a_second_signal_ends_at_once() {
     gateway.signal(Signal::TERM);
     assert_ne!(gateway.wait_exit().code(), Some(0));
 }
+
+#[test]
+fn sigterm_ends_it_while_a_reload_waits_for_a_file_that_hangs() {
+    let (site, upstream) = (Site::new(), Upstream::listen());
+    let mut gateway = run_tcp(&site, &upstream, "");
+    let file = site.path("gateway.toml");
+    std::fs::remove_file(&file).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    gateway.signal(Signal::HUP);
+    // It opens once the gateway reads it. Nothing is ever written: reading hangs, as on a file system that is away.
+    let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK;
+    let until = Instant::now() + support::DEADLINE;
+    let _silent = loop {
+        match rustix::fs::open(&file, flags, rustix::fs::Mode::empty()) {
+            Ok(writer) => break writer,
+            Err(_) => assert!(Instant::now() < until, "the file is not read again"),
+        }
+        thread::yield_now();
+    };
+    begin(&site, &gateway, Signal::TERM);
+    assert_eq!(gateway.wait_exit().code(), Some(0));
+}

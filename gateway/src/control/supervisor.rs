@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use sealgate_tls::EpochSecrets;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tokio::time::MissedTickBehavior;
 
 use super::admin::Admin;
@@ -59,6 +60,9 @@ fn fail(error: &str) -> ExitCode {
 
 /// How long the word that a reload is in force waits for the workers.
 const RELOAD_IN_FORCE: Duration = Duration::from_secs(5);
+
+/// A configuration that is being read, with the file that it stands in.
+type Reading = tokio::task::JoinHandle<Result<(PathBuf, Arc<Settings>), String>>;
 
 struct Supervisor {
     settings: Arc<Settings>,
@@ -148,9 +152,16 @@ impl Supervisor {
         epoch.tick().await;
         let mut rotation = tokio::time::interval(ROTATION_LOOK);
         rotation.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The configuration that a SIGHUP asked for, while it is read. Beside the rest: a file system that hangs does not keep the gateway
+        // from ending, nor keys in memory. A further SIGHUP waits for it.
+        let mut reading = None;
         loop {
             tokio::select! {
-                _ = self.hangup.recv() => self.reload().await,
+                _ = self.hangup.recv(), if reading.is_none() => reading = self.read_configuration(),
+                read = until_read(&mut reading) => {
+                    reading = None;
+                    self.reload(read).await;
+                }
                 _ = self.terminate.recv() => return self.drain("SIGTERM").await,
                 _ = self.interrupt.recv() => return self.drain("SIGINT").await,
                 _ = epoch.tick() => self.secrets.advance(),
@@ -161,22 +172,25 @@ impl Supervisor {
         }
     }
 
-    /// Builds the whole new set; swaps it only if all of it is good; says so once it is in force.
-    async fn reload(&mut self) {
+    /// Begins to read the configuration again, elsewhere, as that waits for files and resolvers.
+    fn read_configuration(&self) -> Option<Reading> {
         let Some(file) = self.file.clone() else {
             tracing::warn!("SIGHUP: there is no configuration file to read again");
-            return;
+            return None;
         };
-        let path = file.clone();
-        // Elsewhere, as it waits for files and resolvers, and keyrings have to be loaded meanwhile.
-        let settings = match tokio::task::spawn_blocking(move || config::load(&path)).await {
-            Ok(Ok(settings)) => Arc::new(settings),
-            Ok(Err(errors)) => {
+        Some(spawn_blocking(move || {
+            config::load(&file)
+                .map(|settings| (file, Arc::new(settings)))
+                .map_err(|errors| errors.to_string())
+        }))
+    }
+
+    /// Swaps the whole new set only if all of it is good; says so once it is in force.
+    async fn reload(&mut self, read: Result<(PathBuf, Arc<Settings>), String>) {
+        let (file, settings) = match read {
+            Ok(read) => read,
+            Err(errors) => {
                 tracing::error!("reload refused, the running configuration stays:\n{errors}");
-                return;
-            }
-            Err(error) => {
-                tracing::error!("reload refused, the running configuration stays: {error}");
                 return;
             }
         };
@@ -291,6 +305,16 @@ impl Supervisor {
             Err(_) => tracing::error!(worker = index, "a worker panicked"),
         }
         ExitCode::FAILURE
+    }
+}
+
+/// Ends when the configuration has been read; never, where none is being read.
+async fn until_read(reading: &mut Option<Reading>) -> Result<(PathBuf, Arc<Settings>), String> {
+    match reading {
+        Some(reading) => reading
+            .await
+            .unwrap_or_else(|panicked| Err(panicked.to_string())),
+        None => std::future::pending().await,
     }
 }
 
