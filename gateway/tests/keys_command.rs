@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's panic is its report")]
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -277,6 +279,34 @@ fn shred_wants_the_tenants_name_and_is_final() {
 }
 
 #[test]
+fn a_path_that_is_no_text_is_told_as_well_as_it_can_be() {
+    let place = Place::new();
+    let name = OsStr::from_bytes(b"acme-\xff.keyring");
+    fs::rename(place.path("acme.keyring"), place.folder.path().join(name)).unwrap();
+    // The last one destroys first and tells then.
+    for words in [
+        &["list"][..],
+        &["rotate"],
+        &["rotate", "--kek"],
+        &["disable"],
+        &["shred", "--confirm", "acme"],
+    ] {
+        let done = Command::new(env!("CARGO_BIN_EXE_sealgate"))
+            .current_dir(place.folder.path())
+            .args(["keys", words[0]])
+            .arg(name)
+            .args(&words[1..])
+            .arg("--json")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(0), "{words:?}: {said}");
+        let json: Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!(json["keyring"], "acme-\u{fffd}.keyring", "{words:?}");
+    }
+}
+
+#[test]
 fn recovery_goes_from_shares_to_a_keyring() {
     let place = Place::new();
     let pseudonym = place.list()["pseudonym"].clone();
@@ -315,4 +345,63 @@ fn recovery_goes_from_shares_to_a_keyring() {
     assert_eq!(recovered["current_epoch"], 3);
     place.refused(recover, &input, 1, "there is a file already");
     assert_eq!(place.keys("rotate acme.keyring", "").status, 0);
+}
+
+#[test]
+fn shares_that_cannot_be_handed_out_are_an_error() {
+    let place = Place::new();
+    for more in [&[][..], &["--json"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealgate"));
+        command
+            .current_dir(place.folder.path())
+            .args(["keys", "export-recovery", "acme.keyring"])
+            .args(["--threshold", "2", "--shares", "3"])
+            .args(more);
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let (reader, closed) = std::io::pipe().unwrap();
+        drop(reader);
+        for stdout in [Stdio::from(full), Stdio::from(closed)] {
+            let done = command.stdout(stdout).output().unwrap();
+            let said = String::from_utf8(done.stderr).unwrap();
+            assert_eq!(done.status.code(), Some(1), "{said}");
+            assert!(said.contains("cannot write the shares"), "{said}");
+            assert!(said.contains("export again"), "{said}");
+        }
+    }
+    // Nobody has the shares of the last recovery file; the next ones open theirs.
+    let told = place.keys(
+        "export-recovery acme.keyring --threshold 2 --shares 3 --json",
+        "",
+    );
+    let shares: Vec<String> = told
+        .out
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["words"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(shares.len(), 3);
+    let recovered = place.keys(
+        "recover acme.keyring.recovery --out again.keyring",
+        &shares[1..].join("\n"),
+    );
+    assert_eq!(recovered.status, 0, "{}", recovered.said);
+}
+
+#[test]
+fn a_list_that_cannot_be_written_is_an_error() {
+    let place = Place::new();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let done = Command::new(env!("CARGO_BIN_EXE_sealgate"))
+        .current_dir(place.folder.path())
+        .args(["keys", "list", "acme.keyring", "--json"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    let said: Value = serde_json::from_slice(&done.stderr).unwrap();
+    assert_eq!(said["exit_status"], 1);
 }

@@ -1,8 +1,10 @@
 //! `sealgate keys`: each command reads or changes one keyring file and says what it did.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Read, stderr, stdin};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write, stderr, stdin, stdout};
 use std::ops::ControlFlow;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -59,9 +61,13 @@ fn new(args: &NewArgs, style: Style) -> Result<(), CommandError> {
 fn list(args: &ListArgs, style: Style, now: SystemTime) -> ExitCode {
     let mut status = ExitCode::SUCCESS;
     for path in &args.keyrings {
-        match Keyring::describe(path) {
-            Ok(found) => style.print(&list_words(path, &found, now), &list_json(path, &found)),
-            Err(error) => status = CommandError::from(error).report(style),
+        let told = Keyring::describe(path)
+            .map_err(CommandError::from)
+            .and_then(|found| {
+                style.answer(&list_words(path, &found, now), &list_json(path, &found))
+            });
+        if let Err(error) = told {
+            status = error.report(style);
         }
     }
     status
@@ -111,10 +117,13 @@ fn rotate_kek(path: &Path, keyring: &Keyring, style: Style) -> Result<(), Comman
     let shows_progress = stderr().is_terminal() && style == Style::Words;
     let rotation = keyring.rotate_kek(|progress| {
         if shows_progress {
-            eprint!("\r{} of {} branch keys", progress.done, progress.total);
-            if progress.done == progress.total {
-                eprintln!();
-            }
+            let end = if progress.done == progress.total {
+                "\n"
+            } else {
+                ""
+            };
+            let (done, total) = (progress.done, progress.total);
+            let _ = write!(stderr(), "\r{done} of {total} branch keys{end}");
         }
         ControlFlow::Continue(())
     })?;
@@ -128,7 +137,7 @@ fn rotate_kek(path: &Path, keyring: &Keyring, style: Style) -> Result<(), Comman
         rotation.destroyed
     );
     let answer = json!({
-        "keyring": path,
+        "keyring": path.display().to_string(),
         "tenant": rotation.keyring.tenant(),
         "kek_version": rotation.version,
         "rewrapped": rotation.rewrapped,
@@ -156,7 +165,7 @@ fn disable(args: &DisableArgs, style: Style, now: SystemTime) -> Result<(), Comm
     let words = format!("{}: {words}", path.display());
     style.print(
         &words,
-        &json!({ "keyring": path, "state": state_word(state) }),
+        &json!({ "keyring": path.display().to_string(), "state": state_word(state) }),
     );
     Ok(())
 }
@@ -185,14 +194,14 @@ fn shred(args: &ShredArgs, style: Style, now: SystemTime) -> Result<(), CommandE
         shredded.audit.display()
     );
     let answer = json!({
-        "keyring": path,
+        "keyring": path.display().to_string(),
         "tenant": shredded.tenant,
         "pseudonym": shredded.pseudonym,
         "state": "shredded",
         "kek_versions": shredded.kek_versions,
         "epochs": shredded.epochs,
         "had_recovery": shredded.had_recovery,
-        "audit": shredded.audit,
+        "audit": shredded.audit.display().to_string(),
     });
     style.print(&words, &answer);
     Ok(())
@@ -205,17 +214,20 @@ fn export_recovery(
 ) -> Result<(), CommandError> {
     let scheme = Scheme::new(args.threshold, args.shares)?;
     let shares = Keyring::export_recovery(&args.keyring, scheme, now)?;
-    for (at, share) in shares.iter().enumerate() {
-        match style {
-            Style::Words => println!("{}", share.expose()),
-            Style::Json => println!(
-                "{}",
-                json!({ "share": at + 1, "of": args.shares, "words": share.expose() })
-            ),
-        }
+    // Reserved whole, so that no copy stays behind where it grew.
+    let mut text = Zeroizing::new(Vec::with_capacity(SHARES_LEN_BYTES_MOST as usize));
+    for (share, at) in shares.iter().zip(1..) {
+        let (words, of) = (share.expose(), args.shares);
+        // A vector takes every text, and the words are letters alone, which JSON does not escape.
+        let _ = match style {
+            Style::Words => writeln!(text, "{words}"),
+            Style::Json => writeln!(text, r#"{{"of":{of},"share":{at},"words":"{words}"}}"#),
+        };
     }
+    write_unbuffered(&text).map_err(CommandError::SharesLost)?;
     if style == Style::Words {
-        eprintln!(
+        let _ = writeln!(
+            stderr(),
             "{}: any {} of these {} shares and the file {}.recovery give the keys back. The shares \
              are stored nowhere; hand them out now.",
             args.keyring.display(),
@@ -227,9 +239,14 @@ fn export_recovery(
     Ok(())
 }
 
+/// Writes a secret to standard output, not through the library's buffer, which nobody wipes.
+fn write_unbuffered(secret: &[u8]) -> io::Result<()> {
+    File::from(stdout().as_fd().try_clone_to_owned()?).write_all(secret)
+}
+
 fn recover(args: &RecoverArgs, style: Style, now: SystemTime) -> Result<(), CommandError> {
     if stdin().is_terminal() {
-        eprintln!("Shares, one a line; Ctrl-D ends:");
+        let _ = writeln!(stderr(), "Shares, one a line; Ctrl-D ends:");
     }
     let text = read_shares()?;
     let shares: Vec<&str> = text
@@ -264,7 +281,7 @@ fn read_shares() -> Result<Zeroizing<String>, CommandError> {
 
 fn keyring_json(path: &Path, keyring: &Keyring) -> Value {
     json!({
-        "keyring": path,
+        "keyring": path.display().to_string(),
         "tenant": keyring.tenant(),
         "pseudonym": keyring.pseudonym(),
         "current_epoch": keyring.current().epoch(),
@@ -322,7 +339,7 @@ fn list_json(path: &Path, found: &Description) -> Value {
         })
     };
     json!({
-        "keyring": path,
+        "keyring": path.display().to_string(),
         "tenant": found.tenant,
         "pseudonym": found.pseudonym,
         "state": state_word(found.state),
