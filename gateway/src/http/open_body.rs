@@ -79,16 +79,7 @@ impl OpenBody {
                 },
             }
         };
-        let keyring = asked.keyring().await?;
-        let context = context(&keyring, &asked.path)?;
-        let opener = match keyring.open_begin(&header, &context) {
-            Err(OpenBeginError::UnknownEpoch { .. }) => {
-                drop(keyring);
-                let renewed = asked.renewed_keyring().await?;
-                renewed.open_begin(&header, &context)?
-            }
-            begun => begun?,
-        };
+        let opener = opener(asked, &header).await?;
         let left = match sealed_len {
             None => None,
             Some(sealed_len) => {
@@ -200,6 +191,21 @@ impl OpenBody {
     /// Whether the message has ended as it should, and all of it was given.
     pub(crate) fn is_complete(&self) -> bool {
         self.opener.is_none() && self.opened.is_empty() && self.left.is_none_or(|left| left == 0)
+    }
+}
+
+/// Begins to open the message. The keyring is let go of here: its plaintext may come much later.
+async fn opener(asked: &Asked<'_>, header: &Header) -> Result<Opener, OpenError> {
+    let keyring = asked.keyring().await?;
+    let context = context(&keyring, &asked.path)?;
+    let begun = keyring.open_begin(header, &context);
+    drop(keyring);
+    match begun {
+        Err(OpenBeginError::UnknownEpoch { .. }) => {
+            let renewed = asked.renewed_keyring().await?;
+            Ok(renewed.open_begin(header, &context)?)
+        }
+        begun => Ok(begun?),
     }
 }
 
