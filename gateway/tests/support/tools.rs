@@ -150,8 +150,14 @@ impl SClient {
 
     /// Waits until the text stands in what it printed.
     pub fn wait(&self, text: &str) {
+        self.wait_times(1, text);
+    }
+
+    /// Waits until the text stands so often in what it printed.
+    pub fn wait_times(&self, times: usize, text: &str) {
         let found = self.seen.try_wait(|(seen, ended)| {
-            (seen.contains(text) || *ended == 2).then(|| seen.contains(text))
+            let found = seen.matches(text).count() >= times;
+            (found || *ended == 2).then_some(found)
         });
         assert_eq!(
             found,
