@@ -2,20 +2,25 @@
 //!
 //! ```text
 //! peers: proxy configurations -> load through each in turn -> CPU per unit of work -> table, JSON
+//! instructions: paths in memory under callgrind -> counts -> beside bench/baseline.json -> verdict
 //! ```
 //!
-//! It measures and compares within one run. It does not judge regressions, and it never compares
-//! with a number from another day.
+//! Time it compares within one run only, never with a number from another day. Instruction counts do
+//! not vary with the day: those it holds to a baseline.
 
 mod cpu;
 mod error;
 mod host;
+mod instructions;
 mod peers;
 mod process;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use instructions::Outcome;
 
 /// Measures Sealgate as a whole, beside other programs for the same job.
 #[derive(Debug, Parser)]
@@ -29,17 +34,25 @@ struct Cli {
 enum Command {
     /// CPU per GB and per echo of sealgate, haproxy and stunnel, in the same run, in turn.
     Peers(peers::PeersArgs),
+    /// Instructions of the paths in memory, against the baseline in the repository.
+    Instructions(instructions::InstructionsArgs),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Peers(args) => peers::run(&args),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench: {error}");
-            ExitCode::from(error.exit_code())
-        }
+    match Cli::parse().command {
+        Command::Peers(args) => match peers::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error, error.exit_code()),
+        },
+        Command::Instructions(args) => match instructions::run(&args) {
+            Ok(Outcome::Held) => ExitCode::SUCCESS,
+            Ok(Outcome::Grew) => ExitCode::from(1),
+            Err(error) => failed(&error, 2),
+        },
     }
+}
+
+fn failed(error: &dyn Error, exit_code: u8) -> ExitCode {
+    eprintln!("bench: {error}");
+    ExitCode::from(exit_code)
 }

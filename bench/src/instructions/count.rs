@@ -1,0 +1,140 @@
+//! Counting: the benches under callgrind, and the files that it leaves.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::InstructionsError;
+use super::profile::Profile;
+
+/// What each scenario took, once for each round.
+pub type Counts = BTreeMap<String, Vec<Profile>>;
+
+/// Folders under callgrind's: package, bench, group, scenario.
+const DEPTH_MOST: usize = 6;
+
+/// Counts `rounds` times, or reads the counts that are in the folder `from`.
+///
+/// # Errors
+/// [`InstructionsError`]; the output of a bench that failed is in it.
+pub fn rounds(rounds: usize, from: Option<&Path>) -> Result<Counts, InstructionsError> {
+    let mut counts = Counts::new();
+    if let Some(folder) = from {
+        gather(folder, &mut counts)?;
+        return Ok(counts);
+    }
+    let folder = target_folder().join("instructions");
+    for round in 1..=rounds {
+        eprintln!("counting instructions, round {round} of {rounds}");
+        // What an earlier run left would be taken for this one's.
+        match fs::remove_dir_all(&folder) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(InstructionsError::File {
+                    path: folder,
+                    source,
+                });
+            }
+            _ => {}
+        }
+        run_benches(&folder)?;
+        gather(&folder, &mut counts)?;
+    }
+    Ok(counts)
+}
+
+fn run_benches(home: &Path) -> Result<(), InstructionsError> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args([
+        "bench",
+        "--locked",
+        "--package",
+        "bench",
+        "--bench",
+        "instructions",
+    ]);
+    command.env("GUNGRAUN_HOME", home).stdin(Stdio::null());
+    run(&mut command).map(drop)
+}
+
+/// Runs a program to its end; gives what it wrote to its standard output.
+///
+/// # Errors
+/// [`InstructionsError::Program`], with all that it wrote.
+pub fn run(command: &mut Command) -> Result<String, InstructionsError> {
+    let shown = format!("{command:?}");
+    let refuse = |output| InstructionsError::Program {
+        command: shown,
+        output,
+    };
+    match command.output() {
+        Err(error) => Err(refuse(error.to_string())),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            match output.status.success() {
+                true => Ok(text),
+                false => Err(refuse(format!(
+                    "{text}{}",
+                    String::from_utf8_lossy(&output.stderr)
+                ))),
+            }
+        }
+    }
+}
+
+fn target_folder() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from)
+}
+
+/// Adds what the files under `folder` say.
+fn gather(folder: &Path, counts: &mut Counts) -> Result<(), InstructionsError> {
+    let mut files = Vec::new();
+    find(folder, DEPTH_MOST, &mut files)?;
+    if files.is_empty() {
+        return Err(InstructionsError::NoCounts {
+            folder: folder.to_owned(),
+        });
+    }
+    files.sort();
+    for path in files {
+        let text = fs::read_to_string(&path).map_err(|source| InstructionsError::File {
+            path: path.clone(),
+            source,
+        })?;
+        if let Some(name) = scenario(&path) {
+            counts
+                .entry(name)
+                .or_default()
+                .push(Profile::parse(&text, &path)?);
+        }
+    }
+    Ok(())
+}
+
+fn find(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), InstructionsError> {
+    let refuse = |source| InstructionsError::File {
+        path: folder.to_owned(),
+        source,
+    };
+    for entry in fs::read_dir(folder).map_err(refuse)? {
+        let path = entry.map_err(refuse)?.path();
+        if path.is_dir() && depth > 0 {
+            find(&path, depth - 1, files)?;
+        } else if scenario(&path).is_some() {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The scenario whose file this is: `relay.direct_1_kib` of `callgrind.relay.direct_1_kib.out`.
+fn scenario(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    Some(
+        name.strip_prefix("callgrind.")?
+            .strip_suffix(".out")?
+            .to_owned(),
+    )
+}
