@@ -241,8 +241,13 @@ impl<S: ReadAt> RangeOpener<S> {
         self.open_to(start..end, &mut Buffer::new(out))
     }
 
-    fn open_to(&mut self, range: Range<u64>, out: &mut impl Output) -> Result<(), RangeError> {
-        let Range { start, end } = range;
+    /// Whether `range` lies within the plaintext, as far as the message's length tells. For knowing it before the first byte is out.
+    ///
+    /// # Errors
+    /// [`RangeError::Backwards`] or [`RangeError::BeyondEnd`]; for the latter the final frame is opened, so also what
+    /// [`RangeOpener::verify_end`] says.
+    pub fn check(&mut self, range: &Range<u64>) -> Result<(), RangeError> {
+        let Range { start, end } = *range;
         if start > end {
             return Err(RangeError::Backwards { start, end });
         }
@@ -255,6 +260,12 @@ impl<S: ReadAt> RangeOpener<S> {
                 plaintext_len_bytes,
             });
         }
+        Ok(())
+    }
+
+    fn open_to(&mut self, range: Range<u64>, out: &mut impl Output) -> Result<(), RangeError> {
+        self.check(&range)?;
+        let Range { start, end } = range;
         if start == end {
             return Ok(());
         }

@@ -80,9 +80,7 @@ impl Opening<'_> {
         };
         let wanted = range.of(end.map_or(0, |end| end.plaintext_len_bytes()));
         // A range that cannot be is refused before its first byte is out.
-        opener
-            .open(wanted.end..wanted.end, &mut Vec::new())
-            .map_err(failed)?;
+        opener.check(&wanted).map_err(failed)?;
         let frame_len = u64::from(header.frame_len_bytes());
         let ranged = Ranged {
             opener,
