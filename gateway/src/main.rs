@@ -15,7 +15,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Before any key is read.
     let unprotected = sealgate_keys::process::harden();
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return command::command_line::refused(&error),
+    };
+    match cli.command {
         Command::Run(args) => {
             let settings = config::load(&args.config);
             serve(settings, Some(args.config), &unprotected)

@@ -194,3 +194,17 @@ fn the_help_has_examples_and_lists_the_exit_statuses() {
         assert!(help.contains(&format!("\n  {status}  ")), "{status}");
     }
 }
+
+#[test]
+fn a_fingerprint_that_cannot_be_written_is_an_error() {
+    let place = Place::new();
+    place.run(&[
+        "device", "new", "--type", "p256", "--out", "d.key", "--public", "d.pub",
+    ]);
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut command = place.command(&["device", "fingerprint", "d.pub"]);
+    place::answer(command.stdout(full).spawn().unwrap()).refused(1, "cannot write the answer");
+}

@@ -70,7 +70,7 @@ fn a_grant_opens_its_own_message_alone() {
     let open =
         |message, grant| place.run(&["open", message, "--grant", grant, "--private-key", "d.key"]);
     open("other", "grant").refused(6, "the grant is for another message");
-    open("message", "message").refused(6, "no key that was given opens it");
+    open("message", "message").refused(6, "message: the message is no grant");
 
     let mut damaged = place.read("grant");
     *damaged.last_mut().unwrap() ^= 1;
@@ -146,4 +146,21 @@ fn what_is_missing_is_said() {
         "d.key",
     ];
     assert_eq!(place.run(&open).status, 0);
+}
+
+#[test]
+fn a_grant_is_never_opened_as_a_message() {
+    // Its plaintext is a data key.
+    let place = place("p256");
+    assert_eq!(grant(&place, &[]).status, 0);
+    for command in [
+        &["open", "grant"][..],
+        &["open", "grant", "--range", "0-"],
+        &["open", "grant", "--grant", "grant"],
+        &["grant", "grant", "--recipient", "d.pub"],
+    ] {
+        place
+            .run(&with(command, &["--private-key", "d.key"], &[]))
+            .refused(2, "grant: a grant, not a message");
+    }
 }

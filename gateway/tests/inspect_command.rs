@@ -7,7 +7,7 @@ mod place;
 use std::fs;
 use std::path::Path;
 
-use place::{Answer, Place, bytes};
+use place::{Answer, Place, bytes, with};
 use serde_json::{Value, json};
 
 #[test]
@@ -194,4 +194,42 @@ fn what_is_no_message_is_refused() {
 fn shape(answer: &Answer) -> Value {
     let told: Value = serde_json::from_slice(&answer.out).unwrap();
     told["shape"].clone()
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error_and_a_reader_that_left_is_none() {
+    let place = Place::new();
+    place.write("in", &place.seal(b"text", &[]));
+    for more in [&[][..], &["--json"]] {
+        let mut command = place.command(&with(&["inspect", "in"], more, &[]));
+        let full = fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let failed = place::answer(command.stdout(full).spawn().unwrap());
+        failed.refused(1, "cannot write the answer to standard output");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let left = place::answer(command.stdout(writer).spawn().unwrap());
+        assert_eq!((left.status, &*left.said), (0, ""));
+    }
+}
+
+#[test]
+fn a_name_gives_a_terminal_no_orders() {
+    let place = Place::new();
+    let name = "in\x1b]0;title\x07\n";
+    place.write(name, &place.seal(b"text", &[]));
+    let told = place.run(&["inspect", name]);
+    assert_eq!(told.status, 0);
+    assert!(
+        told.words()
+            .starts_with("in\\u{1b}]0;title\\u{7}\n: a sealed message"),
+        "{}",
+        told.words()
+    );
+    place.write(name, b"text");
+    place
+        .run(&["inspect", name])
+        .refused(7, "in\\u{1b}]0;title\\u{7}\\n: message refused at byte 0");
 }

@@ -5,7 +5,7 @@
 mod place;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -216,7 +216,8 @@ fn partial_keeps_the_frames_that_verified_and_says_so() {
     let mut message = place.seal(&plaintext, &FRAMES);
     let third = message.len() - 540 - 1032;
     message[third + 100] ^= 1;
-    let words = "the tag of frame 3 does not verify; out has the 2000 bytes before, which verified";
+    let words =
+        "the tag of frame 3 does not verify; out has the 2000 bytes before, whose frames verified";
     place
         .pipe(&with(&OPEN, &["--partial"], &["-o", "out"]), &message)
         .refused(7, words);
@@ -347,6 +348,7 @@ fn a_range_that_cannot_be_is_refused() {
     open("3500-3600").refused(2, "of a plaintext of 3500");
     open("0-3500").refused(2, "of a plaintext of 3500");
     open("4000-").refused(2, "of a plaintext of 3500");
+    open("3400-3500").refused(2, "bytes 3400..3501 of a plaintext of 3500");
     open("9-5").refused(2, "expected FIRST-LAST");
     place
         .pipe(&with(&OPEN, &["--range", "0-1"], &[]), &message)
@@ -435,7 +437,7 @@ fn a_grant_opens_its_message_for_another_key() {
     assert_eq!(open(&["--grant", "grant", "--range", "1-2"]).out, b"ex");
     open(&["--grant", "grant", "--context", "a=1"]).refused(9, "it has no \"a\"");
     open(&["--grant", "missing"]).refused(1, "cannot open missing");
-    open(&["--grant", "in"]).refused(6, "in: no key that was given opens it");
+    open(&["--grant", "in"]).refused(6, "in: the message is no grant");
     let mut damaged = place.read("grant");
     *damaged.last_mut().unwrap() ^= 1;
     place.write("damaged", &damaged);
@@ -463,4 +465,36 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len() / 2)
         .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
         .collect()
+}
+
+#[test]
+fn a_file_that_was_read_from_before_is_read_on() {
+    let place = Place::new();
+    let message = place.seal(&bytes(3500), &FRAMES);
+    place.write("in", &[b"before", &*message].concat());
+    let run = |arguments: &[&str]| {
+        let mut file = fs::File::open(place.path("in")).unwrap();
+        file.seek(SeekFrom::Start(6)).unwrap();
+        answer(place.command(arguments).stdin(file).spawn().unwrap())
+    };
+    let opened = run(&OPEN);
+    assert_eq!(opened.status, 0, "{}", opened.said);
+    assert!(opened.out == bytes(3500));
+    run(&with(&OPEN, &["--range", "0-9"], &[])).refused(2, "--range needs a file");
+    let told = run(&["inspect", "-", "--frames", "--json"]).json();
+    assert_eq!(told["shape"]["whole"], true);
+    assert_eq!(told["sealed_bytes"], Value::Null);
+}
+
+#[test]
+fn a_foreign_path_is_not_offered_as_a_command_to_paste() {
+    let place = Place::new();
+    place.run(&["keys", "new", "--tenant", "acme", "--out", "acme.keyring"]);
+    let keyring = ["--keyring", "acme.keyring"];
+    let path = "path=/a'; touch pasted; '";
+    let sealed = place.pipe(&with(&["seal", "--context", path], &keyring, &[]), b"text");
+    place.write("in", &sealed.out);
+    let refused = place.run(&with(&["open", "in"], &keyring, &[]));
+    refused.refused(9, "give that path as --context path=PATH");
+    assert_eq!(refused.said.matches("touch").count(), 1, "{}", refused.said);
 }

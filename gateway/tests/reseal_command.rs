@@ -536,3 +536,35 @@ fn the_help_has_examples_and_lists_the_exit_statuses() {
         assert!(help.contains(&format!("\n  {status} ")), "{status}");
     }
 }
+
+#[test]
+fn an_output_that_cannot_be_is_refused_before_the_work() {
+    let place = Place::new();
+    let message = place.seal(b"text", &[]);
+    place.write("in", &message);
+    place.write("there", b"there");
+    let reseal = |more: &[&str]| {
+        let to = ["--to-raw-aes", "example", "key-2", "other.bin"];
+        place.run(&with(&with(&["reseal", "in"], &KEY, &to), more, &[]))
+    };
+    let taken = reseal(&["-o", "there", "--quiet"]);
+    taken.refused(
+        10,
+        "there: there is a file already; give --output a name that is free",
+    );
+    assert!(!taken.said.contains("--force"), "{}", taken.said);
+    reseal(&["-o", "-"]).refused(2, "reseal reads back what it wrote");
+    reseal(&["--frame-length", "0"]).refused(2, "0 is not in 1..=4194304");
+    assert_eq!(place.read("there"), b"there");
+    assert_eq!(place.read("in"), message);
+    assert_eq!(place.files(), ["in", "there"]);
+}
+
+#[test]
+fn names_that_were_found_give_a_terminal_no_orders() {
+    let place = tenant();
+    place.write("tree/a\x1b]0;title\x07\n0 failed", b"text");
+    let words = "tree/a\\u{1b}]0;title\\u{7}\\n0 failed: not a message; left alone\n";
+    let run = run(&place, &with(&["reseal", "tree"], &KEYRING, &[]));
+    assert_eq!(run.said, words);
+}

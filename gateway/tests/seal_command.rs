@@ -488,3 +488,38 @@ fn rsa_pair(place: &Place) {
     place.write("rsa.pub", pem("PUBLIC KEY", public.as_ref()).as_bytes());
     fs::set_permissions(place.path("rsa.key"), Permissions::from_mode(0o600)).unwrap();
 }
+
+#[test]
+fn an_output_that_is_the_input_is_refused() {
+    let place = Place::new();
+    place.write("in", b"text");
+    let run = |input: &str| {
+        let mut options = fs::OpenOptions::new();
+        let output = options.append(true).open(place.path("in")).unwrap();
+        let mut command = place.command(&with(&SEAL, &[input], &[]));
+        let input = fs::File::open(place.path("in")).unwrap();
+        answer(command.stdin(input).stdout(output).spawn().unwrap())
+    };
+    for input in ["in", "-"] {
+        run(input).refused(2, "input and output are the same file");
+        assert_eq!(place.read("in"), b"text");
+    }
+    // A file that is replaced is read to its end before.
+    let sealed = place.run(&with(&SEAL, &["in", "-o", "in", "--force"], &[]));
+    assert_eq!(sealed.status, 0, "{}", sealed.said);
+    assert!(place.read("in").len() > 100);
+}
+
+#[test]
+fn a_command_line_that_is_none_is_refused_in_json_too() {
+    let place = Place::new();
+    let refused = place.run(&["seal", "in", "--json", "--no-such-flag"]);
+    refused.refused(2, "--no-such-flag");
+    let said: Value = serde_json::from_str(&refused.said).unwrap();
+    assert_eq!(said["exit_status"], 2);
+    let refused = place.run(&["seal", "in", "--no-such-flag"]);
+    refused.refused(2, "error: unexpected argument '--no-such-flag'");
+    let help = place.run(&["seal", "--help", "--json"]);
+    assert_eq!((help.status, &*help.said), (0, ""));
+    assert!(help.words().contains("Usage:"));
+}

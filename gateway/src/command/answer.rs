@@ -1,6 +1,6 @@
 //! How a command answers: in words or in JSON, and with which exit status.
 
-use std::io::{Write, stderr, stdout};
+use std::io::{self, ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use sealgate_keys::{KeyringError, KeyringFault};
@@ -28,6 +28,11 @@ pub(super) enum CommandError {
     /// One output for several messages.
     #[error("--output takes one message; give the path of one file, or leave --output out")]
     OutputOfSeveral,
+    /// A pipe, of which nothing can be read back.
+    #[error(
+        "reseal reads back what it wrote, which no pipe gives; give --output a file, `./-` if it is to be called so"
+    )]
+    ResealIntoPipe,
     /// A number of shares that cannot be.
     #[error(transparent)]
     Scheme(#[from] sealgate_keys::slip39::SplitError),
@@ -44,6 +49,14 @@ pub(super) enum CommandError {
     /// The shares could not be read.
     #[error("cannot read the shares from standard input: {0}")]
     Shares(std::io::ErrorKind),
+    /// What was asked for could not be written.
+    #[error("cannot write the answer to standard output: {0}")]
+    Answer(std::io::Error),
+    /// The shares were made, and the old ones are void, but they could not be handed out.
+    #[error(
+        "cannot write the shares to standard output: {0}; those of before do not open the new recovery file, so export again"
+    )]
+    SharesLost(std::io::Error),
     /// More was given than shares can be.
     #[error("standard input is longer than {most} bytes; give the shares alone, one a line")]
     SharesTooLong {
@@ -63,8 +76,15 @@ impl CommandError {
                 _ => 1,
             },
             Self::Message(error) => error.exit_status(),
-            Self::OutputOfSeveral | Self::Scheme(_) | Self::NotConfirmed { .. } => 2,
-            Self::DeviceKey(_) | Self::Shares(_) | Self::SharesTooLong { .. } => 1,
+            Self::OutputOfSeveral
+            | Self::ResealIntoPipe
+            | Self::Scheme(_)
+            | Self::NotConfirmed { .. } => 2,
+            Self::DeviceKey(_)
+            | Self::Shares(_)
+            | Self::SharesTooLong { .. }
+            | Self::Answer(_)
+            | Self::SharesLost(_) => 1,
         }
     }
 
@@ -72,7 +92,7 @@ impl CommandError {
     pub(super) fn report(&self, style: Style) -> ExitCode {
         let status = self.exit_status();
         let said = match style {
-            Style::Words => self.to_string(),
+            Style::Words => shown::line(&self.to_string()),
             Style::Json => {
                 let mut said = json!({ "error": self.to_string(), "exit_status": status });
                 if let Self::Message(error) = self
@@ -99,13 +119,28 @@ pub(super) enum Style {
 }
 
 impl Style {
-    /// Prints a result.
+    /// Says what was done.
     pub(super) fn print(self, words: &str, json: &Value) {
-        // Whoever reads results and goes away does not undo what was done: no error, and no panic as `println!` has.
-        let _ = match self {
-            Self::Words => writeln!(stdout(), "{words}"),
+        // It is done, whether anybody can be told or not: no error, and no panic as `println!` has.
+        let _ = self.write(words, json);
+    }
+
+    /// Prints what was asked for.
+    ///
+    /// # Errors
+    /// [`CommandError::Answer`], but not where the reader has seen enough and gone.
+    pub(super) fn answer(self, words: &str, json: &Value) -> Result<(), CommandError> {
+        match self.write(words, json) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CommandError::Answer(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn write(self, words: &str, json: &Value) -> io::Result<()> {
+        match self {
+            Self::Words => writeln!(stdout(), "{}", shown::lines(words)),
             Self::Json => writeln!(stdout(), "{}", shown::json(json)),
-        };
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `sealgate device`: makes a device's key pair, and tells the fingerprint by which people compare keys.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -129,25 +129,27 @@ fn new(args: &NewArgs, style: Style) -> Result<(), CommandError> {
 fn fingerprint(args: &FingerprintArgs, style: Style) -> ExitCode {
     let mut status = ExitCode::SUCCESS;
     for path in &args.files {
-        match DeviceKey::read(path) {
-            Ok(key) => {
-                let fingerprint = key.fingerprint();
-                let half = match key.half {
-                    Half::Private(_) => "private",
-                    Half::Public(_) => "public",
-                };
-                let words = format!("{fingerprint}  {} {half} {}", key.kind(), path.display());
-                let answer = json!({
-                    "file": path.display().to_string(),
-                    "type": key.kind(),
-                    "half": half,
-                    "fingerprint": fingerprint.to_string(),
-                    "sha256": fingerprint.hex(),
-                });
-                style.print(&words, &answer);
-            }
-            Err(error) => status = CommandError::from(error).report(style),
+        if let Err(error) = fingerprint_of(path, style) {
+            status = error.report(style);
         }
     }
     status
+}
+
+fn fingerprint_of(path: &Path, style: Style) -> Result<(), CommandError> {
+    let key = DeviceKey::read(path)?;
+    let fingerprint = key.fingerprint();
+    let half = match key.half {
+        Half::Private(_) => "private",
+        Half::Public(_) => "public",
+    };
+    let words = format!("{fingerprint}  {} {half} {}", key.kind(), path.display());
+    let answer = json!({
+        "file": path.display().to_string(),
+        "type": key.kind(),
+        "half": half,
+        "fingerprint": fingerprint.to_string(),
+        "sha256": fingerprint.hex(),
+    });
+    style.answer(&words, &answer)
 }

@@ -11,6 +11,7 @@ use super::context::Contexts;
 use super::input::{Input, Pace};
 use super::message_error::MessageError;
 use super::message_reader::MessageReader;
+use super::open::refuse_grant;
 use super::opening_keys::OpeningKeys;
 use super::output::{Output, Secrecy};
 use super::recipient_kind::hex;
@@ -34,7 +35,7 @@ fn grant(args: &GrantArgs, voice: Voice) -> Result<(), CommandError> {
     let input = Input::open(Some(&args.message))?;
     let (header, reader) = MessageReader::begin(input, Pace::FullBuffers)?;
     let name = reader.name();
-
+    refuse_grant(name, &header)?;
     let data_key = opening.data_key(name, &header, &expected)?;
     // The header as it stands there has to be its writer's, or access would be given to something else than was read.
     Opener::begin_with_required(&header, &expected.required, &data_key).map_err(|refusal| {

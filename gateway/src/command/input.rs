@@ -1,7 +1,7 @@
 //! Where a command reads: a file, or standard input.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read, stdin};
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read, Seek, stdin};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -44,7 +44,7 @@ impl Input {
     /// # Errors
     /// [`MessageError::Io`].
     pub(super) fn open(path: Option<&Path>) -> Result<Self, MessageError> {
-        let (name, file): (Box<str>, _) = match path {
+        let (name, mut file): (Box<str>, _) = match path {
             Some(path) if path.as_os_str() != "-" => {
                 let name = path.display().to_string().into_boxed_str();
                 let file = File::open(path).map_err(MessageError::io(Operation::Open, &name))?;
@@ -66,9 +66,11 @@ impl Input {
         }
         // Advice only: reading works without it.
         let _ = fadvise(&file, 0, None, Advice::Sequential);
+        // Of a file that somebody has read from before, only the rest is meant: it is read as a pipe is.
+        let is_whole = metadata.is_file() && file.stream_position().is_ok_and(|at| at == 0);
         Ok(Self {
             name,
-            len_bytes: metadata.is_file().then_some(metadata.len()),
+            len_bytes: is_whole.then_some(metadata.len()),
             file,
         })
     }
@@ -81,6 +83,15 @@ impl Input {
     /// How long it is, where that is known beforehand: a regular file, which can also be read at any place.
     pub(super) fn len_bytes(&self) -> Option<u64> {
         self.len_bytes
+    }
+
+    /// What the system says of it.
+    ///
+    /// # Errors
+    /// [`MessageError::Io`].
+    pub(super) fn metadata(&self) -> Result<Metadata, MessageError> {
+        let metadata = self.file.metadata();
+        metadata.map_err(MessageError::io(Operation::Read, &self.name))
     }
 
     /// Reads as much as there is at once, at most all of `buffer`; 0 at the end.

@@ -51,11 +51,11 @@ pub fn run(args: &InspectArgs) -> ExitCode {
     let style = if args.json { Style::Json } else { Style::Words };
     match inspect(args, style) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => CommandError::from(error).report(style),
+        Err(error) => error.report(style),
     }
 }
 
-fn inspect(args: &InspectArgs, style: Style) -> Result<(), MessageError> {
+fn inspect(args: &InspectArgs, style: Style) -> Result<(), CommandError> {
     let input = Input::open(Some(&args.input))?;
     let name: Box<str> = input.name().into();
     let message_len = input.len_bytes();
@@ -66,11 +66,11 @@ fn inspect(args: &InspectArgs, style: Style) -> Result<(), MessageError> {
     };
     let lens = Lens::new(&header, message_len);
     match style {
-        Style::Words => style.print(&words(&name, &header, lens, walk.as_ref()), &Value::Null),
-        Style::Json => style.print("", &to_json(&name, &header, lens, walk.as_ref())),
+        Style::Words => style.answer(&words(&name, &header, lens, walk.as_ref()), &Value::Null)?,
+        Style::Json => style.answer("", &to_json(&name, &header, lens, walk.as_ref()))?,
     }
     match walk.and_then(|walk| walk.broken) {
-        Some(refusal) => Err(MessageError::Refused { name, refusal }),
+        Some(refusal) => Err(MessageError::Refused { name, refusal }.into()),
         None => Ok(()),
     }
 }

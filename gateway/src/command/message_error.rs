@@ -50,6 +50,12 @@ pub(super) enum MessageError {
     /// The output is there already.
     #[error("{}: there is a file already; --force replaces it", path.display())]
     OutputExists { path: PathBuf },
+    /// The output would grow the input.
+    #[error("{name}: input and output are the same file; give -o FILE")]
+    InputIsOutput { name: Box<str> },
+    /// A grant where a message is expected: its plaintext is a data key.
+    #[error("{name}: a grant, not a message; open the message that it is for, with --grant {name}")]
+    IsAGrant { name: Box<str> },
     /// Binary output would go to a terminal.
     #[error("standard output is a terminal, and this is binary; give -o FILE, or a pipe")]
     OutputIsTerminal,
@@ -98,7 +104,7 @@ pub(super) enum MessageError {
     )]
     TooLongToHold { name: Box<str>, most: usize },
     /// A message that broke off, after a part that was let out because that was asked for.
-    #[error("{error}; {output} has the {len_bytes} bytes before, which verified")]
+    #[error("{error}; {output} has the {len_bytes} bytes before, whose frames verified")]
     Partial {
         error: Box<MessageError>,
         output: Box<str>,
@@ -173,7 +179,7 @@ pub(super) enum ContextDifference {
         expected: Box<str>,
     },
     #[error(
-        "it stands at path \"{found}\"; if that is the object you mean, give --context 'path={found}'"
+        "it stands at path \"{found}\"; if that is the object you mean, give that path as --context path=PATH"
     )]
     PathNotExpected { found: Box<str> },
     #[error("its tenant is not the keyring's")]
@@ -216,6 +222,8 @@ impl MessageError {
             | Self::Wrap(_)
             | Self::RandomUnavailable(_) => 1,
             Self::OutputIsTerminal
+            | Self::InputIsOutput { .. }
+            | Self::IsAGrant { .. }
             | Self::NoKeyGiven { .. }
             | Self::OtherTenant { .. }
             | Self::Context(_)

@@ -1,12 +1,26 @@
-//! Commands that do one thing and end: what stands behind `sealgate keys ...`, and the commands on messages.
+//! Commands that do one thing and end. One file for each: `seal`, `open` (and `open_range`), `inspect`, `grant`, `reseal`, `device`, `keys`.
+//! The others are stations on the way that these share:
 //!
 //! ```text
-//! input -> header -> keys, context -> data key -> frames -> output, which has its name when it is whole
+//! *_arguments, range_argument, context       what the command line says        command_line: when it says nothing
+//!        |
+//! sealing_keys, opening_keys                 <- key_file <- secret_file, device_key <- device_file
+//!        |                                      (a raw key's bytes)       (a pair: device_pair)
+//!        v
+//! input -> message_reader -> open  -> release -> output       release: when plaintext is let out
+//! input -------------------> seal  ------------> output       output: a name when it is whole, or a pipe
+//! input -> message_reader -> frame_walk -> inspect            recipient_kind: what a foreign header names
+//! reseal_walk -> reseal_file -> reseal_place                  the new message beside the old, then in its place
+//!        |
+//!        v
+//! answer                                     words or JSON, and the exit status; progress; shown: foreign text made harmless
 //! ```
 //!
-//! They print results on standard output and everything else on standard error.
+//! Errors are `message_error`, and `reseal_error` for one file of many; `answer` maps each to its exit status. `directory` gives finished files
+//! their names. Results go to standard output and everything else to standard error. No cryptography is here: that is `sealgate_envelope`'s.
 
 pub mod arguments;
+pub mod command_line;
 pub mod device;
 pub mod grant;
 pub mod inspect;
@@ -23,6 +37,7 @@ mod context;
 mod device_file;
 mod device_key;
 mod device_pair;
+mod directory;
 mod frame_walk;
 mod input;
 mod key_file;

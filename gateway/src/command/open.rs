@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use sealgate_envelope::{DataKey, Header, OpenIntoError, Opener, Suite, grant, sizes};
+use sealgate_envelope::grant::{self, GrantError};
+use sealgate_envelope::{DataKey, Header, OpenIntoError, Opener, Suite, sizes};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -123,20 +124,29 @@ pub(super) struct Opening<'a> {
 impl Opening<'_> {
     /// The data key of the message `name`, from its header or from the grant.
     pub(super) fn data_key(&self, name: &str, header: &Header) -> Result<DataKey, MessageError> {
+        refuse_grant(name, header)?;
         let Some(path) = self.grant else {
             return self.keys.data_key(name, header, &self.expected);
         };
         self.expected.check(name, header)?;
         let (grant, bytes) = MessageReader::read_small(path)?;
-        let grant_key = self.keys.grant_key(&path.display().to_string(), &grant)?;
-        grant::open(&bytes, &grant_key, header).map_err(|error| MessageError::Grant {
+        let fault = |error| MessageError::Grant {
             path: path.into(),
             error,
-        })
+        };
+        if !is_grant(&grant) {
+            return Err(fault(GrantError::NotAGrant));
+        }
+        let grant_key = self.keys.grant_key(&path.display().to_string(), &grant)?;
+        grant::open(&bytes, &grant_key, header).map_err(fault)
     }
 
     fn whole(&self, input: Input, output: Output, voice: Voice) -> Result<(), MessageError> {
-        let pace = Pace::between(&input, &output);
+        let pace = match self.partial {
+            Partial::Keep => Pace::between(&input, &output),
+            // Nothing goes out before the end, so nobody waits for less.
+            Partial::Discard => Pace::FullBuffers,
+        };
         let (header, mut reader) = MessageReader::begin(input, pace)?;
         let data_key = self.data_key(reader.name(), &header)?;
         let mut opener = Opener::begin_with_required(&header, &self.expected.required, &data_key)
@@ -168,6 +178,19 @@ impl Opening<'_> {
         let more = json!({ "whole": true, "signature_verified": header.suite() == Suite::CommittedSigned });
         tell(voice, &released, &words, answer(&header, len_bytes, more));
         Ok(())
+    }
+}
+
+/// Whether a header says that it is a grant's.
+pub(super) fn is_grant(header: &Header) -> bool {
+    header.context().value(grant::GRANT_FOR).is_some()
+}
+
+/// Refuses a grant in a message's place: its plaintext is a data key, which belongs into no file and on no terminal.
+pub(super) fn refuse_grant(name: &str, header: &Header) -> Result<(), MessageError> {
+    match is_grant(header) {
+        true => Err(MessageError::IsAGrant { name: name.into() }),
+        false => Ok(()),
     }
 }
 

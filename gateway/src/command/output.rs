@@ -11,8 +11,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat_with};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
 
+use super::directory;
+use super::input::Input;
 use super::message_error::{MessageError, Operation};
 
 /// Names that were drawn and taken before giving up. One of 2^64 is never taken unless somebody means harm.
@@ -149,6 +151,21 @@ impl Output {
         self.file.is_terminal()
     }
 
+    /// Refuses an output that goes straight into the file that `input` is: it would be read again, without end.
+    ///
+    /// # Errors
+    /// [`MessageError::InputIsOutput`] or [`MessageError::Io`].
+    pub(super) fn refuse_input(&self, input: &Input) -> Result<(), MessageError> {
+        let own = self.file.metadata();
+        let own = own.map_err(MessageError::io(Operation::Write, &self.name))?;
+        let read = input.metadata()?;
+        if own.is_file() && (own.dev(), own.ino()) == (read.dev(), read.ino()) {
+            let name = input.name().into();
+            return Err(MessageError::InputIsOutput { name });
+        }
+        Ok(())
+    }
+
     /// Reserves room on disk, so that a disk that is too small shows before the work and not after it.
     ///
     /// # Errors
@@ -180,7 +197,8 @@ impl Output {
     /// Ends it: a file gets its name, and is on disk when this returns.
     ///
     /// # Errors
-    /// [`MessageError`]; the file is not there, and one that was there before is as it was.
+    /// [`MessageError`]; the file is not there, and one that was there before is as it was. Only where the directory cannot be flushed, it
+    /// is there, and may be gone after a crash.
     pub(super) fn commit(self) -> Result<Released, MessageError> {
         let Self { name, file, end } = self;
         let channel = match &end {
@@ -220,7 +238,7 @@ impl Pending {
             }
             done => done.map_err(MessageError::io(Operation::Rename, name))?,
         }
-        sync_directory(&self.target).map_err(MessageError::io(Operation::Sync, name))
+        directory::sync(&self.target).map_err(MessageError::io(Operation::Sync, name))
     }
 
     fn give_name(&self, file: &File) -> io::Result<()> {
@@ -231,10 +249,7 @@ impl Pending {
                 let hidden = with_hidden_name(&self.target, |hidden| link(file, hidden))?.1;
                 fs::rename(&hidden.0, &self.target)
             }
-            (Some(hidden), Existing::Refuse) => {
-                renameat_with(CWD, &hidden.0, CWD, &self.target, RenameFlags::NOREPLACE)
-                    .map_err(io::Error::from)
-            }
+            (Some(hidden), Existing::Refuse) => directory::rename_new(&hidden.0, &self.target),
             (Some(hidden), Existing::Replace) => fs::rename(&hidden.0, &self.target),
         }
     }
@@ -249,7 +264,7 @@ fn is_standard_output(found: &Metadata) -> bool {
 /// A file that nobody else sees, in the directory of `target`.
 fn create_unnamed(target: &Path, mode: u32) -> io::Result<(File, Option<Hidden>)> {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    match openat(CWD, directory(target), flags, Mode::from_raw_mode(mode)) {
+    match openat(CWD, directory::of(target), flags, Mode::from_raw_mode(mode)) {
         Ok(file) => {
             let file = File::from(file);
             // Without /proc it could not be linked later.
@@ -302,17 +317,6 @@ fn link(file: &File, name: &Path) -> io::Result<()> {
 
 fn proc_path(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
-}
-
-fn sync_directory(target: &Path) -> io::Result<()> {
-    File::open(directory(target))?.sync_all()
-}
-
-fn directory(target: &Path) -> &Path {
-    match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 /// What only a file system without unnamed files shows; the others are shown by `gateway/tests/seal_command.rs`.

@@ -16,6 +16,9 @@ use super::output::{Output, Released};
 /// Most plaintext that is held for a pipe.
 pub(super) const HELD_LEN_BYTES_MOST: usize = 64 * 1024 * 1024;
 
+/// It is held in pieces of this length.
+const PIECE_LEN_BYTES: usize = 256 * 1024;
+
 /// What becomes of plaintext whose message turns out to be broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Partial {
@@ -31,7 +34,7 @@ pub(super) struct Release {
     output: Output,
     partial: Partial,
     released: u64,
-    /// Of a pipe. Each piece stays where it is, so that none is left behind by growing.
+    /// Of a pipe. Each piece is reserved whole and stays where it is, so that none is left behind by growing.
     held: Vec<Zeroizing<Vec<u8>>>,
 }
 
@@ -89,10 +92,28 @@ impl Release {
         if self.released > HELD_LEN_BYTES_MOST as u64 {
             return Err(self.too_long());
         }
-        if !plaintext.is_empty() {
-            self.held.push(Zeroizing::new(plaintext.to_vec()));
-        }
+        self.hold(plaintext);
         Ok(())
+    }
+
+    /// Fills the last piece before it begins another: what is held costs no more than it is long, however small the frames.
+    fn hold(&mut self, mut plaintext: &[u8]) {
+        while !plaintext.is_empty() {
+            let room = self
+                .held
+                .last_mut()
+                .map_or(0, |piece| piece.capacity() - piece.len());
+            if room == 0 {
+                let piece = Vec::with_capacity(PIECE_LEN_BYTES);
+                self.held.push(Zeroizing::new(piece));
+                continue;
+            }
+            let (now, rest) = plaintext.split_at(room.min(plaintext.len()));
+            if let Some(piece) = self.held.last_mut() {
+                piece.extend_from_slice(now);
+            }
+            plaintext = rest;
+        }
     }
 
     /// The message is whole: lets everything out.
@@ -146,4 +167,27 @@ fn is_text(pieces: &[Zeroizing<Vec<u8>>]) -> bool {
         text.chars()
             .all(|letter| matches!(letter, '\n' | '\t' | '\r') || !letter.is_control())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::output::{Existing, Secrecy};
+    use super::*;
+
+    #[test]
+    fn small_frames_are_held_in_few_pieces() {
+        let path = Path::new("/dev/null");
+        let output = Output::create(Some(path), Existing::Refuse, Secrecy::Plaintext).unwrap();
+        let mut release = Release::begin("in", output, Partial::Discard).unwrap();
+        let plaintext: Vec<u8> = (0..2 * PIECE_LEN_BYTES + 1).map(|at| at as u8).collect();
+        for byte in plaintext.chunks(1) {
+            release.take(byte).unwrap();
+        }
+        let lens: Vec<_> = release.held.iter().map(|piece| piece.len()).collect();
+        assert_eq!(lens, [PIECE_LEN_BYTES, PIECE_LEN_BYTES, 1]);
+        let held: Vec<&[u8]> = release.held.iter().map(|piece| piece.as_slice()).collect();
+        assert!(held.concat() == plaintext);
+    }
 }

@@ -16,6 +16,7 @@ use super::reseal_error::ResealFault;
 use super::reseal_file::{Old, Repeat, Resealing, Seen};
 use super::reseal_walk::{Found, Leftovers, Origin, Walk};
 use super::sealing_keys::SealingKeys;
+use super::shown;
 
 /// The status where not every message was resealed.
 const NOT_ALL: u8 = 10;
@@ -36,12 +37,15 @@ fn reseal(args: &ResealArgs, voice: Voice) -> Result<Totals, CommandError> {
     if args.output.is_some() && !is_one_file {
         return Err(CommandError::OutputOfSeveral);
     }
-    let repeat = if args.force || args.output.is_some() {
-        Repeat::Once {
+    if args.output.as_deref() == Some(Path::new("-")) {
+        return Err(CommandError::ResealIntoPipe);
+    }
+    let repeat = match (&args.output, args.force) {
+        (Some(_), _) => Repeat::Always,
+        (None, true) => Repeat::Once {
             begun: SystemTime::now(),
-        }
-    } else {
-        Repeat::Never
+        },
+        (None, false) => Repeat::Never,
     };
     let resealing = Resealing {
         opening: OpeningKeys::load(&args.keys)?,
@@ -223,7 +227,7 @@ impl Run<'_> {
     /// A line on standard error, beside the progress bar.
     fn aside(&self, words: &str) {
         let say = || {
-            let _ = writeln!(stderr(), "{words}");
+            let _ = writeln!(stderr(), "{}", shown::line(words));
         };
         match &self.progress {
             Some(progress) => progress.aside(say),
@@ -233,7 +237,7 @@ impl Run<'_> {
 
     fn say(&self, words: &str, line: &Value) {
         if !self.args.answer.quiet {
-            self.style.print(words, line);
+            self.style.print(&shown::line(words), line);
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, value_parser};
+use sealgate_envelope::limits;
 
 use super::message_arguments::{
     AnswerArgs, ContextArgs, Oaep, OpeningKeyArgs, OutputArgs, SealingKeyArgs, exit_statuses,
@@ -158,7 +159,7 @@ pub struct ResealArgs {
     #[arg(long)]
     pub force: bool,
     /// Plaintext bytes in each frame, 1 to 4194304, instead of what each message has
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(1..=i64::from(limits::FRAME_LEN_BYTES_MOST)))]
     pub frame_length: Option<u32>,
     /// How it answers.
     #[command(flatten)]

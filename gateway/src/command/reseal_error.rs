@@ -17,6 +17,9 @@ pub(super) enum ResealFault {
     /// The new message, or the way it came back from the disk.
     #[error("{}: {error}", path.display())]
     Reseal { path: PathBuf, error: ResealError },
+    /// Something stands where the new message was to go.
+    #[error("{}: there is a file already; give --output a name that is free", path.display())]
+    OutputExists { path: PathBuf },
     /// A directory or an entry that cannot be looked at.
     #[error("cannot look at it: {0}")]
     Walk(io::Error),
@@ -59,7 +62,7 @@ impl ResealFault {
     /// The fault with the file that it is about; some say it themselves.
     pub(super) fn about(&self, path: &Path) -> String {
         match self {
-            Self::Message(_) | Self::Reseal { .. } => self.to_string(),
+            Self::Message(_) | Self::Reseal { .. } | Self::OutputExists { .. } => self.to_string(),
             fault => format!("{}: {fault}", path.display()),
         }
     }

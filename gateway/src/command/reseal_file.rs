@@ -4,20 +4,20 @@
 //! file -> header -> as wanted already? -> data key -> Resealer -> place beside -> read back -> the file's place
 //! ```
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Advice, OFlags};
-use sealgate_envelope::grant::GRANT_FOR;
 use sealgate_envelope::reseal::{self, Reseal, ResealError, Resealed, Unproven};
 use sealgate_envelope::{Header, ParsedHeader, Refusal, RefusalReason, SealSettings, limits};
 use sealgate_keys::context_key;
 
 use super::context::Contexts;
 use super::message_error::{MessageError, Operation};
+use super::open::is_grant;
 use super::opening_keys::OpeningKeys;
 use super::reseal_error::ResealFault;
 use super::reseal_place::{Identity, Place};
@@ -42,6 +42,8 @@ pub(super) struct Resealing {
 pub(super) enum Repeat {
     /// They are left alone.
     Never,
+    /// They are sealed anew all the same: the one message that goes into another file.
+    Always,
     /// They are sealed anew all the same, unless that was done since `begun`: by this very run, which a directory may show them to twice.
     Once { begun: SystemTime },
 }
@@ -102,7 +104,7 @@ impl Resealing {
             }
             Err(HeaderError::Refused(refusal)) => return Err(refused(path, refusal).into()),
         };
-        if header.context().value(GRANT_FOR).is_some() {
+        if is_grant(&header) {
             return Ok(Seen::Grant);
         }
         if self.is_current(&header) && !self.is_repeated(&metadata) {
@@ -125,9 +127,10 @@ impl Resealing {
         frame_len == header.frame_len_bytes() && self.sealing.are_the_recipients_of(header)
     }
 
-    fn is_repeated(&self, metadata: &std::fs::Metadata) -> bool {
+    fn is_repeated(&self, metadata: &fs::Metadata) -> bool {
         match self.repeat {
             Repeat::Never => false,
+            Repeat::Always => true,
             Repeat::Once { begun } => {
                 let begun = begun.duration_since(UNIX_EPOCH).unwrap_or_default();
                 let begun = (begun.as_secs().cast_signed(), begun.subsec_nanos().into());
@@ -163,6 +166,10 @@ impl Resealing {
             .map_err(at)?;
         drop(old_key);
 
+        // Looked at before the work, too.
+        if let Some(path) = target.filter(|target| fs::symlink_metadata(target).is_ok()) {
+            return Err(ResealFault::OutputExists { path: path.into() });
+        }
         let mut place = Place::beside(target.unwrap_or(path))?;
         let _ = rustix::fs::fadvise(&old.file, 0, None, Advice::Sequential);
         place.write(path, &new_header)?;

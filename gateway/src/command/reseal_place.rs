@@ -14,11 +14,11 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
-use rustix::fs::{Advice, CWD, FlockOperation, Mode, RenameFlags, XattrFlags};
+use rustix::fs::{Advice, FlockOperation, Mode, XattrFlags};
 
+use super::directory;
 use super::message_error::{MessageError, Operation};
 use super::reseal_error::ResealFault;
-use super::reseal_walk::directory;
 
 const PREFIX: &str = ".sealgate-reseal-";
 const SUFFIX: &str = ".tmp";
@@ -72,7 +72,7 @@ impl Place {
             let mut chance = [0; 8];
             rand::fill(&mut chance).map_err(|_| io::Error::other("no random bytes"))?;
             let chance = u64::from_ne_bytes(chance);
-            let path = directory(target).join(format!("{PREFIX}{chance:016x}{SUFFIX}"));
+            let path = directory::of(target).join(format!("{PREFIX}{chance:016x}{SUFFIX}"));
             let file = match OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -142,25 +142,23 @@ impl Place {
         }
         fs::rename(&self.path, target).map_err(MessageError::io(Operation::Rename, &name))?;
         self.is_placed = true;
-        Ok(sync_directory(target).map_err(MessageError::io(Operation::Sync, &name))?)
+        Ok(directory::sync(target).map_err(MessageError::io(Operation::Sync, &name))?)
     }
 
     /// Gets the name `target`, at which nothing stands yet.
     ///
     /// # Errors
-    /// [`MessageError::OutputExists`] or [`MessageError::Io`].
-    pub(super) fn stand_at(mut self, target: &Path) -> Result<(), MessageError> {
+    /// [`ResealFault::OutputExists`] or [`MessageError::Io`].
+    pub(super) fn stand_at(mut self, target: &Path) -> Result<(), ResealFault> {
         let name = target.display().to_string();
-        rustix::fs::renameat_with(CWD, &self.path, CWD, target, RenameFlags::NOREPLACE).map_err(
-            |errno| match errno {
-                rustix::io::Errno::EXIST => MessageError::OutputExists {
-                    path: target.into(),
-                },
-                errno => MessageError::io(Operation::Rename, &name)(errno.into()),
+        directory::rename_new(&self.path, target).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => ResealFault::OutputExists {
+                path: target.into(),
             },
-        )?;
+            _ => MessageError::io(Operation::Rename, &name)(error).into(),
+        })?;
         self.is_placed = true;
-        sync_directory(target).map_err(MessageError::io(Operation::Sync, &name))
+        Ok(directory::sync(target).map_err(MessageError::io(Operation::Sync, &name))?)
     }
 }
 
@@ -228,10 +226,6 @@ fn copy_attributes(old: &File, new: &File) -> io::Result<()> {
         rustix::fs::fsetxattr(new, name, &value[..len], XattrFlags::empty())?;
     }
     Ok(())
-}
-
-fn sync_directory(target: &Path) -> io::Result<()> {
-    File::open(directory(target))?.sync_all()
 }
 
 #[cfg(test)]

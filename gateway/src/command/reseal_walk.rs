@@ -1,6 +1,5 @@
 //! The files under a path, one after the other: directories are walked, symbolic links are not followed.
 
-use std::ffi::OsStr;
 use std::fs::{self, ReadDir};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -128,13 +127,5 @@ impl Iterator for Walk {
                 return found;
             }
         }
-    }
-}
-
-/// The directory in which a file stands.
-pub(super) fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent.as_os_str() != OsStr::new("") => parent,
-        _ => Path::new("."),
     }
 }

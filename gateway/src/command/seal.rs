@@ -92,6 +92,7 @@ fn seal(args: &SealArgs, voice: Voice) -> Result<(), CommandError> {
         args.output.existing(),
         Secrecy::Ciphertext,
     )?;
+    output.refuse_input(&input)?;
     if output.is_terminal() {
         return Err(MessageError::OutputIsTerminal.into());
     }

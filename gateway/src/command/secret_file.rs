@@ -17,20 +17,13 @@ const LEN_BYTES_MOST: usize = 64 * 1024;
 /// [`MessageError::Io`] or [`KeyFileFault::TooLong`].
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, MessageError> {
     let name = path.display().to_string();
-    let mut file = File::open(path).map_err(MessageError::io(Operation::Open, &name))?;
-    // Whole from the start, so that no copy stays behind where it grew.
-    let mut bytes = Zeroizing::new(vec![0; LEN_BYTES_MOST + 1]);
-    let mut len = 0;
-    while len < bytes.len() {
-        match file
-            .read(&mut bytes[len..])
-            .map_err(MessageError::io(Operation::Read, &name))?
-        {
-            0 => break,
-            read => len += read,
-        }
-    }
-    if len > LEN_BYTES_MOST {
+    let file = File::open(path).map_err(MessageError::io(Operation::Open, &name))?;
+    // Reserved whole, so that no copy stays behind where it grew.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LEN_BYTES_MOST + 1));
+    file.take(LEN_BYTES_MOST as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(MessageError::io(Operation::Read, &name))?;
+    if bytes.len() > LEN_BYTES_MOST {
         return Err(MessageError::KeyFile {
             path: path.to_owned(),
             fault: KeyFileFault::TooLong {
@@ -38,6 +31,5 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, MessageError> {
             },
         });
     }
-    bytes.truncate(len);
     Ok(bytes)
 }

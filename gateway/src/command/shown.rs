@@ -17,6 +17,25 @@ pub(super) fn text(text: &str) -> String {
     text.escape_debug().to_string()
 }
 
+/// One line of words with such characters escaped, and quotes and backslashes left as they are: names in it may be anybody's.
+pub(super) fn line(words: &str) -> String {
+    let mut shown = String::with_capacity(words.len());
+    for letter in words.chars() {
+        if letter == ' ' || letter.is_ascii_graphic() {
+            shown.push(letter);
+        } else {
+            // Behind another letter, where accents that combine are text.
+            shown.extend(String::from_iter(['a', letter]).escape_debug().skip(1));
+        }
+    }
+    shown
+}
+
+/// As [`line`], for words of several lines.
+pub(super) fn lines(words: &str) -> String {
+    words.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// `value` as JSON on one line, in which such characters are written as `\u....`; a parser gives them back.
 pub(super) fn json(value: &Value) -> String {
     let mut shown = String::new();
@@ -45,6 +64,15 @@ mod tests {
             "a\\u{1b}[31m\\u{202e}b\\n\\u{9b}ü"
         );
         assert_eq!(bytes(b"\xff\x1b"), "\\xff\\x1b");
+    }
+
+    #[test]
+    fn names_in_words_are_not_escaped_twice() {
+        assert_eq!(
+            line("a \"\\u{1b}\" \x1b]0;x\x07\n\u{9b}\u{202e}u\u{308}ü"),
+            "a \"\\u{1b}\" \\u{1b}]0;x\\u{7}\\n\\u{9b}\\u{202e}u\u{308}ü"
+        );
+        assert_eq!(lines("a\n\x1bb"), "a\n\\u{1b}b");
     }
 
     #[test]
