@@ -213,3 +213,70 @@ impl Recorder {
         &mut self.interval.connections
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, rc::Rc};
+
+    use super::*;
+    use crate::operation::failure::{Cause, Phase};
+
+    /// Keeps what was handed over.
+    struct Kept(Rc<RefCell<Vec<Interval>>>);
+
+    impl Outlet for Kept {
+        fn exchange(&mut self, interval: &mut Box<Interval>) {
+            let full = std::mem::replace(interval, Box::new(Interval::new(2, 2)));
+            self.0.borrow_mut().push(*full);
+        }
+    }
+
+    #[test]
+    fn kinds_and_tenants_are_counted_apart_and_lateness_is_seen() {
+        let at = Duration::from_millis;
+        let kept = Rc::default();
+        let moments = Moments {
+            measured_from: at(0),
+            in_time_until: Some(at(1_500)),
+        };
+        let outlet = Box::new(Kept(Rc::clone(&kept)));
+        let mut recorder = Recorder::new(Box::new(Interval::new(2, 2)), outlet, moments);
+        for (ms, kind, tenant) in [(0, 0, 0), (900, 1, 1), (1_600, 1, 0)] {
+            let arrival = Arrival {
+                planned: at(ms),
+                measured: true,
+                number: 0,
+                kind,
+                tenant,
+            };
+            recorder.planned(arrival);
+            recorder.sent(arrival, at(0), at(ms));
+            match ms {
+                1_600 => recorder.fail(arrival, &Failure::new(Phase::Send, Cause::Closed), at(ms)),
+                _ => recorder.succeed(&Done {
+                    arrival,
+                    sent: at(ms),
+                    done: at(ms + 5),
+                    sent_bytes: 1,
+                    received_bytes: 2,
+                }),
+            }
+        }
+        recorder.hand_over();
+        let kept = kept.borrow();
+        let seconds: Vec<_> = kept.iter().map(|interval| interval.second).collect();
+        assert_eq!(seconds, [Some(0), Some(1)]);
+        let seen = |second: usize, kind: usize, tenant: usize| {
+            let interval = &kept[second];
+            let of = |part: &super::super::interval::Part| {
+                (part.counts.succeeded, part.counts.failed, part.counts.late)
+            };
+            (of(&interval.kinds[kind]), of(&interval.tenants[tenant]))
+        };
+        assert_eq!(seen(0, 0, 0), ((1, 0, 0), (1, 0, 0)));
+        assert_eq!(seen(0, 1, 1), ((1, 0, 0), (1, 0, 0)));
+        assert_eq!(seen(1, 1, 0), ((0, 1, 1), (0, 1, 1)));
+        assert_eq!(seen(1, 0, 1), ((0, 0, 0), (0, 0, 0)));
+        assert_eq!(kept[0].tenants[1].latency.service.count(), 1);
+    }
+}

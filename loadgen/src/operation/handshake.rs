@@ -86,7 +86,9 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
         };
         match check(&connection, wanted) {
             Ok(()) => {
-                slot.note(&connection, arrival.measured);
+                if arrival.measured {
+                    slot.note(&connection);
+                }
                 slot.succeed(&Done {
                     arrival,
                     sent,

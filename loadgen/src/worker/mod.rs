@@ -12,6 +12,7 @@
 pub mod clock;
 pub mod dispatch;
 pub mod pace;
+pub mod plan;
 pub mod seat;
 pub mod slot;
 pub mod timer;
@@ -22,19 +23,18 @@ mod simulation;
 use std::{
     cell::{Cell, RefCell},
     io,
-    net::SocketAddr,
     rc::Rc,
     sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
-use sealgate_uring::{Pool, StartError, spawn};
+use sealgate_uring::{Pool, spawn};
 use tokio::sync::watch;
 
+pub use self::plan::{Line, Message, Order, Plan};
 use self::{
     clock::Clock,
-    dispatch::{Dispatch, Next, Source},
-    pace::Spin,
+    dispatch::{Dispatch, Next},
     seat::Seats,
     slot::Slot,
 };
@@ -45,14 +45,8 @@ use crate::{
         interval::Interval,
         recorder::{Moments, Recorder},
     },
-    operation::{self, Operation},
-    schedule::{
-        Extent, Share,
-        closed::ClosedLoop,
-        mix::Mix,
-        timeline::{OpenLoad, Timeline},
-    },
-    target::tls::Configs,
+    operation,
+    schedule::Share,
 };
 
 /// Large buffers a worker may hold at once: 1 GiB.
@@ -63,102 +57,6 @@ const WATCH_FRACTION: u32 = 20;
 
 /// Operations sent this long behind the last planned start, or later, were not sent in time.
 const GRACE: Duration = Duration::from_millis(100);
-
-/// A run, as all workers see it.
-#[derive(Debug)]
-pub struct Plan {
-    /// What to do.
-    pub operation: Operation,
-    /// Shares of its kinds.
-    pub mix: Mix,
-    /// Where.
-    pub address: SocketAddr,
-    /// How to speak TLS; none for TCP.
-    pub tls: Option<Configs>,
-    /// Connections of all workers.
-    pub connections: usize,
-    /// Workers.
-    pub threads: usize,
-    /// How much.
-    pub extent: Extent,
-    /// The schedule; none in a closed loop.
-    pub open: Option<OpenLoad>,
-    /// Operations of all workers that may wait for a connection.
-    pub backlog: usize,
-    /// Whether to wait for planned starts without sleep.
-    pub spin: Spin,
-    /// An operation in which nothing moves for this long is broken off.
-    pub timeout: Duration,
-    /// How long to wait behind the last planned start for what is under way.
-    pub drain: Duration,
-}
-
-impl Plan {
-    /// When the last operation may be planned, since the load began; none when a count decides.
-    pub fn planned_until(&self) -> Option<Duration> {
-        let length = match &self.open {
-            Some(open) => open.length(),
-            None => self.extent.duration,
-        };
-        length.map(|length| self.extent.warmup + length)
-    }
-
-    fn source(&self, share: Share) -> Source {
-        match &self.open {
-            Some(open) => {
-                let timeline = Timeline::new(open, self.extent, share, self.mix);
-                Source::Open(Box::new(timeline))
-            }
-            None => Source::Closed(ClosedLoop::new(self.extent, share, self.mix)),
-        }
-    }
-}
-
-/// What a worker tells the run.
-#[derive(Debug)]
-pub enum Message {
-    /// Its connections stand, or have been given up. Its thread has this id.
-    Ready {
-        /// Which worker.
-        worker: usize,
-        /// The kernel's id of its thread.
-        thread: u32,
-    },
-    /// What it counted in one second.
-    Interval(usize, Box<Interval>),
-    /// It is done. The thread stays until it is released, so that its CPU time can be read.
-    Finished,
-    /// It could not start.
-    Failed(StartError),
-    /// The system has no timer for it.
-    NoTimer(io::Error),
-    /// Not of a worker: somebody wants the run to end.
-    Interrupt,
-}
-
-/// What the run tells its workers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// To connect, and to wait.
-    Prepare,
-    /// To begin; the load began at this moment.
-    Start(Instant),
-    /// To plan nothing more.
-    Stop(Instant),
-}
-
-/// The ends of the channels that a worker holds.
-#[derive(Debug)]
-pub struct Line {
-    /// To the run.
-    pub messages: mpsc::Sender<Message>,
-    /// Intervals that the run has emptied.
-    pub empty: mpsc::Receiver<Box<Interval>>,
-    /// From the run.
-    pub orders: watch::Receiver<Order>,
-    /// Closed by the run when the thread may end.
-    pub release: mpsc::Receiver<()>,
-}
 
 /// What is shared by the slots of one worker.
 #[derive(Debug)]

@@ -160,7 +160,7 @@ impl Slot {
         let connection = self
             .dial(self.configs().map(|configs| &configs.full))
             .await?;
-        self.note(&connection, true);
+        self.note(&connection);
         Ok(connection)
     }
 
@@ -213,11 +213,8 @@ impl Slot {
         })
     }
 
-    /// Notes what a connection took and negotiated, when it counts.
-    pub fn note(&self, connection: &Connection, counts: bool) {
-        if !counts {
-            return;
-        }
+    /// Notes what a connection took and negotiated.
+    pub fn note(&self, connection: &Connection) {
         let mut recorder = self.worker.recorder.borrow_mut();
         let connections = recorder.connections();
         connections.established += 1;
