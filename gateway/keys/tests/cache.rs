@@ -146,6 +146,18 @@ fn an_unused_keyring_goes_and_a_sweep_drops_what_nobody_asks_for() {
 }
 
 #[test]
+fn a_keyring_that_was_loaded_anew_and_not_used_goes_all_the_same() {
+    let place = Place::new();
+    place.filled("acme", 0);
+    let flight = place.cache.renew("acme", place.at(299)).unwrap();
+    flight.land(place.load("acme"), place.at(299));
+    place.cache.sweep(place.at(299));
+    assert_eq!(place.cache.held(), 1);
+    place.cache.sweep(place.at(300));
+    assert_eq!(place.cache.held(), 0);
+}
+
+#[test]
 fn a_provider_that_is_away_is_lived_without_until_the_hard_lifetime() {
     let place = Place::new();
     place.filled("acme", 0);

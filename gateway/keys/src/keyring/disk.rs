@@ -269,3 +269,15 @@ fn io(operation: FileOperation, errno: Errno) -> KeyringFault {
 fn errno(error: &std::io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_holds_more_than_it_said_is_refused() {
+        // The system says that it is empty; as with one that somebody writes to meanwhile.
+        let file = File::open("/proc/self/cmdline").unwrap();
+        assert_eq!(read_from(&file).err(), Some(KeyringFault::Grew));
+    }
+}
