@@ -94,9 +94,12 @@ pub fn compare(baseline: &Baseline, counts: &Counts) -> Vec<Comparison> {
 }
 
 fn compared(before: &Scenario, here: &[Profile]) -> Standing {
-    let functions = here
-        .first()
-        .map(|profile| changes(&before.functions, &profile.functions()));
+    let functions = here.first().map(|profile| {
+        let (mut functions, large) = (profile.functions(), profile.large_functions());
+        // The baseline lists no small ones, so nothing is known of how those were.
+        functions.retain(|name, _| large.contains_key(name) || before.functions.contains_key(name));
+        changes(&before.functions, &functions)
+    });
     Standing::Compared {
         own: Change::of(&before.own, here.iter().map(Profile::own)),
         total: Change::of(&before.total, here.iter().map(Profile::total)),
