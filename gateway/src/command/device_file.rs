@@ -11,6 +11,7 @@ use sealgate_keys::FileOperation;
 use zeroize::Zeroizing;
 
 use super::device_key::DeviceKeyFault;
+use super::directory;
 
 /// An RSA key of 8192 bits takes 6.4 KB; comments around it may take more.
 const LEN_BYTES_MOST: usize = 64 * 1024;
@@ -82,23 +83,14 @@ pub(super) fn create(path: &Path, text: &str, mode: Mode) -> Result<(), DeviceKe
             file.sync_all()
                 .map_err(|error| io(FileOperation::Sync, errno(&error)))
         })
-        .and_then(|()| sync_folder(path));
+        .and_then(|()| {
+            directory::sync(path).map_err(|error| io(FileOperation::Sync, errno(&error)))
+        });
     if written.is_err() {
         // Half a key is worth nothing and would be in the way of the next try.
         let _ = fs::unlink(path);
     }
     written
-}
-
-fn sync_folder(path: &Path) -> Result<(), DeviceKeyFault> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    fs::openat(CWD, folder, flags, Mode::empty())
-        .and_then(|folder| fs::fsync(&folder))
-        .map_err(|errno| io(FileOperation::Sync, errno))
 }
 
 fn io(operation: FileOperation, errno: Errno) -> DeviceKeyFault {

@@ -38,12 +38,8 @@ fn grant(args: &GrantArgs, voice: Voice) -> Result<(), CommandError> {
     refuse_grant(name, &header)?;
     let data_key = opening.data_key(name, &header, &expected)?;
     // The header as it stands there has to be its writer's, or access would be given to something else than was read.
-    Opener::begin_with_required(&header, &expected.required, &data_key).map_err(|refusal| {
-        MessageError::Refused {
-            name: name.into(),
-            refusal,
-        }
-    })?;
+    Opener::begin_with_required(&header, &expected.required, &data_key)
+        .map_err(MessageError::refused(name))?;
     let grant_key = DataKey::generate().map_err(MessageError::from)?;
     let recipients = sealing.wrap(&grant_key, &grant::context(&header))?;
     let bytes = grant::seal(&header, &data_key, &grant_key, &recipients).map_err(|error| {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use sealgate_envelope::{Header, RecipientRef, Suite, sizes};
+use sealgate_envelope::{Header, RecipientRef, Suite};
 use serde_json::{Value, json};
 
 use super::answer::{CommandError, Style};
@@ -14,6 +14,7 @@ use super::input::{Input, Pace};
 use super::message_arguments::exit_statuses;
 use super::message_error::MessageError;
 use super::message_reader::MessageReader;
+use super::open::plaintext_len;
 use super::recipient_kind::{Kind, hex, key_name};
 use super::shown;
 
@@ -85,14 +86,7 @@ struct Lens {
 
 impl Lens {
     fn new(header: &Header, message: Option<u64>) -> Self {
-        let footer_len = match header.suite() {
-            Suite::Committed => 0,
-            Suite::CommittedSigned => sizes::FOOTER_LEN_BYTES as u64,
-        };
-        let header_len = header.as_bytes().len() as u64;
-        let plaintext = message
-            .and_then(|len| len.checked_sub(footer_len))
-            .and_then(|len| sizes::opened_len(len, header_len, header.frame_len_bytes()));
+        let plaintext = message.and_then(|len| plaintext_len(header, len));
         Self { message, plaintext }
     }
 }

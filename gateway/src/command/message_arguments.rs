@@ -21,7 +21,7 @@ Exit status:
   7  the message is damaged, or no message; what is wrong is said with its byte offset
   8  the message is cut short
   9  the message's context is not the expected one
-After every status but 0 there is no output file, unless --partial was given."
+After every status but 0 no output file was made or replaced, unless --partial was given."
     };
 }
 pub(super) use exit_statuses;

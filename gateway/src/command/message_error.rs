@@ -198,6 +198,12 @@ impl MessageError {
         }
     }
 
+    /// Of the message `name`.
+    pub(super) fn refused(name: &str) -> impl FnOnce(Refusal) -> Self {
+        let name = name.into();
+        move |refusal| Self::Refused { name, refusal }
+    }
+
     /// Of opening a range of the message `name`.
     pub(super) fn range(name: &str, error: RangeError) -> Self {
         let name = name.into();

@@ -27,10 +27,6 @@ impl MessageReader {
     /// # Errors
     /// [`MessageError::Io`] or [`MessageError::Refused`].
     pub(super) fn begin(mut input: Input, pace: Pace) -> Result<(Header, Self), MessageError> {
-        let refused = |name: &str, refusal| MessageError::Refused {
-            name: name.into(),
-            refusal,
-        };
         let mut buffer = vec![0; limits::HEADER_LEN_BYTES_MOST];
         let mut filled = 0;
         let (header, header_len) = loop {
@@ -41,9 +37,10 @@ impl MessageReader {
                 Ok(ParsedHeader::Complete { header, len_bytes }) => break (header, len_bytes),
                 Ok(ParsedHeader::NeedMore { .. }) if read > 0 => {}
                 Ok(ParsedHeader::NeedMore { .. }) => {
-                    return Err(refused(input.name(), Refusal::header_cut_short(filled)));
+                    let refusal = Refusal::header_cut_short(filled);
+                    return Err(MessageError::refused(input.name())(refusal));
                 }
-                Err(refusal) => return Err(refused(input.name(), refusal)),
+                Err(refusal) => return Err(MessageError::refused(input.name())(refusal)),
             }
         };
         let frame_len = header.frame_len_bytes() as usize + FRAME_OVERHEAD_BYTES;

@@ -2,7 +2,7 @@
 //! The others are stations on the way that these share:
 //!
 //! ```text
-//! *_arguments, range_argument, context       what the command line says        command_line: when it says nothing
+//! *_arguments, range_argument, context       what the command line says        command_line: when it is wrong
 //!        |
 //! sealing_keys, opening_keys                 <- key_file <- secret_file, device_key <- device_file
 //!        |                                      (a raw key's bytes)       (a pair: device_pair)

@@ -150,7 +150,7 @@ impl Opening<'_> {
         let (header, mut reader) = MessageReader::begin(input, pace)?;
         let data_key = self.data_key(reader.name(), &header)?;
         let mut opener = Opener::begin_with_required(&header, &self.expected.required, &data_key)
-            .map_err(refused(reader.name()))?;
+            .map_err(MessageError::refused(reader.name()))?;
         drop(data_key);
         let mut release = Release::begin(reader.name(), output, self.partial)?;
         if let Some(len) = reader
@@ -163,7 +163,10 @@ impl Opening<'_> {
         if let Err(error) = copy(&mut reader, &mut opener, &mut release, &mut progress) {
             return Err(release.abandon(error));
         }
-        let whole = match opener.finish().map_err(refused(reader.name())) {
+        let whole = match opener
+            .finish()
+            .map_err(MessageError::refused(reader.name()))
+        {
             Ok(whole) => whole,
             Err(error) => return Err(release.abandon(error)),
         };
@@ -225,13 +228,8 @@ fn copy(
     Ok(())
 }
 
-fn refused(name: &str) -> impl FnOnce(sealgate_envelope::Refusal) -> MessageError {
-    let name = name.into();
-    move |refusal| MessageError::Refused { name, refusal }
-}
-
-/// By arithmetic, so it is only good for making room.
-fn plaintext_len(header: &Header, message_len: u64) -> Option<u64> {
+/// By arithmetic, so it is only good for making room, and for telling what a message claims. `None` where no message has that length.
+pub(super) fn plaintext_len(header: &Header, message_len: u64) -> Option<u64> {
     let footer_len = match header.suite() {
         Suite::Committed => 0,
         Suite::CommittedSigned => sizes::FOOTER_LEN_BYTES as u64,

@@ -301,10 +301,7 @@ fn is_of_another_kind(refusal: &Refusal) -> bool {
 }
 
 pub(super) fn refused(path: &Path, refusal: Refusal) -> MessageError {
-    MessageError::Refused {
-        name: path.display().to_string().into(),
-        refusal,
-    }
+    MessageError::refused(&path.display().to_string())(refusal)
 }
 
 fn reseal_fault(path: &Path, error: ResealError) -> ResealFault {
