@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use place::{KEY, Place, answer, bytes, with};
@@ -497,4 +498,27 @@ fn a_foreign_path_is_not_offered_as_a_command_to_paste() {
     let refused = place.run(&with(&["open", "in"], &keyring, &[]));
     refused.refused(9, "give that path as --context path=PATH");
     assert_eq!(refused.said.matches("touch").count(), 1, "{}", refused.said);
+}
+
+#[test]
+fn a_part_that_could_not_be_written_is_not_kept() {
+    let place = Place::new();
+    let message = place.seal(&bytes(1_000_000), &FRAMES);
+    let program = env!("CARGO_BIN_EXE_sealgate");
+    let limited = format!("trap '' XFSZ; ulimit -f 100; exec {program} \"$@\"");
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &limited, "sh"])
+        .args(with(&OPEN, &["-o", "out", "--partial"], &[]));
+    command.current_dir(place.path(""));
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It gives up before it has read everything.
+    let _ = child.stdin.take().unwrap().write_all(&message);
+    answer(child).refused(1, "cannot write to out: File too large");
+    assert_eq!(place.files(), [""; 0]);
 }

@@ -568,3 +568,16 @@ fn names_that_were_found_give_a_terminal_no_orders() {
     let run = run(&place, &with(&["reseal", "tree"], &KEYRING, &[]));
     assert_eq!(run.said, words);
 }
+
+#[test]
+fn a_recipient_that_is_there_twice_is_not_as_wanted() {
+    let place = Place::new();
+    place.write("in", &place.seal(b"text", &KEY));
+    let to = ["--to-raw-aes", KEY[1], KEY[2], KEY[3]];
+    let command = with(&["reseal", "in", "--json"], &KEY, &to);
+    for (resealed, skipped) in [(1, 0), (0, 1)] {
+        let totals = lines(&run(&place, &command)).1;
+        assert_eq!(totals["resealed"], resealed, "{totals}");
+        assert_eq!(totals["skipped"], skipped, "{totals}");
+    }
+}
