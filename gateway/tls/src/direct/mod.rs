@@ -60,6 +60,9 @@ pub struct DirectSession<S> {
     sealing: TrafficKey,
     opening: TrafficKey,
     control: Vec<u8>,
+    /// A KeyUpdate that was asked for waits in `control`: it answers what is asked meanwhile too (RFC 8446 §4.6.3), so that a peer which
+    /// asks in every other record makes neither `control` nor our work grow with it.
+    answer_waits: bool,
     messages: Reassembly,
     /// Records without application data since the last with some.
     idle_records: u8,
@@ -101,6 +104,7 @@ impl<S: Side> DirectSession<S> {
             opening: key(secrets.rx)?,
             secrets: connection,
             control,
+            answer_waits: false,
             messages: Reassembly::new(S::ACCEPTS),
             idle_records: 0,
             ours: Ours::Open,
@@ -191,6 +195,7 @@ impl<S: Side> DirectSession<S> {
             sealing,
             opening,
             control,
+            answer_waits,
             ours,
             ..
         } = self;
@@ -200,8 +205,9 @@ impl<S: Side> DirectSession<S> {
             }
             Message::KeyUpdate { requested } => {
                 // The answer goes under the old key. Who has closed answers nothing.
-                if requested && *ours == Ours::Open {
+                if requested && *ours == Ours::Open && !*answer_waits {
                     update_sealing_key(secrets, sealing, control)?;
+                    *answer_waits = true;
                 }
                 let (sequence, next) = secrets.update_rx_secret().map_err(Fault::from_rustls)?;
                 *opening = TrafficKey::new(&next, sequence)?;
@@ -348,7 +354,9 @@ impl<S: Side> Session for DirectSession<S> {
     }
 
     fn transmit(&mut self, outgoing: &mut [u8]) -> usize {
-        crate::session::transmit(&mut self.control, outgoing)
+        let sent = crate::session::transmit(&mut self.control, outgoing);
+        self.answer_waits &= !self.control.is_empty();
+        sent
     }
 
     fn is_handshaking(&self) -> bool {
