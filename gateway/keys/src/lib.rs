@@ -15,6 +15,7 @@
 
 pub mod cache;
 pub mod limits;
+pub mod private_file;
 pub mod process;
 pub mod provider;
 pub mod slip39;

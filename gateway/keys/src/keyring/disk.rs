@@ -4,16 +4,14 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{self, CWD, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::geteuid;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::errors::{FileOperation, KeyringFault};
 use crate::limits::KEYRING_FILE_LEN_BYTES_MOST;
+use crate::private_file::{self, PrivateFileFault};
 use crate::secret::SecretText;
-
-const OTHERS: u32 = 0o077;
 
 /// What follows a keyring's name in that of the file that is to replace it.
 pub(super) const NEW: &str = ".new";
@@ -105,9 +103,8 @@ pub(super) fn append(path: &Path, line: &str) -> Result<(), KeyringFault> {
     let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)
         .map_err(|errno| io(FileOperation::Open, errno))?;
-    let stat = fs::fstat(&file).map_err(|errno| io(FileOperation::Stat, errno))?;
-    check(&stat, path)?;
     let mut file = File::from(file);
+    private_file::refuse_others(&file).map_err(fault(path))?;
     // One write, so that two lines do not mix.
     file.write_all(line.as_bytes())
         .map_err(|error| io(FileOperation::Write, errno(&error)))?;
@@ -160,35 +157,27 @@ pub(super) fn create(path: &Path, text: &str) -> Result<(), KeyringFault> {
 }
 
 fn open(path: &Path) -> Result<File, KeyringFault> {
-    // Not blocking, so that a pipe in the file's place is refused and not waited for.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = fs::openat(CWD, path, flags, Mode::empty())
-        .map_err(|errno| io(FileOperation::Open, errno))?;
+    let file = private_file::open(path).map_err(fault(path))?;
     // On the open descriptor: what was checked is what is read.
-    let stat = fs::fstat(&file).map_err(|errno| io(FileOperation::Stat, errno))?;
-    check(&stat, path)?;
-    Ok(File::from(file))
+    private_file::refuse_others(&file).map_err(fault(path))?;
+    Ok(file)
 }
 
-fn check(stat: &Stat, path: &Path) -> Result<(), KeyringFault> {
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(KeyringFault::NotRegularFile);
-    }
-    let mode = stat.st_mode & 0o7777;
-    if mode & OTHERS != 0 {
-        return Err(KeyringFault::OpenToOthers {
+/// What is wrong with the file at `path`, in a keyring's words.
+fn fault(path: &Path) -> impl Fn(PrivateFileFault) -> KeyringFault {
+    let path = path.to_owned();
+    move |fault| match fault {
+        PrivateFileFault::Io { operation, errno } => io(operation, errno),
+        PrivateFileFault::AlreadyExists => KeyringFault::AlreadyExists,
+        PrivateFileFault::NotRegularFile => KeyringFault::NotRegularFile,
+        PrivateFileFault::OpenToOthers { mode } => KeyringFault::OpenToOthers {
             mode,
-            path: path.to_owned(),
-        });
+            path: path.clone(),
+        },
+        PrivateFileFault::ForeignOwner { owner, expected } => {
+            KeyringFault::ForeignOwner { owner, expected }
+        }
     }
-    let expected = geteuid().as_raw();
-    if stat.st_uid != expected && stat.st_uid != 0 {
-        return Err(KeyringFault::ForeignOwner {
-            owner: stat.st_uid,
-            expected,
-        });
-    }
-    Ok(())
 }
 
 fn read_from(file: &File) -> Result<SecretText, KeyringFault> {
@@ -229,25 +218,7 @@ fn read_some(mut file: &File, bytes: &mut [u8]) -> Result<usize, KeyringFault> {
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), KeyringFault> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file =
-        fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| match errno {
-            Errno::EXIST => KeyringFault::AlreadyExists,
-            errno => io(FileOperation::Create, errno),
-        })?;
-    let mut file = File::from(file);
-    let written = file
-        .write_all(text.as_bytes())
-        .map_err(|error| io(FileOperation::Write, errno(&error)))
-        .and_then(|()| {
-            file.sync_all()
-                .map_err(|error| io(FileOperation::Sync, errno(&error)))
-        });
-    if written.is_err() {
-        // Half a keyring is worth nothing and would be in the way of the next try.
-        let _ = fs::unlink(path);
-    }
-    written
+    private_file::create(path, text, Mode::RUSR | Mode::WUSR).map_err(fault(path))
 }
 
 fn sync_folder(path: &Path) -> Result<(), KeyringFault> {
