@@ -5,13 +5,12 @@ mod program;
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
-    sync::{Arc, mpsc},
-    thread,
+    sync::mpsc,
 };
 
-use program::{Origin, PROGRAM, TlsFiles, curl, result};
+use program::{Origin, PROGRAM, TlsFiles, curl, result, service};
 use serde_json::{Value, json};
 
 /// The code that a run without failures ends with: on a busy machine a run may last long enough to
@@ -47,20 +46,6 @@ fn in_series(json: &Value, name: &str) -> u64 {
         .iter()
         .map(|second| second[name].as_u64().unwrap())
         .sum()
-}
-
-/// A service of the test that treats every connection with `serve`.
-fn service(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let serve = Arc::new(serve);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let serve = Arc::clone(&serve);
-            thread::spawn(move || serve(stream.unwrap()));
-        }
-    });
-    address
 }
 
 /// Reads the head of a request without a body.

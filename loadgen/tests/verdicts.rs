@@ -5,12 +5,11 @@ mod program;
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{TcpListener, TcpStream},
     sync::Arc,
-    thread,
 };
 
-use program::{Origin, TlsFiles, loadgen, result};
+use program::{Origin, TlsFiles, loadgen, result, service};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
     crypto::aws_lc_rs,
@@ -18,20 +17,6 @@ use rustls::{
     server::ProducesTickets,
 };
 use serde_json::{Value, json};
-
-/// A service of the test that treats every connection with `serve`.
-fn service(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let serve = Arc::new(serve);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let serve = Arc::clone(&serve);
-            thread::spawn(move || serve(stream.unwrap()));
-        }
-    });
-    address
-}
 
 fn classes(json: &Value) -> Vec<(&str, &str)> {
     let errors = json["errors"].as_array().unwrap();
