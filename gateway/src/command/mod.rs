@@ -8,7 +8,7 @@
 //!        |                                      (a raw key's bytes)       (a pair: device_pair)
 //!        v
 //! input -> message_reader -> open  -> release -> output       release: when plaintext is let out
-//! input -------------------> seal  ------------> output       output: a name when it is whole, or a pipe
+//! input -------------------> seal  ------------> output       output: a name when it is whole, or a pipe <- block_file
 //! input -> message_reader -> frame_walk -> inspect            recipient_kind: what a foreign header names
 //! reseal_walk -> reseal_file -> reseal_place                  the new message beside the old, then in its place
 //!        |
@@ -33,6 +33,7 @@ pub mod reseal_arguments;
 pub mod seal;
 
 mod answer;
+mod block_file;
 mod context;
 mod device_file;
 mod device_key;

@@ -7,7 +7,6 @@ use clap::Args;
 use sealgate_envelope::grant::{self, GrantError};
 use sealgate_envelope::{DataKey, Header, OpenIntoError, Opener, Suite, sizes};
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use super::answer::{CommandError, Voice};
 use super::context::Contexts;
@@ -206,17 +205,16 @@ fn copy(
 ) -> Result<(), MessageError> {
     // A chunk of a pipe may complete a frame that is held.
     let most = opener.output_len_most(2 * reader.chunk_len_most());
-    let mut plaintext = Zeroizing::new(vec![0; most]);
     let name: Box<str> = reader.name().into();
     while let Some(chunk) = reader.next_chunk()? {
-        let refusal = match opener.write_into(chunk, &mut plaintext) {
+        let refusal = match opener.write_into(chunk, release.room(most)) {
             Ok(written) => {
-                release.take(&plaintext[..written])?;
+                release.advance(written)?;
                 progress.advance(chunk.len());
                 continue;
             }
             Err(OpenIntoError::Refused { refusal, written }) => {
-                release.take(&plaintext[..written])?;
+                release.advance(written)?;
                 refusal
             }
             Err(OpenIntoError::OutputTooShort { .. }) => {

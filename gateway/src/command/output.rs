@@ -5,20 +5,25 @@
 //! which is removed on every failure but stays if the process is killed.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, IsTerminal, Write, stdout};
+use std::io::{self, ErrorKind, IsTerminal, stdout};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, fallocate, fstatfs, linkat, openat};
+use rustix::io::Errno;
 
+use super::block_file::BlockFile;
 use super::directory;
 use super::input::Input;
 use super::message_error::{MessageError, Operation};
 
 /// Names that were drawn and taken before giving up. One of 2^64 is never taken unless somebody means harm.
 const NAMES_MOST: usize = 8;
+
+/// A file system in memory: `statfs(2)`.
+const TMPFS_MAGIC: i64 = 0x0102_1994;
 
 /// Who may read what is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +45,7 @@ pub(super) enum Existing {
 /// An output that is being written. Dropped without [`Output::commit`] a file was never there; a pipe has what it has.
 pub(super) struct Output {
     name: Box<str>,
-    file: File,
+    file: BlockFile,
     end: End,
 }
 
@@ -87,7 +92,7 @@ impl Output {
                 let file = file.map_err(MessageError::io(Operation::Open, name))?;
                 Ok(Self {
                     name: name.into(),
-                    file: File::from(file),
+                    file: BlockFile::stream(File::from(file)),
                     end: End::Standard,
                 })
             }
@@ -105,6 +110,7 @@ impl Output {
                     true => End::Standard,
                     false => End::Stream,
                 };
+                let file = BlockFile::stream(file);
                 return Ok(Self { name, file, end });
             }
             Ok(found) if found.is_dir() => return Err(failed(ErrorKind::IsADirectory.into())),
@@ -133,6 +139,7 @@ impl Output {
             existing,
             hidden,
         });
+        let file = BlockFile::blocks(file);
         Ok(Self { name, file, end })
     }
 
@@ -148,7 +155,7 @@ impl Output {
 
     /// Whether somebody looks at the bytes as they are.
     pub(super) fn is_terminal(&self) -> bool {
-        self.file.is_terminal()
+        self.file.file().is_terminal()
     }
 
     /// Refuses an output that goes straight into the file that `input` is: it would be read again, without end.
@@ -156,7 +163,7 @@ impl Output {
     /// # Errors
     /// [`MessageError::InputIsOutput`] or [`MessageError::Io`].
     pub(super) fn refuse_input(&self, input: &Input) -> Result<(), MessageError> {
-        let own = self.file.metadata();
+        let own = self.file.file().metadata();
         let own = own.map_err(MessageError::io(Operation::Write, &self.name))?;
         let read = input.metadata()?;
         if own.is_file() && (own.dev(), own.ino()) == (read.dev(), read.ino()) {
@@ -174,9 +181,8 @@ impl Output {
         if self.is_stream() || len_bytes == 0 {
             return Ok(());
         }
-        let flags = rustix::fs::FallocateFlags::KEEP_SIZE;
-        match rustix::fs::fallocate(&self.file, flags, 0, len_bytes) {
-            Err(error @ (rustix::io::Errno::NOSPC | rustix::io::Errno::FBIG)) => {
+        match reserve(self.file.file(), len_bytes) {
+            Err(error @ (Errno::NOSPC | Errno::FBIG)) => {
                 Err(MessageError::io(Operation::Write, &self.name)(error.into()))
             }
             // Not every file system can.
@@ -184,14 +190,27 @@ impl Output {
         }
     }
 
-    /// Writes all of `bytes`.
+    /// A place for `len` bytes to be made in, so that they need not be copied; [`Output::advance`] says how many there are.
+    pub(super) fn room(&mut self, len: usize) -> &mut [u8] {
+        self.file.room(len)
+    }
+
+    /// The first `len` bytes of the room are a part of the output.
     ///
     /// # Errors
     /// [`MessageError::Io`]; `BrokenPipe` when the reader of a pipe has gone.
+    pub(super) fn advance(&mut self, len: usize) -> Result<(), MessageError> {
+        let advanced = self.file.advance(len);
+        advanced.map_err(MessageError::io(Operation::Write, &self.name))
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// As [`Output::advance`].
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), MessageError> {
-        self.file
-            .write_all(bytes)
-            .map_err(MessageError::io(Operation::Write, &self.name))
+        let written = self.file.write(bytes);
+        written.map_err(MessageError::io(Operation::Write, &self.name))
     }
 
     /// Ends it: a file gets its name, and is on disk when this returns.
@@ -201,6 +220,9 @@ impl Output {
     /// is there, and may be gone after a crash.
     pub(super) fn commit(self) -> Result<Released, MessageError> {
         let Self { name, file, end } = self;
+        let file = file
+            .finish()
+            .map_err(MessageError::io(Operation::Write, &name))?;
         let channel = match &end {
             End::Standard => Channel::Standard,
             End::Stream | End::File(_) => Channel::Other,
@@ -261,6 +283,20 @@ fn is_standard_output(found: &Metadata) -> bool {
         .is_ok_and(|standard| (standard.st_dev, standard.st_ino) == (found.dev(), found.ino()))
 }
 
+/// Reserves room for a file of `len_bytes`.
+fn reserve(file: &File, len_bytes: u64) -> rustix::io::Result<()> {
+    let system = fstatfs(file)?;
+    if system.f_type == TMPFS_MAGIC {
+        // To reserve memory is to fill it, which costs as much as writing the file. Without a limit it says 0 of 0 blocks.
+        let free = system.f_bavail.saturating_mul(system.f_bsize as u64);
+        return match system.f_blocks > 0 && free < len_bytes {
+            true => Err(Errno::NOSPC),
+            false => Ok(()),
+        };
+    }
+    fallocate(file, FallocateFlags::KEEP_SIZE, 0, len_bytes)
+}
+
 /// A file that nobody else sees, in the directory of `target`.
 fn create_unnamed(target: &Path, mode: u32) -> io::Result<(File, Option<Hidden>)> {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
@@ -272,8 +308,7 @@ fn create_unnamed(target: &Path, mode: u32) -> io::Result<(File, Option<Hidden>)
                 return Ok((file, None));
             }
         }
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
-        }
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
         Err(error) => return Err(error.into()),
     }
     let (file, hidden) = create_hidden(target, mode)?;
@@ -331,7 +366,7 @@ mod tests {
             existing,
             hidden: Some(hidden),
         });
-        let name = "out".into();
+        let (name, file) = ("out".into(), BlockFile::blocks(file));
         Output { name, file, end }
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Release {
     released: u64,
     /// Of a pipe. Each piece is reserved whole and stays where it is, so that none is left behind by growing.
     held: Vec<Zeroizing<Vec<u8>>>,
+    /// Where plaintext is made that is held.
+    room: Zeroizing<Vec<u8>>,
 }
 
 impl Release {
@@ -57,6 +59,7 @@ impl Release {
             partial,
             released: 0,
             held: Vec::new(),
+            room: Zeroizing::default(),
         })
     }
 
@@ -75,14 +78,25 @@ impl Release {
         self.output.reserve(len_bytes)
     }
 
-    /// Takes plaintext that has verified.
+    /// A place for `len` bytes of plaintext to be made in; [`Release::advance`] says how many of them have verified.
+    pub(super) fn room(&mut self, len: usize) -> &mut [u8] {
+        if !self.holds() {
+            return self.output.room(len);
+        }
+        if self.room.len() < len {
+            self.room = Zeroizing::new(vec![0; len]);
+        }
+        &mut self.room[..len]
+    }
+
+    /// Takes the first `len` bytes of the room, which have verified.
     ///
     /// # Errors
     /// [`MessageError::TooLongToHold`] or [`MessageError::Io`].
-    pub(super) fn take(&mut self, plaintext: &[u8]) -> Result<(), MessageError> {
-        self.released += plaintext.len() as u64;
+    pub(super) fn advance(&mut self, len: usize) -> Result<(), MessageError> {
+        self.released += len as u64;
         if !self.holds() {
-            let written = self.output.write(plaintext);
+            let written = self.output.advance(len);
             if written.is_err() {
                 // How much of it is there nobody knows.
                 self.partial = Partial::Discard;
@@ -92,8 +106,19 @@ impl Release {
         if self.released > HELD_LEN_BYTES_MOST as u64 {
             return Err(self.too_long());
         }
-        self.hold(plaintext);
+        let room = std::mem::take(&mut self.room);
+        self.hold(&room[..len]);
+        self.room = room;
         Ok(())
+    }
+
+    /// Takes plaintext that has verified and was made elsewhere.
+    ///
+    /// # Errors
+    /// As [`Release::advance`].
+    pub(super) fn take(&mut self, plaintext: &[u8]) -> Result<(), MessageError> {
+        self.room(plaintext.len()).copy_from_slice(plaintext);
+        self.advance(plaintext.len())
     }
 
     /// Fills the last piece before it begins another: what is held costs no more than it is long, however small the frames.

@@ -194,22 +194,22 @@ impl Sealing {
         let most = self
             .sealer
             .output_len_most(plaintext.len() + self.frame_len);
-        let mut sealed = vec![0; most];
         loop {
             let read = self.input.read_at_pace(&mut plaintext, pace)?;
             if read == 0 {
                 break;
             }
-            let written =
-                self.sealer
-                    .write_into_on(self.threads, &plaintext[..read], &mut sealed)?;
-            self.output.write(&sealed[..written])?;
+            let sealed = self.output.room(most);
+            let written = self
+                .sealer
+                .write_into_on(self.threads, &plaintext[..read], sealed)?;
+            self.output.advance(written)?;
             lens.plaintext += read as u64;
             lens.sealed += written as u64;
             progress.advance(read);
         }
-        let written = self.sealer.finish_into(&mut sealed)?;
-        self.output.write(&sealed[..written])?;
+        let written = self.sealer.finish_into(self.output.room(most))?;
+        self.output.advance(written)?;
         lens.sealed += written as u64;
         Ok((self.output, lens))
     }
