@@ -20,6 +20,8 @@ pub enum BenchError {
     Start { name: String, source: io::Error },
     /// A program ended before it took connections, or did not take any in time.
     NotReady { name: String, output: String },
+    /// A command that is measured failed.
+    Command { name: String, output: String },
     /// The load generator failed against this proxy.
     Load {
         proxy: &'static str,
@@ -39,7 +41,10 @@ impl BenchError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NoProgram { .. } | Self::OneCore | Self::File { .. } => 1,
-            Self::Start { .. } | Self::NotReady { .. } | Self::Load { .. } => 2,
+            Self::Start { .. }
+            | Self::NotReady { .. }
+            | Self::Command { .. }
+            | Self::Load { .. } => 2,
             Self::Result { .. } => 4,
         }
     }
@@ -62,6 +67,7 @@ impl fmt::Display for BenchError {
                     output.trim_end()
                 )
             }
+            Self::Command { name, output } => write!(f, "{name} failed:\n{}", output.trim_end()),
             Self::Load {
                 proxy,
                 what,

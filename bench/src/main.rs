@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! peers: proxy configurations -> load through each in turn -> CPU per unit of work -> table, JSON
+//! files: sealgate seal and open beside cp and bare AES -> CPU -> table, JSON, verdict
 //! instructions: paths in memory under callgrind -> counts -> beside bench/baseline.json -> verdict
 //! ```
 //!
@@ -10,17 +11,17 @@
 
 mod cpu;
 mod error;
+mod files;
 mod host;
 mod instructions;
 mod peers;
 mod process;
+mod statistics;
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-use instructions::Outcome;
 
 /// Measures Sealgate as a whole, beside other programs for the same job.
 #[derive(Debug, Parser)]
@@ -34,6 +35,8 @@ struct Cli {
 enum Command {
     /// CPU per GB and per echo of sealgate, haproxy and stunnel, in the same run, in turn.
     Peers(peers::PeersArgs),
+    /// CPU of `sealgate seal` and `open` of a large file, beside cp and bare AES-256-GCM.
+    Files(files::FilesArgs),
     /// Instructions of the paths in memory, against the baseline in the repository.
     Instructions(instructions::InstructionsArgs),
 }
@@ -44,9 +47,14 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, error.exit_code()),
         },
+        Command::Files(args) => match files::run(&args) {
+            Ok(files::Outcome::Held) => ExitCode::SUCCESS,
+            Ok(files::Outcome::Missed) => ExitCode::from(3),
+            Err(error) => failed(&error, error.exit_code()),
+        },
         Command::Instructions(args) => match instructions::run(&args) {
-            Ok(Outcome::Held) => ExitCode::SUCCESS,
-            Ok(Outcome::Grew) => ExitCode::from(1),
+            Ok(instructions::Outcome::Held) => ExitCode::SUCCESS,
+            Ok(instructions::Outcome::Grew) => ExitCode::from(1),
             Err(error) => failed(&error, 2),
         },
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::load::{Kind, Sample};
 use super::proxy::Proxy;
 use crate::host;
+use crate::statistics::median;
 
 /// What the numbers do not show by themselves.
 const NOTES: [&str; 5] = [
@@ -181,26 +182,5 @@ impl Comparison {
             "notes": NOTES,
             "proxies": proxies,
         })
-    }
-}
-
-/// The middle of sorted values; there is at least one.
-fn median(sorted: &[f64]) -> f64 {
-    let middle = sorted.len() / 2;
-    match sorted.len() % 2 {
-        1 => sorted[middle],
-        _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median(&[2.0]), 2.0);
-        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
-        assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), 3.0);
     }
 }

@@ -1,0 +1,172 @@
+//! What was measured, and whether it is what was promised.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::cost::Cost;
+use super::{Outcome, Work};
+use crate::host;
+use crate::statistics::median;
+
+/// How much more than bare AES the sealing and opening itself may cost.
+const AES_SHARE: f64 = 1.3;
+
+/// The costs of all rounds.
+pub struct Comparison {
+    len_bytes: u64,
+    /// Seconds, in the order of [`Work::ALL`].
+    costs: [Vec<f64>; Work::ALL.len()],
+}
+
+/// What a command cost, and what it may.
+struct Judged {
+    work: Work,
+    /// What one takes of the rounds.
+    of: &'static str,
+    cost: f64,
+    allowed: f64,
+}
+
+impl Comparison {
+    /// Of a file of `len_bytes`.
+    pub fn new(len_bytes: u64) -> Self {
+        Self {
+            len_bytes,
+            costs: Default::default(),
+        }
+    }
+
+    /// One round's cost of `work`.
+    pub fn add(&mut self, work: Work, cost: Cost) {
+        let costs = &mut self.costs[work as usize];
+        costs.push(cost.as_secs_f64());
+        costs.sort_by(f64::total_cmp);
+    }
+
+    fn judged(&self) -> Vec<Judged> {
+        let least: fn(&[f64]) -> f64 = |sorted| sorted[0];
+        let takes = [("median", median as fn(&[f64]) -> f64), ("least", least)];
+        let mut judged = Vec::new();
+        for (work, copy) in [
+            (Work::Seal, Work::CopyFile),
+            (Work::Open, Work::CopyMessage),
+        ] {
+            for (of, take) in takes {
+                let cost = |work: Work| take(&self.costs[work as usize]);
+                judged.push(Judged {
+                    work,
+                    of,
+                    cost: cost(work),
+                    allowed: cost(copy) + AES_SHARE * cost(Work::Aes),
+                });
+            }
+        }
+        judged
+    }
+
+    /// Whether each cost is within what it may be.
+    pub fn outcome(&self) -> Outcome {
+        match self.judged().iter().all(|one| one.cost <= one.allowed) {
+            true => Outcome::Held,
+            false => Outcome::Missed,
+        }
+    }
+
+    /// A Markdown table, and a line for each target.
+    pub fn table(&self, directory: &Path) -> String {
+        let mut text = format!("\n{}\n", host::describe());
+        let (len, rounds) = (self.len_bytes, self.costs[0].len());
+        let place = directory.display();
+        let _ = writeln!(text, "A file of {len} bytes in {place}, {rounds} rounds.\n");
+        text.push_str("| | CPU-s: median | least | most |\n|---|---:|---:|---:|\n");
+        for (work, costs) in Work::ALL.iter().zip(&self.costs) {
+            let (least, most) = (costs[0], costs[costs.len() - 1]);
+            let median = median(costs);
+            let _ = writeln!(
+                text,
+                "| {} | {median:.3} | {least:.3} | {most:.3} |",
+                work.name()
+            );
+        }
+        text.push('\n');
+        for judged in self.judged() {
+            let verdict = match judged.cost <= judged.allowed {
+                true => "held",
+                false => "MISSED",
+            };
+            let _ = writeln!(
+                text,
+                "{} ({}): {:.3} of {:.3} allowed (cp + {AES_SHARE} × AES): {verdict}",
+                judged.work.name(),
+                judged.of,
+                judged.cost,
+                judged.allowed,
+            );
+        }
+        text
+    }
+
+    /// The same, with every sample.
+    pub fn json(&self) -> Value {
+        let costs: serde_json::Map<String, Value> = Work::ALL
+            .iter()
+            .zip(&self.costs)
+            .map(|(work, costs)| (work.name().to_owned(), costs.clone().into()))
+            .collect();
+        let targets: Vec<Value> = self
+            .judged()
+            .iter()
+            .map(|judged| {
+                json!({
+                    "command": judged.work.name(),
+                    "of": judged.of,
+                    "cpu_s": judged.cost,
+                    "allowed_cpu_s": judged.allowed,
+                    "held": judged.cost <= judged.allowed,
+                })
+            })
+            .collect();
+        json!({
+            "measurement": "files",
+            "host": host::describe(),
+            "length_bytes": self.len_bytes,
+            "cpu_s": costs,
+            "targets": targets,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn comparison(seal_ms: [u64; 3]) -> Comparison {
+        let mut comparison = Comparison::new(1);
+        for seal in seal_ms {
+            for (work, ms) in [
+                (Work::CopyFile, 300),
+                (Work::Seal, seal),
+                (Work::CopyMessage, 300),
+                (Work::Open, 430),
+                (Work::Aes, 100),
+            ] {
+                comparison.add(work, Duration::from_millis(ms));
+            }
+        }
+        comparison
+    }
+
+    #[test]
+    fn median_and_least_are_both_held_to_the_target() {
+        assert_eq!(comparison([900, 430, 429]).outcome(), Outcome::Held);
+        assert_eq!(comparison([431, 431, 200]).outcome(), Outcome::Missed);
+        assert_eq!(comparison([431, 431, 431]).outcome(), Outcome::Missed);
+        let table = comparison([431, 431, 200]).table(Path::new("here"));
+        assert!(table.contains("sealgate seal FILE (median): 0.431 of 0.430 allowed"));
+        assert_eq!(table.matches("MISSED").count(), 1);
+    }
+}
