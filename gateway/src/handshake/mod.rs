@@ -130,7 +130,7 @@ fn not_bound(error: &HandshakeError) -> NotBound {
             rustls::Error::InvalidCertificate(_) => Cause::ClientCertificateRejected,
             _ => Cause::HandshakeFailed,
         },
-        HandshakeError::Tls(TlsError::KeyExhausted | TlsError::NotEstablished) => {
+        HandshakeError::Tls(TlsError::KeyExhausted | TlsError::NotEstablished | TlsError::NoKeyUpdate) => {
             Cause::HandshakeFailed
         }
     };

@@ -59,6 +59,18 @@ impl Stream {
         name: ServerName<'static>,
     ) -> Result<Stream, HandshakeError> {
         let session = client_session(config, name).map_err(HandshakeError::Tls)?;
+        Stream::connect_session(socket, pool, session).await
+    }
+
+    /// The TLS handshake of a client's session that was made elsewhere.
+    ///
+    /// # Errors
+    /// [`HandshakeError`]; the socket is of no more use then.
+    pub async fn connect_session(
+        socket: Socket,
+        pool: Pool,
+        session: impl Session + 'static,
+    ) -> Result<Stream, HandshakeError> {
         drive(socket, pool, session, &[]).await
     }
 

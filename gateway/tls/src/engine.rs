@@ -10,7 +10,7 @@ use rustls::{ClientConfig, ProtocolVersion, ServerConfig};
 
 use crate::direct::DirectSession;
 use crate::rustls_session::{Connection, RustlsSession};
-use crate::session::{Facts, Opened, Progress, Sealed, Session, TlsError};
+use crate::session::{Facts, KeyUpdates, Opened, Progress, Sealed, Session, TlsError};
 
 /// The engine of established TLS 1.3 sessions. TLS 1.2 and all handshakes are rustls's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,6 +163,14 @@ impl<C: Connection> Session for TlsSession<C> {
 
     fn seal(&mut self, plaintext: &[u8], outgoing: &mut [u8]) -> Result<Sealed, TlsError> {
         self.session_mut()?.seal(plaintext, outgoing)
+    }
+
+    fn request_key_update(&mut self) -> Result<(), TlsError> {
+        self.session_mut()?.request_key_update()
+    }
+
+    fn key_updates(&self) -> Option<KeyUpdates> {
+        self.session().ok()?.key_updates()
     }
 
     fn close(&mut self) {

@@ -12,11 +12,12 @@
 //! [`client_config`] and [`Ticketer`].
 //!
 //! It does no I/O, reads no clock (rustls reads it for certificate validity) and accepts no early
-//! data.
+//! data. A client may send some: [`early_data_session`], for the load generator.
 
 mod client;
 mod client_hello;
 mod direct;
+mod early_data;
 mod engine;
 mod provider;
 mod rustls_session;
@@ -28,12 +29,13 @@ pub use client::{ClientSettings, client_config};
 pub use client_hello::{
     ClientHello, ClientHelloError, ClientHelloReader, MAX_CLIENT_HELLO_BYTES, looks_like_http,
 };
+pub use early_data::{EarlyDataSession, early_data_session};
 pub use engine::{Engine, TlsSession, client_session, server_session};
 pub use provider::{provider, warm_up};
 pub use rustls_session::RustlsSession;
 pub use server::{ClientVerification, ServerConfigs, ServerSettings, server_configs};
 pub use session::{
-    Facts, MAX_FRAGMENT_LEN, Opened, Progress, RECORD_OVERHEAD, Sealed, Session, TlsError,
-    UNRECOGNIZED_NAME_ALERT, sealed_len_bound,
+    EarlyData, Facts, KeyUpdates, MAX_FRAGMENT_LEN, Opened, Progress, RECORD_OVERHEAD, Sealed,
+    Session, TlsError, UNRECOGNIZED_NAME_ALERT, sealed_len_bound,
 };
 pub use ticket::{EpochSecrets, TicketScope, Ticketer};

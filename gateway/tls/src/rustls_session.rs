@@ -7,12 +7,14 @@ use rustls::kernel::KernelConnection;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
+    WriteTraffic,
 };
-use rustls::{CommonState, Error, ExtractedSecrets};
+use rustls::{CommonState, Error, ExtractedSecrets, ProtocolVersion};
 
 use crate::direct::{DirectSession, Side};
 use crate::session::{
-    Facts, MAX_FRAGMENT_LEN, Opened, Progress, RECORD_OVERHEAD, Sealed, Session, TlsError, transmit,
+    EarlyData, Facts, KeyUpdates, MAX_FRAGMENT_LEN, Opened, Progress, RECORD_OVERHEAD, Sealed,
+    Session, TlsError, transmit,
 };
 
 /// One side's connection of rustls.
@@ -141,6 +143,33 @@ impl<C: Connection> RustlsSession<C> {
         }
     }
 
+    /// Brings rustls to where it would write application data, and does `act` there, with the
+    /// control bytes at hand. Bounded as in `gather_control`: one message a turn.
+    fn when_writable<R>(
+        &mut self,
+        act: impl FnOnce(WriteTraffic<'_, C::Side>, &mut Vec<u8>) -> R,
+    ) -> Option<R> {
+        for _ in 0..8 {
+            match self.connection.process(&mut self.retained).state {
+                Ok(ConnectionState::WriteTraffic(traffic)) => {
+                    return Some(act(traffic, &mut self.control));
+                }
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    encode(&mut self.control, |out| data.encode(out));
+                }
+                Ok(ConnectionState::TransmitTlsData(state)) => state.done(),
+                Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
+                _ => break,
+            }
+        }
+        None
+    }
+
+    fn is_open(&self) -> bool {
+        let is_handshaking = self.connection.common().is_handshaking();
+        self.close == Close::Open && !is_handshaking && self.failed.is_none()
+    }
+
     /// How much of `rest` rustls is shown during the handshake: what it has seen, and one record more where it wants that.
     ///
     /// It would open application data behind the Finished, for which there may be no room. The ends of records are found before it sees
@@ -180,7 +209,7 @@ impl<C: Connection> RustlsSession<C> {
 }
 
 /// Where the record at `at` ends; `None` when it has not come whole.
-fn record_end(bytes: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn record_end(bytes: &[u8], at: usize) -> Option<usize> {
     let len = bytes.get(at + 3..at + 5)?;
     let end = at + 5 + usize::from(u16::from_be_bytes([len[0], len[1]]));
     (end <= bytes.len()).then_some(end)
@@ -276,8 +305,7 @@ impl<C: Connection> Session for RustlsSession<C> {
     }
 
     fn seal(&mut self, plaintext: &[u8], outgoing: &mut [u8]) -> Result<Sealed, TlsError> {
-        let is_handshaking = self.connection.common().is_handshaking();
-        if self.close == Close::Closed || is_handshaking || self.failed.is_some() {
+        if !self.is_open() {
             return Err(TlsError::NotEstablished);
         }
         let mut produced = self.transmit(outgoing);
@@ -332,37 +360,43 @@ impl<C: Connection> Session for RustlsSession<C> {
         Ok(Sealed { consumed, produced })
     }
 
+    fn request_key_update(&mut self) -> Result<(), TlsError> {
+        if !self.is_open() {
+            return Err(TlsError::NotEstablished);
+        }
+        if self.connection.common().protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+            return Err(TlsError::NoKeyUpdate);
+        }
+        let asked = self.when_writable(|traffic, _| traffic.refresh_traffic_keys());
+        asked
+            .ok_or(TlsError::NotEstablished)?
+            .map_err(|error| self.fail(error))?;
+        self.gather_control();
+        Ok(())
+    }
+
+    fn key_updates(&self) -> Option<KeyUpdates> {
+        None
+    }
+
     fn close(&mut self) {
-        let is_handshaking = self.connection.common().is_handshaking();
-        if self.close == Close::Closed || is_handshaking || self.failed.is_some() {
+        if !self.is_open() {
             return;
         }
         self.close = Close::Closed;
-        // Bounded as in `gather_alert`: one message a turn.
-        for _ in 0..8 {
-            match self.connection.process(&mut self.retained).state {
-                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    let start = self.control.len();
-                    let mut len = 0;
-                    if let Err(EncryptError::InsufficientSize(needed)) =
-                        traffic.queue_close_notify(&mut [])
-                    {
-                        self.control.resize(start + needed.required_size, 0);
-                        len = traffic
-                            .queue_close_notify(&mut self.control[start..])
-                            .unwrap_or(0);
-                    }
-                    self.control.truncate(start + len);
-                    break;
-                }
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    encode(&mut self.control, |out| data.encode(out));
-                }
-                Ok(ConnectionState::TransmitTlsData(state)) => state.done(),
-                Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
-                _ => break,
+        // Without it the peer sees a truncation, which is what a failing library comes down to.
+        let _ = self.when_writable(|mut traffic, control| {
+            let start = control.len();
+            let mut len = 0;
+            if let Err(EncryptError::InsufficientSize(needed)) = traffic.queue_close_notify(&mut [])
+            {
+                control.resize(start + needed.required_size, 0);
+                len = traffic
+                    .queue_close_notify(&mut control[start..])
+                    .unwrap_or(0);
             }
-        }
+            control.truncate(start + len);
+        });
     }
 
     fn wants_transmit(&self) -> bool {
@@ -382,21 +416,26 @@ impl<C: Connection> Session for RustlsSession<C> {
     }
 
     fn facts(&self) -> Facts {
-        let common = self.connection.common();
-        Facts {
-            version: common.protocol_version(),
-            suite: common
-                .negotiated_cipher_suite()
-                .and_then(|suite| suite.suite().as_str()),
-            group: common
-                .negotiated_key_exchange_group()
-                .map(|group| group.name()),
-            kind: common.handshake_kind(),
-            alpn: common.alpn_protocol().map(<[u8]>::to_vec),
-            peer_certificate: common
-                .peer_certificates()
-                .and_then(|chain| chain.first())
-                .map(|certificate| certificate.to_vec()),
-        }
+        facts(self.connection.common())
+    }
+}
+
+/// What rustls says it negotiated.
+pub(crate) fn facts(common: &CommonState) -> Facts {
+    Facts {
+        version: common.protocol_version(),
+        suite: common
+            .negotiated_cipher_suite()
+            .and_then(|suite| suite.suite().as_str()),
+        group: common
+            .negotiated_key_exchange_group()
+            .map(|group| group.name()),
+        kind: common.handshake_kind(),
+        alpn: common.alpn_protocol().map(<[u8]>::to_vec),
+        early_data: EarlyData::None,
+        peer_certificate: common
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .map(|certificate| certificate.to_vec()),
     }
 }

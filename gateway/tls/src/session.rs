@@ -45,6 +45,18 @@ pub trait Session {
     /// [`close`](Session::close).
     fn seal(&mut self, plaintext: &[u8], outgoing: &mut [u8]) -> Result<Sealed, TlsError>;
 
+    /// Queues a KeyUpdate that asks the peer for one in return (RFC 8446 §4.6.3): what is sealed
+    /// from now on is under our next key. An engine that counts them queues none while an earlier
+    /// one is unanswered, which is no error.
+    ///
+    /// # Errors
+    /// [`TlsError::NoKeyUpdate`] in TLS 1.2; [`TlsError::NotEstablished`] before the handshake is
+    /// done or after [`close`](Session::close).
+    fn request_key_update(&mut self) -> Result<(), TlsError>;
+
+    /// KeyUpdates so far; `None` where the engine does not tell: only our own record layer does.
+    fn key_updates(&self) -> Option<KeyUpdates>;
+
     /// Ends our direction: queues `close_notify` for [`transmit`](Session::transmit). Once.
     fn close(&mut self);
 
@@ -107,6 +119,29 @@ pub struct Sealed {
     pub produced: usize,
 }
 
+/// KeyUpdates of one session, whoever asked for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyUpdates {
+    /// Ours.
+    pub sent: u64,
+    /// The peer's.
+    pub received: u64,
+}
+
+/// What became of early data (RFC 8446 §4.2.10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EarlyData {
+    /// There was none.
+    #[default]
+    None,
+    /// There was no ticket that allows as much.
+    NotAllowed,
+    /// The server took it.
+    Accepted,
+    /// The server did not read it; it has to be sent again.
+    Rejected,
+}
+
 /// What a handshake negotiated.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
@@ -120,6 +155,8 @@ pub struct Facts {
     pub kind: Option<HandshakeKind>,
     /// Application protocol.
     pub alpn: Option<Vec<u8>>,
+    /// What became of the early data that this side, a client, had to send.
+    pub early_data: EarlyData,
     /// DER of the peer's end-entity certificate, where it showed one that verified.
     pub peer_certificate: Option<Vec<u8>>,
 }
@@ -171,6 +208,8 @@ pub enum TlsError {
     KeyExhausted,
     /// Application data before the handshake is done or after our close.
     NotEstablished,
+    /// TLS 1.2 keeps its keys.
+    NoKeyUpdate,
 }
 
 impl fmt::Display for TlsError {
@@ -179,6 +218,7 @@ impl fmt::Display for TlsError {
             TlsError::Protocol(error) => error.fmt(f),
             TlsError::KeyExhausted => f.write_str("the traffic keys are used up"),
             TlsError::NotEstablished => f.write_str("the session is not established"),
+            TlsError::NoKeyUpdate => f.write_str("TLS 1.2 has no KeyUpdate"),
         }
     }
 }
@@ -187,7 +227,7 @@ impl std::error::Error for TlsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             TlsError::Protocol(error) => Some(error),
-            TlsError::KeyExhausted | TlsError::NotEstablished => None,
+            TlsError::KeyExhausted | TlsError::NotEstablished | TlsError::NoKeyUpdate => None,
         }
     }
 }

@@ -1,111 +1,18 @@
 //! Two sessions of the engine against each other, over a wire in memory.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod pair;
+
 use std::sync::Arc;
 
-use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::sign::CertifiedKey;
-use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, RootCertStore};
+use pair::{ENGINES, carry, client, handshake, pki, send, server};
+use rustls::pki_types::ServerName;
+use rustls::{HandshakeKind, NamedGroup, ProtocolVersion};
 use sealgate_tls::{
-    ClientHelloError, ClientHelloReader, ClientSettings, ClientVerification, Engine, EpochSecrets,
-    MAX_CLIENT_HELLO_BYTES, Opened, Progress, ServerSettings, Session, TicketScope, Ticketer,
-    client_config, client_session, looks_like_http, provider, server_configs, server_session,
+    ClientHelloError, ClientHelloReader, ClientVerification, Engine, EpochSecrets,
+    MAX_CLIENT_HELLO_BYTES, Progress, ServerSettings, Session, TicketScope, Ticketer,
+    client_session, looks_like_http, provider, server_configs, server_session,
 };
-
-const ENGINES: [Engine; 2] = [Engine::Rustls, Engine::Direct];
-
-struct Pki {
-    roots: Arc<RootCertStore>,
-    certificate: Arc<CertifiedKey>,
-}
-
-fn pki() -> Pki {
-    let made = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-    let certificate =
-        CertifiedKey::from_der(vec![made.cert.der().clone()], key, &provider()).unwrap();
-    Pki {
-        roots: Arc::new(roots),
-        certificate: Arc::new(certificate),
-    }
-}
-
-fn server(engine: Engine, pki: &Pki, secrets: &Arc<EpochSecrets>) -> sealgate_tls::ServerConfigs {
-    let scope = TicketScope {
-        tenant: "a",
-        listener: "l",
-        policy: &[],
-    };
-    server_configs(ServerSettings {
-        certificate: Arc::clone(&pki.certificate),
-        client_verification: ClientVerification::None,
-        alpn: vec![b"http/1.1".to_vec()],
-        tickets: Ticketer::new(Arc::clone(secrets), &scope),
-        engine,
-    })
-    .unwrap()
-}
-
-fn client(engine: Engine, pki: &Pki) -> Arc<rustls::ClientConfig> {
-    client_config(ClientSettings {
-        roots: Arc::clone(&pki.roots),
-        certificate: None,
-        alpn: vec![b"http/1.1".to_vec()],
-        resumable_sessions: 4,
-        engine,
-    })
-    .unwrap()
-}
-
-/// Moves control bytes and records from one session to the other; returns the plaintext.
-fn carry(from: &mut dyn Session, sealed: &[u8], to: &mut dyn Session) -> Vec<u8> {
-    let mut wire = sealed.to_vec();
-    let mut control = vec![0; 64 * 1024];
-    while from.wants_transmit() {
-        let n = from.transmit(&mut control);
-        wire.extend_from_slice(&control[..n]);
-    }
-    let mut plaintext = Vec::new();
-    let mut room = vec![0; 40_000];
-    let mut at = 0;
-    loop {
-        let Opened {
-            consumed,
-            produced,
-            progress,
-        } = to.open(&mut wire[at..], &mut room).unwrap();
-        at += consumed;
-        plaintext.extend_from_slice(&room[..produced]);
-        if progress != Progress::PlaintextFull {
-            return plaintext;
-        }
-    }
-}
-
-fn handshake(client: &mut dyn Session, server: &mut dyn Session) {
-    for _ in 0..10 {
-        carry(client, &[], server);
-        carry(server, &[], client);
-        if !client.is_handshaking() && !server.is_handshaking() && !server.wants_transmit() {
-            return;
-        }
-    }
-    panic!("the handshake does not end");
-}
-
-fn send(from: &mut dyn Session, to: &mut dyn Session, data: &[u8]) -> Vec<u8> {
-    let mut plaintext = Vec::new();
-    let mut at = 0;
-    let mut out = vec![0; 50_000];
-    while at < data.len() {
-        let sealed = from.seal(&data[at..], &mut out).unwrap();
-        at += sealed.consumed;
-        plaintext.extend(carry(from, &out[..sealed.produced], to));
-    }
-    plaintext
-}
 
 #[test]
 fn data_of_every_size_crosses_both_ways_and_close_is_seen() {

@@ -19,10 +19,14 @@ use rustls::kernel::KernelConnection;
 use rustls::server::ServerConnectionData;
 use rustls::{AlertDescription, Error, ExtractedSecrets, InvalidMessage, PeerMisbehaved};
 
-use crate::session::{Facts, MAX_FRAGMENT_LEN, Opened, Progress, Sealed, Session, TlsError};
+use crate::session::{
+    Facts, KeyUpdates, MAX_FRAGMENT_LEN, Opened, Progress, Sealed, Session, TlsError,
+};
 use fault::Fault;
 use key::{ContentType, Inner, OVERHEAD, RecordHeader, TrafficKey};
-use post_handshake::{Accepts, KEY_UPDATE_NOT_REQUESTED, Message, Reassembly};
+use post_handshake::{
+    Accepts, KEY_UPDATE_NOT_REQUESTED, KEY_UPDATE_REQUESTED, Message, Reassembly,
+};
 
 /// Records in a row without application data that a peer may send.
 const IDLE_RECORDS_MOST: u8 = 32;
@@ -63,6 +67,9 @@ pub struct DirectSession<S> {
     /// A KeyUpdate that was asked for waits in `control`: it answers what is asked meanwhile too (RFC 8446 §4.6.3), so that a peer which
     /// asks in every other record makes neither `control` nor our work grow with it.
     answer_waits: bool,
+    /// We asked for a KeyUpdate, and none has come since.
+    awaits_answer: bool,
+    key_updates: KeyUpdates,
     messages: Reassembly,
     /// Records without application data since the last with some.
     idle_records: u8,
@@ -105,6 +112,8 @@ impl<S: Side> DirectSession<S> {
             secrets: connection,
             control,
             answer_waits: false,
+            awaits_answer: false,
+            key_updates: KeyUpdates::default(),
             messages: Reassembly::new(S::ACCEPTS),
             idle_records: 0,
             ours: Ours::Open,
@@ -196,6 +205,8 @@ impl<S: Side> DirectSession<S> {
             opening,
             control,
             answer_waits,
+            awaits_answer,
+            key_updates,
             ours,
             ..
         } = self;
@@ -206,11 +217,14 @@ impl<S: Side> DirectSession<S> {
             Message::KeyUpdate { requested } => {
                 // The answer goes under the old key. Who has closed answers nothing.
                 if requested && *ours == Ours::Open && !*answer_waits {
-                    update_sealing_key(secrets, sealing, control)?;
+                    update_sealing_key(secrets, sealing, control, &KEY_UPDATE_NOT_REQUESTED)?;
+                    key_updates.sent += 1;
                     *answer_waits = true;
                 }
                 let (sequence, next) = secrets.update_rx_secret().map_err(Fault::from_rustls)?;
                 *opening = TrafficKey::new(&next, sequence)?;
+                key_updates.received += 1;
+                *awaits_answer = false;
                 Ok(())
             }
         })
@@ -241,7 +255,7 @@ impl<S: Side> DirectSession<S> {
     ) -> Result<(), Fault> {
         while sealed.consumed < plaintext.len() {
             if self.sealing.is_used_up() {
-                update_sealing_key(&mut self.secrets, &mut self.sealing, &mut self.control)?;
+                self.renew_sealing_key(&KEY_UPDATE_NOT_REQUESTED)?;
             }
             sealed.produced += self.transmit(&mut outgoing[sealed.produced..]);
             let room = outgoing.len() - sealed.produced;
@@ -263,20 +277,28 @@ impl<S: Side> DirectSession<S> {
         }
         Ok(())
     }
+
+    fn renew_sealing_key(&mut self, message: &[u8]) -> Result<(), Fault> {
+        let Self {
+            secrets,
+            sealing,
+            control,
+            ..
+        } = self;
+        update_sealing_key(secrets, sealing, control, message)?;
+        self.key_updates.sent += 1;
+        Ok(())
+    }
 }
 
-/// Says that the next key begins, under the old one, and takes the next.
+/// Says with `message` that the next key begins, under the old one, and takes the next.
 fn update_sealing_key<S>(
     secrets: &mut KernelConnection<S>,
     sealing: &mut TrafficKey,
     control: &mut Vec<u8>,
+    message: &[u8],
 ) -> Result<(), Fault> {
-    append_record(
-        sealing,
-        ContentType::Handshake,
-        &KEY_UPDATE_NOT_REQUESTED,
-        control,
-    )?;
+    append_record(sealing, ContentType::Handshake, message, control)?;
     let (sequence, next) = secrets.update_tx_secret().map_err(Fault::from_rustls)?;
     *sealing = TrafficKey::new(&next, sequence)?;
     Ok(())
@@ -332,6 +354,23 @@ impl<S: Side> Session for DirectSession<S> {
             Ok(()) => Ok(sealed),
             Err(fault) => Err(self.fail(fault)),
         }
+    }
+
+    fn request_key_update(&mut self) -> Result<(), TlsError> {
+        if self.ours == Ours::Closed {
+            return Err(TlsError::NotEstablished);
+        }
+        if self.awaits_answer {
+            return Ok(());
+        }
+        self.renew_sealing_key(&KEY_UPDATE_REQUESTED)
+            .map_err(|fault| self.fail(fault))?;
+        self.awaits_answer = true;
+        Ok(())
+    }
+
+    fn key_updates(&self) -> Option<KeyUpdates> {
+        Some(self.key_updates)
     }
 
     fn close(&mut self) {

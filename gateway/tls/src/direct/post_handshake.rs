@@ -13,6 +13,9 @@ const MESSAGE_LEN_MOST: usize = 16 * 1024;
 /// A KeyUpdate that asks for none in return, whole.
 pub(super) const KEY_UPDATE_NOT_REQUESTED: [u8; 5] = [KEY_UPDATE, 0, 0, 1, 0];
 
+/// A KeyUpdate that asks for one in return, whole.
+pub(super) const KEY_UPDATE_REQUESTED: [u8; 5] = [KEY_UPDATE, 0, 0, 1, 1];
+
 /// Which messages this side takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepts {
