@@ -1,7 +1,8 @@
 //! A run from start to end: workers, the moments that are measured between, and what came out.
+//! Workers keep their connections for as many loads as a session has.
 
 use std::{
-    io,
+    fmt, io,
     sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant, SystemTime},
@@ -18,7 +19,7 @@ use crate::{
         interval::Interval,
     },
     signals,
-    worker::{self, Line, Message, Order, Plan},
+    worker::{self, Again, Line, Load, Message, Order, Plan},
 };
 
 /// How often CPU and memory are looked at, and intervals end.
@@ -109,7 +110,7 @@ struct Workers {
     /// Empty intervals, back to each worker.
     recycle: Vec<mpsc::Sender<Box<Interval>>>,
     /// Dropped when the threads may end.
-    releases: Vec<mpsc::Sender<()>>,
+    _releases: Vec<mpsc::Sender<()>>,
     threads: Vec<u32>,
 }
 
@@ -119,46 +120,111 @@ struct Workers {
 ///
 /// When it cannot start. A target that does not answer is no error but an outcome.
 pub fn run(plan: Plan, target_pid: Option<u32>) -> Result<Outcome, RunError> {
-    if let Some(pid) = target_pid {
-        Sample::take(Process::Other(pid)).map_err(|error| RunError::TargetCpu { pid, error })?;
+    Session::start(plan, target_pid)?.first()
+}
+
+/// Workers with connections that stand, for one load or for several behind one another.
+pub struct Session {
+    plan: Arc<Plan>,
+    workers: Workers,
+    target_pid: Option<u32>,
+    /// Loads so far.
+    loads: u32,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("loads", &self.loads)
+            .finish_non_exhaustive()
     }
-    let plan = Arc::new(plan);
-    let mut workers = start_workers(&plan)?;
-    wait_until_ready(&mut workers)?;
-    let warmup = plan.extent.warmup;
-    // Before the first operation, so that no work falls out of the window.
-    let early = warmup
-        .is_zero()
-        .then(|| Moment::take(Instant::now(), target_pid));
-    let started = Instant::now();
-    // Nobody listens when every worker has died, which the next wait reports.
-    let _ = workers.orders.send(Order::Start(started));
-    let measured_from = started + warmup;
-    let mut collector = Collector::new(plan.threads, plan.operation.kinds().len(), 1);
-    let mut watching = Watching {
-        started,
-        measured_from,
-        target_pid,
-        moments: Vec::from_iter(early),
-        interrupted: false,
-    };
-    let ended = watching.collect(&workers, &mut collector)?;
-    let began = SystemTime::now() - measured_from.elapsed();
-    watching
-        .moments
-        .push(Moment::take(measured_from, target_pid));
-    drop(workers.releases);
-    let collected = collector.finish();
-    let last_done = collected.totals.last_done;
-    let until = last_done.map_or(ended, |last| started + last);
-    Ok(Outcome {
-        collected,
-        moments: watching.moments,
-        threads: workers.threads,
-        began,
-        elapsed: until.saturating_duration_since(measured_from),
-        interrupted: watching.interrupted,
-    })
+}
+
+impl Session {
+    /// Starts the workers of `plan` and has them connect.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot start.
+    pub fn start(plan: Plan, target_pid: Option<u32>) -> Result<Self, RunError> {
+        if let Some(pid) = target_pid {
+            Sample::take(Process::Other(pid))
+                .map_err(|error| RunError::TargetCpu { pid, error })?;
+        }
+        let plan = Arc::new(plan);
+        let mut workers = start_workers(&plan)?;
+        wait_until_ready(&mut workers)?;
+        Ok(Self {
+            plan,
+            workers,
+            target_pid,
+            loads: 0,
+        })
+    }
+
+    /// Runs the load of the plan.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot go on.
+    pub fn first(&mut self) -> Result<Outcome, RunError> {
+        self.carry(self.plan.extent.warmup, Order::Start)
+    }
+
+    /// Runs another load, an open loop. The plan has to be one of many loads.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot go on.
+    pub fn again(&mut self, load: Load) -> Result<Outcome, RunError> {
+        self.loads += 1;
+        let (number, load) = (self.loads, Arc::new(load));
+        self.carry(load.extent.warmup, |at| {
+            Order::Again(Again { number, at, load })
+        })
+    }
+
+    fn carry(
+        &mut self,
+        warmup: Duration,
+        order: impl FnOnce(Instant) -> Order,
+    ) -> Result<Outcome, RunError> {
+        let target_pid = self.target_pid;
+        // Before the first operation, so that no work falls out of the window.
+        let early = warmup
+            .is_zero()
+            .then(|| Moment::take(Instant::now(), target_pid));
+        let started = Instant::now();
+        // Nobody listens when every worker has died, which the next wait reports.
+        let _ = self.workers.orders.send(order(started));
+        let measured_from = started + warmup;
+        let kinds = self.plan.operation.kinds().len();
+        let mut collector = Collector::new(self.plan.threads, kinds, 1);
+        let mut watching = Watching {
+            load: self.loads,
+            started,
+            measured_from,
+            target_pid,
+            moments: Vec::from_iter(early),
+            interrupted: false,
+        };
+        let ended = watching.collect(&self.workers, &mut collector)?;
+        let began = SystemTime::now() - measured_from.elapsed();
+        watching
+            .moments
+            .push(Moment::take(measured_from, target_pid));
+        let collected = collector.finish();
+        let last_done = collected.totals.last_done;
+        let until = last_done.map_or(ended, |last| started + last);
+        Ok(Outcome {
+            collected,
+            moments: watching.moments,
+            threads: self.workers.threads.clone(),
+            began,
+            elapsed: until.saturating_duration_since(measured_from),
+            interrupted: watching.interrupted,
+        })
+    }
 }
 
 fn start_workers(plan: &Arc<Plan>) -> Result<Workers, RunError> {
@@ -187,7 +253,7 @@ fn start_workers(plan: &Arc<Plan>) -> Result<Workers, RunError> {
         messages,
         orders,
         recycle,
-        releases,
+        _releases: releases,
         threads: vec![0; plan.threads],
     })
 }
@@ -209,6 +275,7 @@ fn wait_until_ready(workers: &mut Workers) -> Result<(), RunError> {
 
 /// The run while it lasts.
 struct Watching {
+    load: u32,
     started: Instant,
     measured_from: Instant,
     target_pid: Option<u32>,
@@ -237,7 +304,10 @@ impl Watching {
                 Ok(Message::Finished) => running -= 1,
                 Ok(Message::Interrupt) => {
                     self.interrupted = true;
-                    let _ = workers.orders.send(Order::Stop(self.started));
+                    let _ = workers.orders.send(Order::Stop {
+                        load: self.load,
+                        at: self.started,
+                    });
                 }
                 Ok(Message::Failed(error)) => return Err(error.into()),
                 Ok(Message::NoTimer(error)) => return Err(RunError::Timer(error)),

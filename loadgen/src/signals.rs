@@ -1,17 +1,58 @@
 //! Ctrl-C: the first ends the run with a report, the second ends the program at once.
+//!
+//! Signals belong to the process, so there is one watcher, whatever number of runs a command makes.
 
-use std::{io, process, sync::mpsc, thread};
+use std::{
+    io, process,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
+    thread,
+};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{exit::Exit, worker::Message};
 
-/// Tells the run of the first SIGINT or SIGTERM, and ends the process at the second.
+/// What the watcher and the runs share.
+#[derive(Debug, Default)]
+struct Watched {
+    interrupted: bool,
+    /// The run that is under way.
+    run: Option<mpsc::Sender<Message>>,
+}
+
+static WATCHED: OnceLock<Mutex<Watched>> = OnceLock::new();
+
+fn watched() -> MutexGuard<'static, Watched> {
+    let watched = WATCHED.get_or_init(Mutex::default);
+    // Both fields are whole at every moment, so a panic elsewhere spoils nothing.
+    watched.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tells `run`, and no run before it, of the first SIGINT or SIGTERM, even of one that has come
+/// already. The second one ends the process.
 ///
 /// # Errors
 ///
 /// When the system refuses a handler or a thread.
 pub fn watch(run: mpsc::Sender<Message>) -> io::Result<()> {
+    let mut watched = watched();
+    if watched.interrupted {
+        // A run that has ended meanwhile is about to print its report; here and below.
+        let _ = run.send(Message::Interrupt);
+    }
+    let first = watched.run.replace(run).is_none();
+    if first {
+        listen()?;
+    }
+    Ok(())
+}
+
+/// Whether somebody asked for the end.
+pub fn interrupted() -> bool {
+    watched().interrupted
+}
+
+fn listen() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
@@ -28,13 +69,20 @@ pub fn watch(run: mpsc::Sender<Message>) -> io::Result<()> {
         .spawn(move || {
             runtime.block_on(async {
                 next(&mut interrupt, &mut terminate).await;
-                // A run that has ended meanwhile is about to print its report.
-                let _ = run.send(Message::Interrupt);
+                note();
                 next(&mut interrupt, &mut terminate).await;
             });
             process::exit(Exit::Invalid.code());
         })?;
     Ok(())
+}
+
+fn note() {
+    let mut watched = watched();
+    watched.interrupted = true;
+    if let Some(run) = &watched.run {
+        let _ = run.send(Message::Interrupt);
+    }
 }
 
 async fn next(interrupt: &mut Signal, terminate: &mut Signal) {

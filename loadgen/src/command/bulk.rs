@@ -31,6 +31,15 @@ use crate::{
 ///
 /// When flags are of no use, the object cannot be stored, or the result cannot be written.
 pub fn bulk(args: &BulkArgs) -> Result<Exit, CommandError> {
+    load::execute(job(args)?)
+}
+
+/// The load that the flags ask for; with `--prepare`, the object is stored meanwhile.
+///
+/// # Errors
+///
+/// When flags are of no use, or the object cannot be stored.
+pub fn job(args: &BulkArgs) -> Result<Job<'_>, CommandError> {
     let target = load::effective(&args.target, &args.load);
     let (direction, word) = match args.up {
         true => (Direction::Up, "up"),
@@ -50,7 +59,7 @@ pub fn bulk(args: &BulkArgs) -> Result<Exit, CommandError> {
         }),
         true => over_http(&target, args, direction)?,
     };
-    load::execute(Job {
+    Ok(Job {
         name: "bulk",
         target,
         operation,

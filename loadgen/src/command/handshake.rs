@@ -21,12 +21,21 @@ use crate::{
 ///
 /// When flags are of no use, or the result cannot be written.
 pub fn handshake(args: &HandshakeArgs) -> Result<Exit, CommandError> {
+    load::execute(job(args)?)
+}
+
+/// The load that the flags ask for.
+///
+/// # Errors
+///
+/// When flags are of no use.
+pub fn job(args: &HandshakeArgs) -> Result<Job<'_>, CommandError> {
     let target = load::effective(&args.target, &args.load);
     if !target.scheme.encrypted() {
         return Err(TargetError::WrongScheme(target, "handshakes need TLS").into());
     }
     let close = args.close.to_possible_value();
-    load::execute(Job {
+    Ok(Job {
         name: "handshake",
         target,
         operation: Operation::Handshake(handshake::Settings { close: args.close }),

@@ -31,7 +31,7 @@ use crate::{
         timeline::{ENDLESS, OpenLoad},
     },
     target::{tls::Configs, url::Target},
-    worker::Plan,
+    worker::{Loads, Plan},
 };
 
 /// How long a run takes when nothing else bounds it.
@@ -128,6 +128,7 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
         spin: load.schedule.spin,
         timeout: load.timeout,
         drain: load.schedule.drain,
+        loads: Loads::One,
     })
 }
 
@@ -137,20 +138,55 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
 ///
 /// When flags are of no use, the run cannot start, or its result cannot be written.
 pub fn execute(job: Job<'_>) -> Result<Exit, CommandError> {
-    let load = job.load;
-    let plan = plan(&job)?;
-    let frame = Frame {
+    let measured = measure(&job)?;
+    publish(&measured.report, job.load.json.as_deref())?;
+    if measured.exit == Exit::Target {
+        writeln!(io::stderr(), "loadgen: {}", measured.advice)?;
+    }
+    Ok(measured.exit)
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub struct Measured {
+    /// Its report.
+    pub report: Report,
+    /// The exit code that goes with it.
+    pub exit: Exit,
+    /// What to do about a target that fails.
+    pub advice: String,
+}
+
+/// Runs a job.
+///
+/// # Errors
+///
+/// When flags are of no use, or the run cannot start.
+pub fn measure(job: &Job<'_>) -> Result<Measured, CommandError> {
+    let plan = plan(job)?;
+    let frame = frame(job, &plan);
+    let outcome = run::run(plan, job.load.target_pid)?;
+    Ok(judged(job, outcome, frame))
+}
+
+/// What the report of a run on `plan` has to know.
+pub fn frame(job: &Job<'_>, plan: &Plan) -> Frame {
+    Frame {
         operation: job.name,
         kinds: plan.operation.kinds(),
         looped: match plan.open {
             Some(_) => Loop::Open,
             None => Loop::Closed,
         },
-        configuration: configuration(&job, &plan),
+        configuration: configuration(job, plan),
         host: host::describe(),
-        target_pid: load.target_pid,
-    };
-    let outcome = run::run(plan, load.target_pid)?;
+        target_pid: job.load.target_pid,
+    }
+}
+
+/// Judges the outcome of a run of `job`.
+pub fn judged(job: &Job<'_>, outcome: run::Outcome, frame: Frame) -> Measured {
+    let load = job.load;
     let all = build::totals(&outcome);
     let elapsed_s = outcome.elapsed.as_secs_f64();
     let objectives = load.slo.iter().map(|slo| slo.judge(&all, elapsed_s));
@@ -158,13 +194,12 @@ pub fn execute(job: Job<'_>) -> Result<Exit, CommandError> {
     let evidence = build::evidence(&outcome, &frame);
     let judgement = verdict::judge(&evidence, build::objectives_met(&objectives));
     let exit = judgement.exit;
-    let todo = advice(&outcome.collected.totals, &job.target.to_string());
-    let report = build::report(outcome, judgement, objectives, frame);
-    publish(&report, load.json.as_deref())?;
-    if exit == Exit::Target {
-        writeln!(io::stderr(), "loadgen: {todo}")?;
+    let advice = advice(&outcome.collected.totals, &job.target.to_string());
+    Measured {
+        report: build::report(outcome, judgement, objectives, frame),
+        exit,
+        advice,
     }
-    Ok(exit)
 }
 
 fn configuration(job: &Job<'_>, plan: &Plan) -> Configuration {

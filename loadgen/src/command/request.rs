@@ -46,6 +46,15 @@ const SECRET_FIELDS: [&str; 4] = [
 ///
 /// When flags are of no use, or the result cannot be written.
 pub fn request(args: &RequestArgs) -> Result<Exit, CommandError> {
+    load::execute(job(args)?)
+}
+
+/// The load that the flags ask for.
+///
+/// # Errors
+///
+/// When flags are of no use.
+pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
     let target = load::effective(&args.target, &args.load);
     if args.echo {
         return raw_echo(args, target);
@@ -80,7 +89,7 @@ pub fn request(args: &RequestArgs) -> Result<Exit, CommandError> {
         "check": check_name,
         "reuse": reuse.to_string(),
     });
-    load::execute(Job {
+    Ok(Job {
         name: "request",
         target,
         operation: Operation::Request(Box::new(template)),
@@ -90,7 +99,7 @@ pub fn request(args: &RequestArgs) -> Result<Exit, CommandError> {
     })
 }
 
-fn raw_echo(args: &RequestArgs, target: Target) -> Result<Exit, CommandError> {
+fn raw_echo(args: &RequestArgs, target: Target) -> Result<Job<'_>, CommandError> {
     if target.scheme.is_http() {
         return Err(TargetError::WrongScheme(target, "an echo is tls:// or tcp://").into());
     }
@@ -100,7 +109,7 @@ fn raw_echo(args: &RequestArgs, target: Target) -> Result<Exit, CommandError> {
             return Err(CommandError::EchoSize);
         }
     };
-    load::execute(Job {
+    Ok(Job {
         name: "echo",
         target,
         operation: Operation::Echo(echo::Settings {

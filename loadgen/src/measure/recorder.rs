@@ -85,6 +85,20 @@ impl Recorder {
         self.outlet.exchange(&mut self.interval);
     }
 
+    /// Hands over what there is: a load has ended, and another one may follow.
+    pub fn rest(&mut self) {
+        self.hand_over();
+        // What happens until then is before the next one's measuring.
+        self.interval.second = None;
+        self.ends = Duration::MAX;
+    }
+
+    /// A load begins, with moments of its own.
+    pub fn restart(&mut self, moments: Moments) {
+        self.moments = moments;
+        self.begin(Duration::ZERO);
+    }
+
     fn begin(&mut self, now: Duration) {
         let from = self.moments.measured_from;
         self.interval.second = now.checked_sub(from).map(|since| since.as_secs());

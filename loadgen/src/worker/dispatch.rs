@@ -100,6 +100,17 @@ impl Dispatch {
         }
     }
 
+    /// Whether nothing is planned any more and nothing waits. A closed loop plans nothing.
+    pub fn is_over(&self) -> bool {
+        self.due().is_none() && self.backlog.is_empty()
+    }
+
+    /// Takes operations from `source` from now on.
+    pub fn restart(&mut self, source: Source) {
+        self.source = source;
+        self.backlog.clear();
+    }
+
     /// Plans nothing more; what waits is still sent.
     pub fn stop(&mut self) {
         match &mut self.source {

@@ -9,6 +9,7 @@
 //!
 //! Nothing is shared between workers while operations run.
 
+pub mod again;
 pub mod clock;
 pub mod dispatch;
 pub mod pace;
@@ -31,8 +32,9 @@ use std::{
 use sealgate_uring::{Pool, spawn};
 use tokio::sync::watch;
 
-pub use self::plan::{Line, Message, Order, Plan};
+pub use self::plan::{Again, Line, Load, Loads, Message, Order, Plan};
 use self::{
+    again::Round,
     clock::Clock,
     dispatch::{Dispatch, Next},
     seat::Seats,
@@ -40,11 +42,7 @@ use self::{
 };
 use crate::{
     affinity,
-    measure::{
-        collect::Exchange,
-        interval::Interval,
-        recorder::{Moments, Recorder},
-    },
+    measure::{collect::Exchange, interval::Interval, recorder::Recorder},
     operation,
     schedule::Share,
 };
@@ -54,9 +52,6 @@ const POOL_LIMIT: usize = 4096;
 
 /// How often connections are looked at that may have stalled, as a part of the time limit.
 const WATCH_FRACTION: u32 = 20;
-
-/// Operations sent this long behind the last planned start, or later, were not sent in time.
-const GRACE: Duration = Duration::from_millis(100);
 
 /// What is shared by the slots of one worker.
 #[derive(Debug)]
@@ -79,6 +74,8 @@ pub struct Worker {
     connected: Cell<bool>,
     /// When nothing was left to plan.
     over: Cell<Option<Duration>>,
+    /// Which of many loads this is, and what of it is under way.
+    round: Round,
 }
 
 /// The body of a worker's thread.
@@ -98,12 +95,8 @@ pub fn run(plan: Arc<Plan>, index: usize, line: Line) {
         worker: index,
         shape,
     };
-    let moments = Moments {
-        measured_from: plan.extent.warmup,
-        in_time_until: plan.planned_until().map(|until| until + GRACE),
-    };
     let interval = Box::new(Interval::new(shape.0, shape.1));
-    let recorder = Recorder::new(interval, Box::new(outlet), moments);
+    let recorder = Recorder::new(interval, Box::new(outlet), again::moments(&plan.load()));
     let failed = messages.clone();
     if let Err(error) = sealgate_uring::run(drive(plan, index, recorder, messages, orders)) {
         // The run is gone only when the process ends.
@@ -127,7 +120,8 @@ async fn drive(
         index: index as u64,
         of: plan.threads as u64,
     };
-    let dispatch = Dispatch::new(plan.source(share), plan.backlog.div_ceil(plan.threads));
+    let source = plan.source(&plan.load(), share);
+    let dispatch = Dispatch::new(source, plan.backlog.div_ceil(plan.threads));
     let worker = Rc::new(Worker {
         clock: Clock::default(),
         recorder: RefCell::new(recorder),
@@ -140,6 +134,7 @@ async fn drive(
         awaited: Cell::new(mine.len()),
         connected: Cell::new(false),
         over: Cell::new(None),
+        round: Round::of(mine.len()),
         plan,
     });
     let pool = Pool::new(POOL_LIMIT);
@@ -151,21 +146,34 @@ async fn drive(
     let control = spawn(obey(Rc::clone(&worker)));
     let tasks: Vec<_> = slots
         .into_iter()
-        .map(|slot| spawn(async move { operation::drive(&slot).await }))
+        .map(|slot| {
+            spawn(async move {
+                let leaves = again::Leaves::new(&slot);
+                operation::drive(&slot).await;
+                leaves.whole();
+            })
+        })
         .collect();
     for task in tasks {
-        // The panic has been printed; what the slot counted before still holds.
-        if task.await.is_err() {
-            worker.recorder.borrow_mut().connections().died += 1;
-        }
+        // A panic has been printed, and counted when the slot left.
+        let _ = task.await;
     }
-    control.abort();
+    match worker.plan.loads {
+        Loads::One => {
+            control.abort();
+            worker.finish();
+        }
+        // Of connections that were all given up, every load is told that nothing was done.
+        Loads::Many => drop(control.await),
+    }
     watchdog.abort();
-    worker.finish();
 }
 
 /// Starts and ends the load as the run orders.
 async fn obey(worker: Rc<Worker>) {
+    if worker.plan.loads == Loads::Many {
+        return again::obey(&worker).await;
+    }
     let mut orders = worker.orders.clone();
     if orders
         .wait_for(|order| *order != Order::Prepare)
@@ -181,7 +189,7 @@ async fn obey(worker: Rc<Worker>) {
         return;
     }
     if orders
-        .wait_for(|order| matches!(order, Order::Stop(_)))
+        .wait_for(|order| matches!(order, Order::Stop { .. }))
         .await
         .is_ok()
     {
@@ -199,7 +207,7 @@ async fn pace_until_stopped(
     // Dropping the pace loses nothing: it holds a timer and no operation of the ring.
     tokio::select! {
         paced = pace::pace(Rc::clone(worker)) => paced,
-        _ = orders.wait_for(|order| matches!(order, Order::Stop(_))) => Ok(()),
+        _ = orders.wait_for(|order| matches!(order, Order::Stop { .. })) => Ok(()),
     }
 }
 
@@ -221,6 +229,7 @@ async fn watch_over(worker: Rc<Worker>, slots: Vec<Rc<Slot>>) {
         if drained {
             let recorder = &mut worker.recorder.borrow_mut();
             worker.dispatch.borrow_mut().abandon(recorder);
+            worker.round.changed();
         }
         for slot in &slots {
             match drained {
@@ -251,7 +260,7 @@ impl Worker {
         let started = orders.wait_for(|order| *order != Order::Prepare).await;
         // Without a run there is no start: then the process is ending.
         if let Ok(order) = started
-            && let Order::Start(at) | Order::Stop(at) = *order
+            && let Order::Start(at) | Order::Stop { at, .. } = *order
         {
             self.clock.start(at);
         }

@@ -3,7 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
@@ -50,9 +50,50 @@ pub struct Plan {
     pub timeout: Duration,
     /// How long to wait behind the last planned start for what is under way.
     pub drain: Duration,
+    /// Whether the connections stay for further loads.
+    pub loads: Loads,
+}
+
+/// How many loads the connections of a run carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loads {
+    /// That of the plan.
+    One,
+    /// That of the plan, an open loop, and then those that are ordered; see [`super::again`].
+    Many,
+}
+
+/// One load on the connections of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Load {
+    /// How much.
+    pub extent: Extent,
+    /// The schedule; none in a closed loop.
+    pub open: Option<OpenLoad>,
 }
 
 impl Plan {
+    /// The first load.
+    pub fn load(&self) -> Load {
+        Load {
+            extent: self.extent,
+            open: self.open.clone(),
+        }
+    }
+
+    /// What makes the operations of this share of `load` start.
+    pub fn source(&self, load: &Load, share: Share) -> Source {
+        match &load.open {
+            Some(open) => {
+                let timeline = Timeline::new(open, load.extent, share, self.mix);
+                Source::Open(Box::new(timeline))
+            }
+            None => Source::Closed(ClosedLoop::new(load.extent, share, self.mix)),
+        }
+    }
+}
+
+impl Load {
     /// When the last operation may be planned, since the load began; none when a count decides.
     pub fn planned_until(&self) -> Option<Duration> {
         let length = match &self.open {
@@ -60,17 +101,6 @@ impl Plan {
             None => self.extent.duration,
         };
         length.map(|length| self.extent.warmup + length)
-    }
-
-    /// What makes the operations of this share start.
-    pub fn source(&self, share: Share) -> Source {
-        match &self.open {
-            Some(open) => {
-                let timeline = Timeline::new(open, self.extent, share, self.mix);
-                Source::Open(Box::new(timeline))
-            }
-            None => Source::Closed(ClosedLoop::new(self.extent, share, self.mix)),
-        }
     }
 }
 
@@ -86,7 +116,7 @@ pub enum Message {
     },
     /// What it counted in one second.
     Interval(usize, Box<Interval>),
-    /// It is done. The thread stays until it is released, so that its CPU time can be read.
+    /// Its load is done. The thread stays until it is released, so that its CPU time can be read.
     Finished,
     /// It could not start.
     Failed(StartError),
@@ -97,14 +127,32 @@ pub enum Message {
 }
 
 /// What the run tells its workers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Order {
     /// To connect, and to wait.
     Prepare,
     /// To begin; the load began at this moment.
     Start(Instant),
-    /// To plan nothing more.
-    Stop(Instant),
+    /// To begin another load, on the connections that stand.
+    Again(Again),
+    /// To plan nothing more of this load.
+    Stop {
+        /// Which, from 0.
+        load: u32,
+        /// When it began.
+        at: Instant,
+    },
+}
+
+/// A load behind the first one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Again {
+    /// Which, from 1.
+    pub number: u32,
+    /// When it began.
+    pub at: Instant,
+    /// What to do.
+    pub load: Arc<Load>,
 }
 
 /// The ends of the channels that a worker holds.

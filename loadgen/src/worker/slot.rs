@@ -56,6 +56,8 @@ pub struct Slot {
     moved: Cell<Instant>,
     expired: Cell<Option<Expiry>>,
     failed_dials: Cell<u32>,
+    /// Operations that were taken and have not ended.
+    under_way: Cell<usize>,
 }
 
 /// Why a connection was reset by us.
@@ -89,6 +91,7 @@ impl Slot {
             moved: Cell::new(Instant::now()),
             expired: Cell::new(None),
             failed_dials: Cell::new(0),
+            under_way: Cell::new(0),
         }
     }
 
@@ -120,22 +123,36 @@ impl Slot {
     /// The next operation; none when the run is over, or when the target was never reached. What
     /// is returned has to be [`begin`](Self::begin)ed.
     pub async fn next(&self) -> Option<Arrival> {
-        if self.failed_dials.get() >= ATTEMPTS && !self.worker.connected.get() {
-            return None;
-        }
-        let now = self.worker.clock.now();
-        self.free.set(now);
-        let arrival = match self.worker.next(now) {
-            Next::Start(arrival) => arrival,
-            Next::Over => return None,
-            Next::Wait => {
-                self.waiting.set(false);
-                self.worker.seats.wait(self.seat).await?
+        loop {
+            if self.failed_dials.get() >= ATTEMPTS && !self.worker.connected.get() {
+                return None;
             }
-        };
-        self.progress();
-        self.waiting.set(true);
-        Some(arrival)
+            let now = self.worker.clock.now();
+            self.free.set(now);
+            let arrival = match self.worker.next(now) {
+                Next::Start(arrival) => Some(arrival),
+                Next::Over => None,
+                Next::Wait => {
+                    self.waiting.set(false);
+                    self.worker.seats.wait(self.seat).await
+                }
+            };
+            if let Some(arrival) = arrival {
+                self.progress();
+                self.waiting.set(true);
+                self.worker.round.take(&self.under_way);
+                return Some(arrival);
+            }
+            self.waiting.set(false);
+            if !self.worker.again().await {
+                return None;
+            }
+        }
+    }
+
+    /// Forgets the operations that will never end: the slot's task does.
+    pub fn leave(&self) {
+        self.worker.round.leave(self.under_way.take());
     }
 
     /// Time since the load began.
@@ -250,6 +267,7 @@ impl Slot {
     pub fn succeed(&self, done: &Done) {
         self.worker.moved.set(true);
         self.worker.recorder.borrow_mut().succeed(done);
+        self.worker.round.end(&self.under_way);
     }
 
     /// Counts an operation that failed; pauses a little when it was connecting that failed.
@@ -260,6 +278,7 @@ impl Slot {
             .recorder
             .borrow_mut()
             .fail(arrival, failure, now);
+        self.worker.round.end(&self.under_way);
         self.pause_after(failure).await;
     }
 
