@@ -39,9 +39,7 @@ pub fn job(args: &HandshakeArgs) -> Result<Job<'_>, CommandError> {
         name: "handshake",
         target,
         operation: Operation::Handshake(handshake::Settings { close: args.close }),
-        mix: Mix {
-            second_percent: args.resume,
-        },
+        mix: Mix::second(args.resume),
         load: &args.load,
         particulars: json!({
             "resume_percent": args.resume,

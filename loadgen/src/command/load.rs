@@ -116,7 +116,7 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
     });
     Ok(Plan {
         operation: job.operation.clone(),
-        mix: job.mix,
+        mix: job.mix.clone(),
         address: job.target.resolve(load.connect_to.as_deref())?,
         tls,
         connections: connections as usize,

@@ -44,7 +44,7 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
     let tickets = Arc::new(Tickets::default());
     let resuming = slot
         .configs()
-        .filter(|_| slot.worker.plan.mix.second_percent > 0.0)
+        .filter(|_| slot.worker.plan.mix.has(1))
         .map(|configs| configs.resuming(Arc::clone(&tickets)));
     slot.start().await;
     let mut ticketless = 0;

@@ -10,6 +10,7 @@
 //! number and not from the one before it, so nothing drifts.
 
 pub mod arrivals;
+pub mod choice;
 pub mod closed;
 pub mod curve;
 pub mod mix;

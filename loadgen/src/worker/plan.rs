@@ -85,10 +85,10 @@ impl Plan {
     pub fn source(&self, load: &Load, share: Share) -> Source {
         match &load.open {
             Some(open) => {
-                let timeline = Timeline::new(open, load.extent, share, self.mix);
+                let timeline = Timeline::new(open, load.extent, share, self.mix.clone());
                 Source::Open(Box::new(timeline))
             }
-            None => Source::Closed(ClosedLoop::new(load.extent, share, self.mix)),
+            None => Source::Closed(ClosedLoop::new(load.extent, share, self.mix.clone())),
         }
     }
 }
