@@ -33,6 +33,7 @@ pub mod exit;
 pub mod origin;
 
 pub mod affinity;
+pub mod descriptors;
 pub mod host;
 pub mod pattern;
 pub mod pem;

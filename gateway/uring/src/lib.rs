@@ -23,6 +23,7 @@ mod operation;
 mod pool;
 mod runtime;
 mod socket;
+mod source_address;
 mod tcp_info;
 
 pub use deadline::{Elapsed, deadline};

@@ -1,7 +1,7 @@
 //! A connected TCP socket on the ring.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -9,6 +9,7 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
 use crate::operation;
 use crate::pool::Buf;
+use crate::source_address;
 
 /// Which direction of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +51,17 @@ impl Socket {
     /// # Errors
     /// What `socket(2)` reports.
     pub fn unconnected(address: SocketAddr) -> io::Result<Socket> {
-        let socket = socket2::Socket::new(
-            Domain::for_address(address),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
-        socket.set_tcp_nodelay(true)?;
+        Ok(Socket::from_fd(OwnedFd::from(client_socket(address)?)))
+    }
+
+    /// The same, to come from `source`, an address of this machine. Its port is chosen when it
+    /// connects, so that each source has all local ports for each peer.
+    ///
+    /// # Errors
+    /// What `socket(2)` and `bind(2)` report: `AddrNotAvailable` when `source` is not this machine's.
+    pub fn unconnected_from(address: SocketAddr, source: IpAddr) -> io::Result<Socket> {
+        let socket = client_socket(address)?;
+        source_address::bind(&socket, source)?;
         Ok(Socket::from_fd(OwnedFd::from(socket)))
     }
 
@@ -170,6 +176,13 @@ impl Socket {
     }
 }
 
+fn client_socket(address: SocketAddr) -> io::Result<socket2::Socket> {
+    let domain = Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket)
+}
+
 pub(crate) fn address(address: SockAddr) -> io::Result<SocketAddr> {
     address
         .as_socket()
@@ -276,6 +289,26 @@ mod tests {
                 .unwrap_err();
             assert_eq!(seen.kind(), io::ErrorKind::ConnectionReset);
         });
+    }
+
+    #[test]
+    fn a_connection_comes_from_where_it_should() {
+        run(async {
+            let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+            let address = listener.local_addr().unwrap();
+            let source = "127.9.8.7".parse().unwrap();
+            let client = Socket::unconnected_from(address, source).unwrap();
+            assert_eq!(client.local_addr().unwrap(), SocketAddr::new(source, 0));
+            client.connect_to(address).await.unwrap();
+            let (_server, peer) = listener.accept().await.unwrap();
+            assert_eq!(peer, client.local_addr().unwrap());
+            assert_eq!(peer.ip(), source);
+            // Of the documentation's addresses this machine has none (RFC 5737).
+            let foreign = "192.0.2.1".parse().unwrap();
+            let error = Socket::unconnected_from(address, foreign).err().unwrap();
+            assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+        })
+        .unwrap();
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
         curve::Rate,
         parse::{self, Stages},
     },
+    target::source::Network,
     units,
     worker::pace::Spin,
 };
@@ -39,6 +40,11 @@ pub struct LoadArgs {
     /// Connect to HOST:PORT instead, keeping the name in SNI and Host (also curl's four parts).
     #[arg(long, value_name = "HOST:PORT")]
     pub connect_to: Option<String>,
+    /// Addresses of this machine to connect from, in turn: ADDR or a network such as 10.0.0.0/24
+    /// [default: the kernel's choice; once that has no port left and the target is on loopback,
+    /// 127.0.0.2 and so on].
+    #[arg(long, value_name = "ADDR,...", value_delimiter = ',')]
+    pub source: Vec<Network>,
     /// Measure CPU time and memory of this process too.
     #[arg(long, value_name = "PID")]
     pub target_pid: Option<u32>,

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{CommandError, ScheduleError};
 use crate::{
     cli::LoadArgs,
+    descriptors,
     exit::Exit,
     host,
     operation::Operation,
@@ -30,7 +31,7 @@ use crate::{
         mix::Mix,
         timeline::{ENDLESS, OpenLoad},
     },
-    target::{tls::Configs, url::Target},
+    target::{source::Sources, tls::Configs, url::Target},
     worker::{Loads, Plan},
 };
 
@@ -114,14 +115,18 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
         Some(_) => OPEN_CONNECTIONS.max(load.threads),
         None => 1,
     });
+    let address = job.target.resolve(load.connect_to.as_deref())?;
+    let threads = load.threads.min(connections);
+    descriptors::check(connections.into(), threads.into())?;
     Ok(Plan {
         operation: job.operation.clone(),
         mix: job.mix.clone(),
-        address: job.target.resolve(load.connect_to.as_deref())?,
+        address,
+        sources: Sources::new(&load.source, address)?,
         tls,
         connections: connections as usize,
         // A thread without a connection would only blur the numbers.
-        threads: load.threads.min(connections) as usize,
+        threads: threads as usize,
         extent,
         open,
         backlog: usize::try_from(load.schedule.backlog).unwrap_or(usize::MAX),
@@ -233,6 +238,7 @@ fn configuration(job: &Job<'_>, plan: &Plan) -> Configuration {
         backlog: open.map(|_| plan.backlog as u64),
         tls: plan.tls.as_ref().map(Configs::describe),
         slo: job.load.slo.iter().map(ToString::to_string).collect(),
+        sources: job.load.source.iter().map(ToString::to_string).collect(),
         particulars,
     }
 }

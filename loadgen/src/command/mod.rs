@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::{
     cli::Command,
+    descriptors::{self, TooManyConnections},
     exit::Exit,
     origin::OriginError,
     pem::PemError,
@@ -24,7 +25,7 @@ use crate::{
     },
     run::RunError,
     schedule::{arrivals::Process, curve::Rate},
-    target::{tls::TlsError, url::TargetError},
+    target::{source::SourceError, tls::TlsError, url::TargetError},
 };
 
 /// A subcommand could not do its work. The operator's fault, and the message says what to change.
@@ -42,6 +43,12 @@ pub enum CommandError {
     /// The target is none.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// Connections cannot come from where they should.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// More connections than file descriptors.
+    #[error(transparent)]
+    Descriptors(#[from] TooManyConnections),
     /// A header field is none.
     #[error("{0} is no header field: write -H 'Name: value'")]
     Header(String),
@@ -137,6 +144,8 @@ impl CommandError {
             | CommandError::Pem(_)
             | CommandError::Tls(_)
             | CommandError::Target(_)
+            | CommandError::Source(_)
+            | CommandError::Descriptors(_)
             | CommandError::Header(_)
             | CommandError::Method(_)
             | CommandError::Path(_)
@@ -163,7 +172,7 @@ impl CommandError {
 ///
 /// When it cannot begin, or its result cannot be written.
 pub fn execute(command: &Command) -> Result<Exit, CommandError> {
-    raise_descriptor_limit();
+    descriptors::raise_limit();
     // Else the first handshake pays for it.
     sealgate_tls::warm_up().map_err(TlsError::from)?;
     match command {
@@ -174,13 +183,4 @@ pub fn execute(command: &Command) -> Result<Exit, CommandError> {
         Command::Report(args) => report::report(args),
         Command::Compare(args) => compare::compare(args),
     }
-}
-
-/// Lets the process open as many descriptors as the system allows it.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // A refusal leaves the limit as it was; running out of descriptors is reported when it happens.
-    let _ = setrlimit(Resource::Nofile, limit);
 }

@@ -1,6 +1,6 @@
 //! How an operation fails: in which phase, and as what.
 
-use std::{fmt, io};
+use std::{fmt, io, net::IpAddr};
 
 use schemars::JsonSchema;
 use sealgate_stream::{HandshakeError, ReadError, WriteError};
@@ -123,6 +123,8 @@ impl fmt::Display for Kind {
 pub enum Cause {
     /// The system said so.
     Io(io::Error),
+    /// The address to come from is not this machine's.
+    Source(IpAddr),
     /// The TLS handshake failed.
     Handshake(HandshakeError),
     /// Reading failed.
@@ -181,6 +183,7 @@ impl Failure {
     pub fn class(&self) -> Class {
         match &self.cause {
             Cause::Io(error) => io_class(error),
+            Cause::Source(_) => Class::Io,
             Cause::Handshake(error) => handshake_class(error),
             Cause::Read(error) => read_class(error),
             Cause::Write(error) => write_class(error),
@@ -201,6 +204,12 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             Cause::Io(error) => error.fmt(f),
+            Cause::Source(source) => {
+                write!(
+                    f,
+                    "{source} is no address of this machine: correct --source"
+                )
+            }
             Cause::Handshake(error) => error.fmt(f),
             Cause::Read(error) => error.fmt(f),
             Cause::Write(error) => error.fmt(f),

@@ -34,8 +34,12 @@ pub fn advice(sums: &Interval, target: &str) -> String {
         }
         Class::Mismatch | Class::WrongLength => "it damages or loses data: do not trust it",
         Class::Unfinished => "it is slower than what was asked for: lower -R, or raise --drain",
-        Class::PortsExhausted => "wait for ports to become free, or use fewer connections",
-        Class::DescriptorsExhausted => "raise `ulimit -n`",
+        Class::PortsExhausted => {
+            "give more addresses to connect from (--source), or use fewer connections"
+        }
+        Class::DescriptorsExhausted => {
+            "raise the hard limit of open files (`ulimit -Hn`), or lower -c"
+        }
         Class::Http => "see whether it speaks HTTP/1.1 there",
         Class::Io => "see the system's log",
     };

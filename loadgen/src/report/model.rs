@@ -109,6 +109,9 @@ pub struct Configuration {
     pub tls: Option<TlsConfiguration>,
     /// Objectives as they were written.
     pub slo: Vec<String>,
+    /// Addresses and networks to connect from; empty where the system chooses.
+    #[serde(default)]
+    pub sources: Vec<String>,
     /// What is particular to the operation.
     pub particulars: BTreeMap<String, serde_json::Value>,
 }

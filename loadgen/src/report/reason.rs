@@ -234,10 +234,12 @@ impl fmt::Display for Reason {
                 percent(share)
             ),
             Reason::PortsExhausted => f.write_str(
-                "out of local ports: use fewer connections, keep them for longer (--reuse), or wait until ports are free again",
+                "out of local ports: give more addresses to connect from (--source 10.0.0.0/24), widen `sysctl net.ipv4.ip_local_port_range`, keep connections for longer (--reuse), or use fewer",
             ),
             Reason::DescriptorsExhausted => {
-                f.write_str("out of file descriptors: raise `ulimit -n`, or lower -c")
+                f.write_str(
+                    "out of file descriptors: raise the hard limit (`ulimit -Hn`, LimitNOFILE=) or the system's (`sysctl fs.file-max`), or lower -c",
+                )
             }
             Reason::StolenMuch(share) | Reason::StolenSome(share) => {
                 write!(f, "the hypervisor took {} of the time", percent(share))

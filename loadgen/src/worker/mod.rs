@@ -45,6 +45,7 @@ use crate::{
     measure::{collect::Exchange, interval::Interval, recorder::Recorder},
     operation,
     schedule::Share,
+    target::source::Departures,
 };
 
 /// Large buffers a worker may hold at once: 1 GiB.
@@ -64,6 +65,8 @@ pub struct Worker {
     pub recorder: RefCell<Recorder>,
     /// Whether anything happened since it was last reset, so that waiting is told from work.
     pub moved: Cell<bool>,
+    /// Where connections come from.
+    pub departures: Departures,
     index: usize,
     dispatch: RefCell<Dispatch>,
     seats: Seats,
@@ -134,6 +137,7 @@ async fn drive(
         awaited: Cell::new(mine.len()),
         connected: Cell::new(false),
         over: Cell::new(None),
+        departures: Departures::new(plan.sources.clone()),
         round: Round::of(mine.len()),
         plan,
     });

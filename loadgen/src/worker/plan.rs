@@ -20,7 +20,7 @@ use crate::{
         mix::Mix,
         timeline::{OpenLoad, Timeline},
     },
-    target::tls::Configs,
+    target::{source::Sources, tls::Configs},
 };
 
 /// A run, as all workers see it.
@@ -32,6 +32,8 @@ pub struct Plan {
     pub mix: Mix,
     /// Where.
     pub address: SocketAddr,
+    /// Where from.
+    pub sources: Sources,
     /// How to speak TLS; none for TCP.
     pub tls: Option<Configs>,
     /// Connections of all workers.

@@ -2,7 +2,8 @@
 
 use std::{
     cell::{Cell, RefCell},
-    fmt,
+    fmt, io,
+    net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -15,7 +16,7 @@ use sealgate_uring::{Pool, Socket};
 use super::{Worker, dispatch::Next};
 use crate::{
     measure::{interval::count, recorder::Done},
-    operation::failure::{Cause, Failure, Phase},
+    operation::failure::{Cause, Class, Failure, Phase},
     schedule::Arrival,
     target::tls::Configs,
 };
@@ -200,13 +201,8 @@ impl Slot {
     }
 
     async fn try_dial(&self, config: Option<&Arc<ClientConfig>>) -> Result<Connection, Failure> {
-        let connect_error = |error| self.blame(Phase::Connect, Cause::Io(error));
         let begun = Instant::now();
-        let address = self.worker.plan.address;
-        let socket = Socket::unconnected(address)
-            .map_err(|error| Failure::new(Phase::Connect, Cause::Io(error)))?;
-        self.guard(&socket);
-        socket.connect_to(address).await.map_err(connect_error)?;
+        let socket = self.connect().await?;
         let connected = Instant::now();
         self.progress();
         let stream = match (config, self.configs()) {
@@ -228,6 +224,28 @@ impl Slot {
             handshake,
             established: self.worker.clock.now(),
         })
+    }
+
+    /// Connects from the first source that has a port left.
+    async fn connect(&self) -> Result<Socket, Failure> {
+        let address = self.worker.plan.address;
+        let mut departure = self.worker.departures.departure();
+        loop {
+            let socket = match departure.address() {
+                None => Socket::unconnected(address).map_err(Cause::Io),
+                Some(source) => Socket::unconnected_from(address, source)
+                    .map_err(|error| source_cause(source, error)),
+            };
+            let socket = socket.map_err(|cause| Failure::new(Phase::Connect, cause))?;
+            self.guard(&socket);
+            let Err(error) = socket.connect_to(address).await else {
+                return Ok(socket);
+            };
+            let failure = self.blame(Phase::Connect, Cause::Io(error));
+            if failure.class() != Class::PortsExhausted || !departure.is_followed() {
+                return Err(failure);
+            }
+        }
     }
 
     /// Notes what a connection took and negotiated.
@@ -343,6 +361,14 @@ impl Slot {
             self.expired.set(Some(why));
             self.reset();
         }
+    }
+}
+
+/// Why there is no socket from `source`: what is not this machine's address has no ports to run out of.
+fn source_cause(source: IpAddr, error: io::Error) -> Cause {
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable => Cause::Source(source),
+        _ => Cause::Io(error),
     }
 }
 

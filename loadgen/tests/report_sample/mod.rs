@@ -294,6 +294,7 @@ fn configuration(seed: u64) -> Configuration {
             verification: "none (neither chain nor signature)".into(),
         }),
         slo: vec!["p99<5ms".into()],
+        sources: Vec::new(),
         particulars: BTreeMap::from([
             ("method".into(), "GET".into()),
             ("check".into(), "status".into()),
