@@ -11,7 +11,7 @@ use crate::{
         curve::Rate,
         parse::{self, Stages},
     },
-    target::source::Network,
+    target::{key_update::Every, source::Network},
     units,
     worker::pace::Spin,
 };
@@ -127,6 +127,11 @@ pub struct TlsArgs {
     /// Only this protocol version.
     #[arg(long, value_name = "VERSION")]
     pub tls: Option<TlsVersion>,
+    /// Ask the target for new keys, by a KeyUpdate of TLS 1.3, after this much payload on a
+    /// connection, both ways together (64MiB), or after this many operations (1000req); not before
+    /// it has answered the last one.
+    #[arg(long, value_name = "SIZE|Nreq", conflicts_with = "plain")]
+    pub key_update: Option<Every>,
 }
 
 /// Protocol versions by name.

@@ -60,7 +60,9 @@ Examples:
   loadgen request https://127.0.0.1:8443/o -X PUT --size lognorm:8k,1.2 --check hash -n 10k -c 8
       10000 uploads of various sizes
   loadgen request tls://127.0.0.1:9000 --echo --size 100 -R 2k
-      messages to a raw echo service, compared byte for byte";
+      messages to a raw echo service, compared byte for byte
+  loadgen request https://127.0.0.1:8443/path -R 5k -d 30s --key-update 1000req
+      new keys on each connection every 1000 requests; KeyUpdates are counted both ways";
 
 const BULK_EXAMPLES: &str = "\
 Examples:

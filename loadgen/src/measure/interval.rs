@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use sealgate_tls::KeyUpdates;
+
 use super::histogram::Times;
 use crate::{
     operation::failure::{Class, Failure, Phase},
@@ -127,6 +129,8 @@ pub struct Connections {
     pub handshake: Times,
     /// What was negotiated.
     pub negotiated: Negotiated,
+    /// KeyUpdates of the connections that ask for them.
+    pub key_updates: KeyUpdates,
 }
 
 /// What a worker has to say of itself.
@@ -190,6 +194,7 @@ impl Interval {
         connections.connect.clear();
         connections.handshake.clear();
         connections.negotiated = Negotiated::default();
+        connections.key_updates = KeyUpdates::default();
         (
             connections.established,
             connections.priming,
@@ -260,6 +265,8 @@ impl Connections {
         self.died += more.died;
         self.connect.merge(&more.connect);
         self.handshake.merge(&more.handshake);
+        self.key_updates.sent += more.key_updates.sent;
+        self.key_updates.received += more.key_updates.received;
         let (sum, names) = (&mut self.negotiated, &more.negotiated);
         for (sum, names) in [
             (&mut sum.version, &names.version),
@@ -268,6 +275,7 @@ impl Connections {
             (&mut sum.kind, &names.kind),
             (&mut sum.alpn, &names.alpn),
             (&mut sum.server_name, &names.server_name),
+            (&mut sum.early_data, &names.early_data),
         ] {
             for (name, n) in names {
                 count(sum, name, *n);
@@ -325,6 +333,7 @@ mod tests {
         interval.count_failure(&Failure::new(Phase::Send, Cause::Closed), Duration::ZERO);
         interval.statuses.insert(200, 1);
         count(&mut interval.connections.negotiated.alpn, "h2", 1);
+        interval.connections.key_updates.sent = 1;
         interval.effort.spun = Duration::from_secs(1);
         interval.clear();
         let mut sum = Interval::new(2, 3);
@@ -333,6 +342,7 @@ mod tests {
         assert_eq!(sum.kinds[1].latency.lag.count(), 0);
         assert!(sum.failures.is_empty() && sum.statuses.is_empty());
         assert!(sum.connections.negotiated.alpn.is_empty());
+        assert_eq!(sum.connections.key_updates, KeyUpdates::default());
         assert_eq!(sum.effort.spun, Duration::ZERO);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The time of a transfer begins when it is asked for, with the connection established.
 
+use futures_util::future::join;
 use sealgate_stream::{ReadHalf, WriteHalf};
 
 use super::failure::{Cause, Failure, Phase};
@@ -106,6 +107,25 @@ async fn up(
     write: &mut WriteHalf,
     bytes: u64,
 ) -> Result<(), Failure> {
+    let send = async {
+        let sent = send(slot, write, bytes).await;
+        if sent.is_err() {
+            // Else the receiving side would wait for what never left.
+            write.socket().reset();
+        }
+        sent
+    };
+    // Both at once: the target answers our KeyUpdates meanwhile.
+    let (sent, answer) = join(send, receive(slot, read)).await;
+    sent?;
+    match <[u8; 8]>::try_from(answer?) {
+        Ok(count) => length(bytes, u64::from_be_bytes(count)),
+        // No count: the target cannot have been a sink, or it died.
+        Err(_) => Err(Failure::new(Phase::Receive, Cause::Closed)),
+    }
+}
+
+async fn send(slot: &Slot, write: &mut WriteHalf, bytes: u64) -> Result<(), Failure> {
     let sending = |error| slot.blame(Phase::Send, Cause::Write(error));
     let pattern = Pattern::new();
     let mut left = bytes;
@@ -115,19 +135,21 @@ async fn up(
         slot.progress();
         left -= chunk.len() as u64;
     }
-    write.finish().await.map_err(sending)?;
+    write.finish().await.map_err(sending)
+}
+
+/// The count of a sink; of anything else, so much that it is none.
+async fn receive(slot: &Slot, read: &mut ReadHalf) -> Result<Vec<u8>, Failure> {
     let mut answer = Vec::with_capacity(8);
     loop {
         match read.read().await {
-            Ok(Some(chunk)) => answer.extend_from_slice(&chunk[..chunk.len().min(9)]),
-            Ok(None) => break,
+            Ok(Some(chunk)) if answer.len() <= 8 => {
+                answer.extend_from_slice(&chunk[..chunk.len().min(9)]);
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(answer),
             Err(error) => return Err(slot.blame(Phase::Receive, Cause::Read(error))),
         }
-    }
-    match <[u8; 8]>::try_from(answer) {
-        Ok(count) => length(bytes, u64::from_be_bytes(count)),
-        // No count: the target cannot have been a sink, or it died.
-        Err(_) => Err(Failure::new(Phase::Receive, Cause::Closed)),
     }
 }
 

@@ -54,4 +54,5 @@ pub async fn drive(slot: &Slot) {
         Operation::Echo(settings) => echo::drive(slot, settings).await,
         Operation::Bulk(settings) => bulk::drive(slot, settings).await,
     }
+    slot.settle();
 }

@@ -3,7 +3,8 @@
 //! Sink answers the end of the stream with the count of its bytes, so that a sender knows that
 //! all of them arrived. Source sends what is asked for: 8 bytes, big endian, and then the end.
 
-use sealgate_stream::{ReadError, Stream, WriteError};
+use futures_util::future::join;
+use sealgate_stream::{ReadError, Stream, WriteError, WriteHalf};
 use thiserror::Error;
 
 use super::journal::Counters;
@@ -73,6 +74,21 @@ pub async fn source(stream: Stream, counters: &Counters) -> Result<(), TcpError>
     let length = length
         .iter()
         .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let send = async {
+        let sent = send(&mut write, length, counters).await;
+        if sent.is_err() {
+            // Else the other side would wait for the end of a client that hears nothing.
+            write.socket().reset();
+        }
+        sent
+    };
+    // A client may ask for new keys meanwhile, and bytes that nobody reads make a close a reset.
+    let listen = async { while let Ok(Some(_)) = read.read().await {} };
+    let (sent, ()) = join(send, listen).await;
+    sent.map_err(TcpError::from)
+}
+
+async fn send(write: &mut WriteHalf, length: u64, counters: &Counters) -> Result<(), WriteError> {
     let pattern = Pattern::new();
     let mut left = length;
     while left > 0 {
@@ -81,6 +97,5 @@ pub async fn source(stream: Stream, counters: &Counters) -> Result<(), TcpError>
         left -= chunk.len() as u64;
         counters.source_bytes.add(chunk.len() as u64);
     }
-    write.finish().await?;
-    Ok(())
+    write.finish().await
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
     model::{
-        Achieved, Bytes, Configuration, Connections, ErrorClass, Generator, Host, Objective,
-        Operations, Part, Rates, Report, Second, Target, Timing, Tool,
+        Achieved, Bytes, Configuration, Connections, ErrorClass, Generator, Host, KeyUpdates,
+        Objective, Operations, Part, Rates, Report, Second, Target, Timing, Tool,
     },
     parse,
     verdict::{self, Conditions, Counts, Evidence, Exhausted, Judgement, Lag, TargetCpu},
@@ -201,12 +201,24 @@ pub fn report(
             .tls
             .is_some()
             .then(|| sums.connections.negotiated.clone()),
+        key_updates: key_updates(&frame.configuration, sums.connections.key_updates),
         generator: generator(&outcome, totals.operations.succeeded),
         target: frame.target_pid.map(|pid| target(&outcome, pid, &totals)),
         series: series(&outcome),
         configuration: frame.configuration,
         totals,
     }
+}
+
+fn key_updates(
+    configuration: &Configuration,
+    counted: sealgate_tls::KeyUpdates,
+) -> Option<KeyUpdates> {
+    configuration.tls.as_ref()?.key_update.as_ref()?;
+    Some(KeyUpdates {
+        sent: counted.sent,
+        received: counted.received,
+    })
 }
 
 /// Over the time of the stages; where only a count bounds the run, the rate itself.

@@ -57,6 +57,9 @@ pub struct Report {
     pub statuses: BTreeMap<u16, u64>,
     /// What handshakes negotiated; absent for plain TCP.
     pub tls: Option<Negotiated>,
+    /// KeyUpdates of the whole run, warm-up included; absent unless `--key-update` was given.
+    #[serde(default)]
+    pub key_updates: Option<KeyUpdates>,
     /// Each second of the run, without warm-up.
     pub series: Vec<Second>,
     /// CPU of the generator.
@@ -140,6 +143,9 @@ pub struct TlsConfiguration {
     pub client_certificate: bool,
     /// What of the target's certificate was checked.
     pub verification: String,
+    /// After how much a connection asked for new keys.
+    #[serde(default)]
+    pub key_update: Option<String>,
 }
 
 /// Where the generator ran.
@@ -370,6 +376,19 @@ pub struct Negotiated {
     pub alpn: Names,
     /// Names asked for.
     pub server_name: Names,
+    /// What became of early data: `accepted`, `rejected`, or `not_allowed` by the ticket. Of all
+    /// measured handshakes that were to send some, those of the wrong kind included.
+    #[serde(default)]
+    pub early_data: Names,
+}
+
+/// KeyUpdates (RFC 8446 §4.6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeyUpdates {
+    /// Ours: those that ask the target for one, and answers to its own.
+    pub sent: u64,
+    /// The target's. An answer that comes when nobody reads any more is not in it.
+    pub received: u64,
 }
 
 /// One second of a run.

@@ -105,7 +105,18 @@ impl Summary<'_> {
         for names in [&tls.version, &tls.suite, &tls.group, &tls.kind] {
             write!(f, " {}", list(names))?;
         }
-        writeln!(f, "; certificate checked: {}", asked.verification)
+        writeln!(f, "; certificate checked: {}", asked.verification)?;
+        if !tls.early_data.is_empty() {
+            writeln!(f, "early data  {}", list(&tls.early_data))?;
+        }
+        if let Some(updates) = &self.0.key_updates {
+            writeln!(
+                f,
+                "key updates {} sent, {} received",
+                updates.sent, updates.received
+            )?;
+        }
+        Ok(())
     }
 
     fn cpu(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

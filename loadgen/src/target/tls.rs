@@ -18,7 +18,7 @@ use rustls::{
 };
 use thiserror::Error;
 
-use super::tickets::Tickets;
+use super::{key_update::Every, tickets::Tickets};
 use crate::{
     cli::{TlsArgs, TlsVersion},
     pem::{self, PemError},
@@ -34,6 +34,9 @@ pub enum TlsError {
     /// A file is of no use.
     #[error(transparent)]
     Pem(#[from] PemError),
+    /// New keys for a version that keeps its keys.
+    #[error("TLS 1.2 has no KeyUpdate: drop --key-update or --tls 1.2")]
+    KeyUpdateTls12,
     /// No such group.
     #[error("no key exchange group is called {name}; there are {known}")]
     UnknownGroup {
@@ -85,6 +88,8 @@ pub struct Configs {
     pub server_name: ServerName<'static>,
     /// What is verified.
     pub verification: Verification,
+    /// When a connection asks for new keys.
+    pub key_update: Option<Every>,
     versions: Vec<String>,
     groups: Vec<String>,
 }
@@ -109,13 +114,9 @@ impl Configs {
             (None, true) => Verification::Everything(SYSTEM_ROOTS.into()),
             (None, false) => Verification::Nothing,
         };
-        let versions: &[&SupportedProtocolVersion] = match args.tls {
-            Some(TlsVersion::Tls12) => &[&TLS12],
-            Some(TlsVersion::Tls13) => &[&TLS13],
-            None => &[&TLS13, &TLS12],
-        };
+        let versions = versions(args)?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(versions)?;
+            .with_protocol_versions(&versions)?;
         let builder = match &verification {
             Verification::Everything(path) => builder.with_root_certificates(roots(path)?),
             Verification::Nothing => builder
@@ -146,6 +147,7 @@ impl Configs {
                 .map(|version| version_name(version))
                 .collect(),
             groups,
+            key_update: args.key_update,
         })
     }
 
@@ -157,6 +159,7 @@ impl Configs {
             groups: self.groups.clone(),
             client_certificate: self.full.client_auth_cert_resolver.has_certs(),
             verification: self.verification.describe(),
+            key_update: self.key_update.map(|every| every.to_string()),
         }
     }
 
@@ -165,6 +168,16 @@ impl Configs {
         let mut config = ClientConfig::clone(&self.full);
         config.resumption = Resumption::store(tickets);
         Arc::new(config)
+    }
+}
+
+/// What is offered: only a version that can do what was asked for.
+fn versions(args: &TlsArgs) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
+    match (args.tls, args.key_update) {
+        (Some(TlsVersion::Tls12), Some(_)) => Err(TlsError::KeyUpdateTls12),
+        (Some(TlsVersion::Tls12), None) => Ok(vec![&TLS12]),
+        (Some(TlsVersion::Tls13), _) | (None, Some(_)) => Ok(vec![&TLS13]),
+        (None, None) => Ok(vec![&TLS13, &TLS12]),
     }
 }
 

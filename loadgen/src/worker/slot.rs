@@ -10,7 +10,8 @@ use std::{
 };
 
 use rustls::{ClientConfig, HandshakeKind};
-use sealgate_stream::{Facts, Stream};
+use sealgate_stream::{Facts, HandshakeError, Stream};
+use sealgate_tls::{KeyUpdates, client_session};
 use sealgate_uring::{Pool, Socket};
 
 use super::{Worker, dispatch::Next};
@@ -18,7 +19,10 @@ use crate::{
     measure::{interval::count, recorder::Done},
     operation::failure::{Cause, Class, Failure, Phase},
     schedule::Arrival,
-    target::tls::Configs,
+    target::{
+        key_update::{Meter, Rekeyed},
+        tls::Configs,
+    },
 };
 
 /// Attempts to connect, while no connection of the worker has ever stood, before a slot gives up.
@@ -59,6 +63,7 @@ pub struct Slot {
     failed_dials: Cell<u32>,
     /// Operations that were taken and have not ended.
     under_way: Cell<usize>,
+    key_updates: Rc<Meter>,
 }
 
 /// Why a connection was reset by us.
@@ -93,6 +98,7 @@ impl Slot {
             expired: Cell::new(None),
             failed_dials: Cell::new(0),
             under_way: Cell::new(0),
+            key_updates: Rc::default(),
         }
     }
 
@@ -206,14 +212,10 @@ impl Slot {
         let connected = Instant::now();
         self.progress();
         let stream = match (config, self.configs()) {
-            (Some(config), Some(Configs { server_name, .. })) => Stream::connect_tls(
-                socket.clone(),
-                self.pool.clone(),
-                Arc::clone(config),
-                server_name.clone(),
-            )
-            .await
-            .map_err(|error| self.blame(Phase::Handshake, Cause::Handshake(error)))?,
+            (Some(config), Some(configs)) => self
+                .shake_hands(&socket, config, configs)
+                .await
+                .map_err(|error| self.blame(Phase::Handshake, Cause::Handshake(error)))?,
             _ => Stream::plain(socket.clone(), self.pool.clone()),
         };
         let handshake = config.map(|_| connected.elapsed());
@@ -244,6 +246,24 @@ impl Slot {
             let failure = self.blame(Phase::Connect, Cause::Io(error));
             if failure.class() != Class::PortsExhausted || !departure.is_followed() {
                 return Err(failure);
+            }
+        }
+    }
+
+    async fn shake_hands(
+        &self,
+        socket: &Socket,
+        config: &Arc<ClientConfig>,
+        configs: &Configs,
+    ) -> Result<Stream, HandshakeError> {
+        let (socket, pool) = (socket.clone(), self.pool.clone());
+        let session = client_session(Arc::clone(config), configs.server_name.clone())
+            .map_err(HandshakeError::Tls)?;
+        match configs.key_update {
+            None => Stream::connect_session(socket, pool, session).await,
+            Some(every) => {
+                let session = Rekeyed::new(session, every, Rc::clone(&self.key_updates));
+                Stream::connect_session(socket, pool, session).await
             }
         }
     }
@@ -285,6 +305,8 @@ impl Slot {
     pub fn succeed(&self, done: &Done) {
         self.worker.moved.set(true);
         self.worker.recorder.borrow_mut().succeed(done);
+        self.key_updates.done();
+        self.settle();
         self.worker.round.end(&self.under_way);
     }
 
@@ -296,8 +318,21 @@ impl Slot {
             .recorder
             .borrow_mut()
             .fail(arrival, failure, now);
+        self.key_updates.done();
+        self.settle();
         self.worker.round.end(&self.under_way);
         self.pause_after(failure).await;
+    }
+
+    /// Counts what happened on connections beside their operations.
+    pub fn settle(&self) {
+        let updates = self.key_updates.take();
+        if updates != KeyUpdates::default() {
+            let mut recorder = self.worker.recorder.borrow_mut();
+            let sum = &mut recorder.connections().key_updates;
+            sum.sent += updates.sent;
+            sum.received += updates.received;
+        }
     }
 
     async fn pause_after(&self, failure: &Failure) {

@@ -219,6 +219,7 @@ fn assemble(shape: Shape, all: &Recorded, series: Vec<Second>, failed: u64) -> R
         errors: errors(shape, failed),
         statuses: BTreeMap::from([(200, planned - failed)]),
         tls: Some(negotiated()),
+        key_updates: None,
         series,
         generator: Generator {
             threads: 1,
@@ -292,6 +293,7 @@ fn configuration(seed: u64) -> Configuration {
             groups: vec!["X25519MLKEM768".into(), "X25519".into()],
             client_certificate: false,
             verification: "none (neither chain nor signature)".into(),
+            key_update: None,
         }),
         slo: vec!["p99<5ms".into()],
         sources: Vec::new(),
@@ -370,6 +372,7 @@ fn negotiated() -> Negotiated {
         kind: Names::from([("full".to_owned(), 28), ("resumed".to_owned(), 4)]),
         alpn: names("http/1.1", 32),
         server_name: names("gateway.example", 32),
+        early_data: Names::new(),
     }
 }
 

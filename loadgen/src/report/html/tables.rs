@@ -251,6 +251,7 @@ fn negotiated(tls: &Negotiated) -> Vec<(&'static str, &str, u64, f64)> {
         ("handshake", &tls.kind),
         ("application protocol", &tls.alpn),
         ("server name", &tls.server_name),
+        ("early data", &tls.early_data),
     ];
     let mut rows = Vec::new();
     for (what, names) in groups {
