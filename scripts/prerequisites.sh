@@ -35,17 +35,37 @@ require_toolchain() {
     install_missing cc=gcc crt1.o=libc6-dev
 }
 
-# is_present NAME: NAME is a program, a file of the C library, a library of Java, or
-# `venv`, the part of Python that Debian keeps in a package of its own.
+# is_present NAME: NAME is a program, a file of the C library, a library of Java, a
+# module of nginx, or `venv`, the part of Python that Debian keeps in a package of its own.
 is_present() {
     case $1 in
         venv) python3 -c 'import venv, ensurepip' 2>/dev/null ;;
         *.o) [[ -n $(compgen -G "/usr/lib/*/$1") || -e /usr/lib/$1 || -e /usr/lib64/$1 ]] ;;
         *.jar) [[ -e /usr/share/java/$1 ]] ;;
+        ngx_*.so) [[ -e /usr/lib/nginx/modules/$1 ]] ;;
         *.pem) [[ -e /etc/ssl/certs/ca-certificates.crt || -d /etc/pki/tls/certs ]] ;;
         *) command -v "$1" >/dev/null || [[ -x /usr/sbin/$1 ]] ;;
     esac
 }
+
+# As root: installs packages, and starts none of their services, neither now (policy-rc.d is whom
+# Debian's packages ask, with systemd and without) nor at the next boot. A policy that is there
+# already stays, since it is the operator's.
+install_quietly='
+    set -eu
+    policy=/usr/sbin/policy-rc.d
+    if [[ ! -e $policy ]]; then
+        trap "rm -f $policy" EXIT
+        trap "exit 1" INT TERM
+        printf "#!/bin/sh\nexit 101\n" >"$policy"
+        chmod 755 "$policy"
+    fi
+    apt-get -q update
+    DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@"
+    for package; do
+        [[ ! -e /etc/init.d/$package ]] || update-rc.d "$package" disable
+    done
+'
 
 # install_missing NAME=PACKAGE...: the packages whose NAME is not present.
 install_missing() {
@@ -63,9 +83,7 @@ install_missing() {
         as_root=(sudo -n)
     fi
     printf '%s: installing %s\n' "${0##*/}" "${packages[*]}"
-    if ! { "${as_root[@]}" apt-get -q update &&
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-            apt-get -q -y --no-install-recommends install "${packages[@]}"; } \
+    if ! "${as_root[@]}" bash -c "$install_quietly" install "${packages[@]}" \
         </dev/null >"$(log_file apt)" 2>&1; then
         tail -n 20 "$(log_file apt)" >&2
         refuse "installing ${packages[*]} failed; the whole log is $(log_file apt)"

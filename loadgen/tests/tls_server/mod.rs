@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod nginx;
 pub mod openssl;
 
 use std::{
