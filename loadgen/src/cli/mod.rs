@@ -2,6 +2,7 @@
 //! from wrk2, `-H -X --cacert --cert --key -k --connect-to` from curl, `--sni --groups` from h2load,
 //! `--stages --slo` from k6.
 
+pub mod http;
 pub mod load;
 pub mod report;
 
@@ -9,6 +10,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use self::http::{HttpArgs, HttpVersion};
 pub use self::load::{LoadArgs, ScheduleArgs, TlsArgs, TlsVersion};
 pub use self::report::{CompareArgs, ReportArgs};
 use crate::{
@@ -59,6 +61,10 @@ Examples:
       as fast as 64 connections go (closed loop), with the target's CPU time per request
   loadgen request https://127.0.0.1:8443/o -X PUT --size lognorm:8k,1.2 --check hash -n 10k -c 8
       10000 uploads of various sizes
+  loadgen request https://127.0.0.1:8443/path --http 2 -c 4 -m 32 -R 20k -d 30s
+      over HTTP/2, up to 32 requests at once on each of 4 connections
+  loadgen request http://127.0.0.1:8080/path --http 2 -m 100 -d 10s
+      HTTP/2 without TLS, by prior knowledge, as fast as 100 streams go
   loadgen request tls://127.0.0.1:9000 --echo --size 100 -R 2k
       messages to a raw echo service, compared byte for byte
   loadgen request https://127.0.0.1:8443/path -R 5k -d 30s --key-update 1000req
@@ -70,6 +76,8 @@ Examples:
       16 downloads of 100 MB from the origin's source, over TLS
   loadgen bulk https://127.0.0.1:8443/big --down --prepare --bytes 1GB -c 4 -d 30s
       store an object of 1 GB, then get it over and over
+  loadgen bulk https://127.0.0.1:8443/big --up --http 2 -m 4 --bytes 1GB -n 8
+      8 uploads, four at once on one HTTP/2 connection
   loadgen bulk tls://127.0.0.1:9001 --up --target-pid $(pidof nginx)
       uploads to the origin's sink, with the target's CPU seconds per GB";
 
@@ -87,7 +95,7 @@ Examples:
 pub enum Command {
     /// Connect, shake hands, close: full and resumed handshakes.
     Handshake(HandshakeArgs),
-    /// Small requests on kept connections: HTTP/1.1, or a raw echo.
+    /// Small requests on kept connections: HTTP/1.1, HTTP/2, or a raw echo.
     Request(RequestArgs),
     /// Large bodies: through the origin's source and sink, or over HTTP.
     Bulk(BulkArgs),
@@ -152,11 +160,14 @@ pub struct RequestArgs {
     #[arg(long, value_name = "N|MIN:MAX", conflicts_with = "echo")]
     pub reuse: Option<Reuse>,
     /// Send messages to a raw echo service and compare what comes back.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["version", "streams"])]
     pub echo: bool,
     /// What makes an answer count.
     #[arg(long, value_enum, default_value = "status", conflicts_with = "echo")]
     pub check: CheckArg,
+    /// How to speak HTTP.
+    #[command(flatten)]
+    pub http: HttpArgs,
     /// Common flags.
     #[command(flatten)]
     pub load: LoadArgs,
@@ -177,15 +188,15 @@ pub struct BulkArgs {
     /// Bytes in one transfer.
     #[arg(long, default_value = "100MB", value_parser = units::size)]
     pub bytes: u64,
-    /// GET or PUT over HTTP: implied by an http URL.
-    #[arg(long)]
-    pub http: bool,
     /// Header field to send, `Name: value`; may be repeated.
     #[arg(short = 'H', long = "header", value_name = "FIELD", action = ArgAction::Append)]
     pub headers: Vec<String>,
     /// PUT the object once before a --down over HTTP.
     #[arg(long, conflicts_with = "up")]
     pub prepare: bool,
+    /// How to speak HTTP; for a http(s) URL.
+    #[command(flatten)]
+    pub http: HttpArgs,
     /// Common flags.
     #[command(flatten)]
     pub load: LoadArgs,

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{
     CommandError,
+    http::Version,
     load::{self, Job},
     request::{Wanted, stored_fields, template},
 };
@@ -15,7 +16,7 @@ use crate::{
     operation::{
         Operation,
         bulk::{self, Direction},
-        http1::check::Check,
+        http1::{check::Check, template::Template},
         reuse::Reuse,
         size::Size,
     },
@@ -46,18 +47,22 @@ pub fn job(args: &BulkArgs) -> Result<Job<'_>, CommandError> {
         false => (Direction::Down, "down"),
     };
     let http = target.scheme.is_http();
-    if args.http && !http {
-        return Err(TargetError::WrongScheme(target, "--http needs an http(s) URL").into());
+    if !http && (args.http.version.is_some() || args.http.streams.is_some()) {
+        return Err(TargetError::WrongScheme(target, "--http and -m need an http(s) URL").into());
     }
+    let version = match http {
+        true => Some(Version::choose(&args.http, &target, &args.load)?),
+        false => None,
+    };
     if args.prepare {
-        prepare(&target, args)?;
+        prepare(&target, args, version.unwrap_or(Version::Http1))?;
     }
-    let operation = match http {
-        false => Operation::Bulk(bulk::Settings {
+    let operation = match version {
+        None => Operation::Bulk(bulk::Settings {
             direction,
             bytes: args.bytes,
         }),
-        true => over_http(&target, args, direction)?,
+        Some(version) => version.operation(requests(&target, args, direction)?, &target)?,
     };
     Ok(Job {
         name: "bulk",
@@ -68,17 +73,18 @@ pub fn job(args: &BulkArgs) -> Result<Job<'_>, CommandError> {
         particulars: json!({
             "direction": word,
             "bytes": args.bytes,
-            "http": http,
+            "http_version": version.map(Version::name),
+            "streams": version.and_then(Version::streams),
             "headers": stored_fields(&args.headers),
         }),
     })
 }
 
-fn over_http(
+fn requests(
     target: &Target,
     args: &BulkArgs,
     direction: Direction,
-) -> Result<Operation, CommandError> {
+) -> Result<Template, CommandError> {
     let wanted = match direction {
         Direction::Up => Wanted {
             method: "PUT",
@@ -93,16 +99,15 @@ fn over_http(
             reuse: Reuse::default(),
         },
     };
-    let template = template(target, &args.load, &args.headers, wanted)?;
-    Ok(Operation::Request(Box::new(template)))
+    template(target, &args.load, &args.headers, wanted)
 }
 
 /// Stores the object once, so that there is something to get.
-fn prepare(target: &Target, args: &BulkArgs) -> Result<(), CommandError> {
+fn prepare(target: &Target, args: &BulkArgs, version: Version) -> Result<(), CommandError> {
     let mut plan = load::plan(&Job {
         name: "prepare",
         target: target.clone(),
-        operation: over_http(target, args, Direction::Up)?,
+        operation: version.operation(requests(target, args, Direction::Up)?, target)?,
         mix: Mix::default(),
         load: &args.load,
         particulars: json!({}),

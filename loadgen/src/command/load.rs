@@ -103,9 +103,11 @@ fn schedule(load: &LoadArgs) -> Result<(Extent, Option<OpenLoad>), ScheduleError
 pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
     let load = job.load;
     let (extent, open) = schedule(load)?;
-    let alpn: &[&[u8]] = match job.target.scheme.is_http() {
-        true => &[b"http/1.1"],
-        false => &[],
+    let alpn: &[&[u8]] = match (&job.operation, job.target.scheme.is_http()) {
+        // Alone: then the target cannot choose what was not asked for.
+        (Operation::Http2(_), _) => &[b"h2"],
+        (_, true) => &[b"http/1.1"],
+        (_, false) => &[],
     };
     let tls = match job.target.scheme.encrypted() {
         true => Some(Configs::new(&load.tls, &job.target.host, alpn)?),
@@ -184,6 +186,7 @@ pub fn frame(job: &Job<'_>, plan: &Plan) -> Frame {
             None => Loop::Closed,
         },
         configuration: configuration(job, plan),
+        streams: plan.streams() as u64,
         host: host::describe(),
         target_pid: job.load.target_pid,
     }

@@ -2,6 +2,7 @@
 
 pub mod bulk;
 pub mod handshake;
+pub mod http;
 pub mod load;
 pub mod report;
 pub mod compare;
@@ -12,10 +13,12 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
+use self::http::HttpError;
 use crate::{
     cli::Command,
     descriptors::{self, TooManyConnections},
     exit::Exit,
+    operation::http2::head::HeadError,
     origin::OriginError,
     pem::PemError,
     report::{
@@ -70,6 +73,12 @@ pub enum CommandError {
     /// The schedule's flags do not fit together.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// Flags of HTTP do not fit, or the target cannot be asked for its version.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// HTTP/2 cannot carry the request.
+    #[error(transparent)]
+    Head(#[from] HeadError),
     /// A run could not start.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -137,9 +146,9 @@ impl CommandError {
         match self {
             // Nothing was measured, so nothing is proven.
             CommandError::Run(RunError::Interrupted) => Exit::Invalid,
-            CommandError::Prepare(_) | CommandError::Target(TargetError::Unresolved { .. }) => {
-                Exit::Target
-            }
+            CommandError::Prepare(_)
+            | CommandError::Http(HttpError::Probe(_))
+            | CommandError::Target(TargetError::Unresolved { .. }) => Exit::Target,
             CommandError::NothingToServe
             | CommandError::Pem(_)
             | CommandError::Tls(_)
@@ -153,6 +162,8 @@ impl CommandError {
             | CommandError::EchoSize
             | CommandError::EchoWithoutBody
             | CommandError::Schedule(_)
+            | CommandError::Http(_)
+            | CommandError::Head(_)
             | CommandError::Run(_)
             | CommandError::Origin(_)
             | CommandError::Input { .. }

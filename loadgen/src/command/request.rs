@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     CommandError,
+    http::Version,
     load::{self, Job},
 };
 use crate::{
@@ -82,7 +83,10 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
         reuse,
     };
     let template = template(&target, &args.load, &args.headers, wanted)?;
+    let version = Version::choose(&args.http, &target, &args.load)?;
     let particulars = json!({
+        "http_version": version.name(),
+        "streams": version.streams(),
         "method": method,
         "size": args.size.map(|size| size.to_string()),
         "headers": stored_fields(&args.headers),
@@ -91,8 +95,8 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
     });
     Ok(Job {
         name: "request",
+        operation: version.operation(template, &target)?,
         target,
-        operation: Operation::Request(Box::new(template)),
         mix: Mix::default(),
         load: &args.load,
         particulars,

@@ -7,7 +7,7 @@ use sealgate_tls::KeyUpdates;
 use super::histogram::Times;
 use crate::{
     operation::failure::{Class, Failure, Phase},
-    report::model::{Names, Negotiated},
+    report::model::{Http, Names, Negotiated},
 };
 
 /// Different failures of one class that are kept in words.
@@ -131,6 +131,8 @@ pub struct Connections {
     pub negotiated: Negotiated,
     /// KeyUpdates of the connections that ask for them.
     pub key_updates: KeyUpdates,
+    /// How HTTP was spoken.
+    pub http: Http,
 }
 
 /// What a worker has to say of itself.
@@ -195,6 +197,7 @@ impl Interval {
         connections.handshake.clear();
         connections.negotiated = Negotiated::default();
         connections.key_updates = KeyUpdates::default();
+        connections.http = Http::default();
         (
             connections.established,
             connections.priming,
@@ -267,6 +270,7 @@ impl Connections {
         self.handshake.merge(&more.handshake);
         self.key_updates.sent += more.key_updates.sent;
         self.key_updates.received += more.key_updates.received;
+        self.http.add(&more.http);
         let (sum, names) = (&mut self.negotiated, &more.negotiated);
         for (sum, names) in [
             (&mut sum.version, &names.version),
@@ -334,6 +338,8 @@ mod tests {
         interval.statuses.insert(200, 1);
         count(&mut interval.connections.negotiated.alpn, "h2", 1);
         interval.connections.key_updates.sent = 1;
+        count(&mut interval.connections.http.version, "2", 1);
+        interval.connections.http.allow_streams(3);
         interval.effort.spun = Duration::from_secs(1);
         interval.clear();
         let mut sum = Interval::new(2, 3);
@@ -343,6 +349,7 @@ mod tests {
         assert!(sum.failures.is_empty() && sum.statuses.is_empty());
         assert!(sum.connections.negotiated.alpn.is_empty());
         assert_eq!(sum.connections.key_updates, KeyUpdates::default());
+        assert_eq!(sum.connections.http, Http::default());
         assert_eq!(sum.effort.spun, Duration::ZERO);
     }
 }

@@ -9,5 +9,6 @@
 pub mod collect;
 pub mod cpu;
 pub mod histogram;
+pub mod http;
 pub mod interval;
 pub mod recorder;

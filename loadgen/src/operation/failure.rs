@@ -2,6 +2,7 @@
 
 use std::{fmt, io, net::IpAddr};
 
+use rustls::{AlertDescription, PeerMisbehaved};
 use schemars::JsonSchema;
 use sealgate_stream::{HandshakeError, ReadError, WriteError};
 use sealgate_tls::TlsError;
@@ -59,6 +60,12 @@ pub enum Class {
     Tls,
     /// Any other breach of HTTP.
     Http,
+    /// The target reset the stream of the request (HTTP/2).
+    StreamReset,
+    /// The target ended the connection and did not take the request (HTTP/2).
+    GoAway,
+    /// The target does not speak the version of HTTP that was asked for.
+    WrongProtocol,
     /// An HTTP status of 400 or more.
     Status,
     /// A resumed handshake was wanted and a full one was made, or the other way round.
@@ -133,6 +140,17 @@ pub enum Cause {
     Write(WriteError),
     /// HTTP failed.
     Http(HttpError),
+    /// HTTP/2 failed, and not by a word of the target.
+    Http2(h2::Error),
+    /// The target sent RST_STREAM.
+    StreamReset(h2::Reason),
+    /// The target sent GOAWAY, and did not take the request.
+    GoAway(h2::Reason),
+    /// The target chose something else by ALPN, or nothing.
+    WrongProtocol {
+        /// What it chose.
+        chosen: Option<String>,
+    },
     /// The target closed before the answer was complete.
     Closed,
     /// Nothing moved for too long.
@@ -187,7 +205,10 @@ impl Failure {
             Cause::Handshake(error) => handshake_class(error),
             Cause::Read(error) => read_class(error),
             Cause::Write(error) => write_class(error),
-            Cause::Http(_) => Class::Http,
+            Cause::Http(_) | Cause::Http2(_) => Class::Http,
+            Cause::StreamReset(_) => Class::StreamReset,
+            Cause::GoAway(_) => Class::GoAway,
+            Cause::WrongProtocol { .. } => Class::WrongProtocol,
             Cause::Closed => Class::Closed,
             Cause::Timeout => Class::Timeout,
             Cause::Unfinished => Class::Unfinished,
@@ -210,10 +231,31 @@ impl fmt::Display for Failure {
                     "{source} is no address of this machine: correct --source"
                 )
             }
+            Cause::Handshake(error) if handshake_class(error) == Class::WrongProtocol => {
+                f.write_str("the target takes none of the protocols that were offered by ALPN")
+            }
             Cause::Handshake(error) => error.fmt(f),
             Cause::Read(error) => error.fmt(f),
             Cause::Write(error) => error.fmt(f),
             Cause::Http(error) => error.fmt(f),
+            Cause::Http2(error) => write!(f, "this is no HTTP/2: {error}"),
+            Cause::StreamReset(code) => {
+                write!(
+                    f,
+                    "the target reset the stream: RST_STREAM {}",
+                    code_name(*code)
+                )
+            }
+            Cause::GoAway(code) => write!(
+                f,
+                "the target ended the connection before it took the request: GOAWAY {}",
+                code_name(*code)
+            ),
+            Cause::WrongProtocol { chosen } => write!(
+                f,
+                "h2 was offered by ALPN, and the target chose {}",
+                chosen.as_deref().unwrap_or("no protocol")
+            ),
             Cause::Closed => f.write_str("the target closed before its answer was complete"),
             Cause::Timeout => f.write_str("nothing moved for the time of --timeout"),
             Cause::Unfinished => f.write_str("it was not done when --drain was over"),
@@ -229,6 +271,11 @@ impl fmt::Display for Failure {
             }
         }
     }
+}
+
+/// The name of an HTTP/2 error code and its number (RFC 9113 §7).
+fn code_name(code: h2::Reason) -> String {
+    format!("{code:?} ({})", u32::from(code))
 }
 
 fn io_class(error: &io::Error) -> Class {
@@ -256,6 +303,10 @@ fn io_class(error: &io::Error) -> Class {
 
 fn tls_class(error: &TlsError) -> Class {
     match error {
+        TlsError::Protocol(
+            rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)
+            | rustls::Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol),
+        ) => Class::WrongProtocol,
         TlsError::Protocol(rustls::Error::AlertReceived(_)) => Class::Alert,
         TlsError::Protocol(rustls::Error::InvalidCertificate(_)) => Class::Certificate,
         _ => Class::Tls,

@@ -12,9 +12,12 @@ pub mod echo;
 pub mod failure;
 pub mod handshake;
 pub mod http1;
+pub mod http2;
 pub mod request;
 pub mod reuse;
 pub mod size;
+
+use std::rc::Rc;
 
 use crate::worker::slot::Slot;
 
@@ -25,6 +28,8 @@ pub enum Operation {
     Handshake(handshake::Settings),
     /// An HTTP request and its answer.
     Request(Box<http1::template::Template>),
+    /// An HTTP/2 request and its answer, many at once on a connection.
+    Http2(Box<http2::Settings>),
     /// A message there and back.
     Echo(echo::Settings),
     /// A transfer through the origin's source or sink.
@@ -36,7 +41,7 @@ impl Operation {
     pub fn kinds(&self) -> &'static [&'static str] {
         match self {
             Operation::Handshake(_) => &["full", "resumed"],
-            Operation::Request(_) => &["request"],
+            Operation::Request(_) | Operation::Http2(_) => &["request"],
             Operation::Echo(_) => &["echo"],
             Operation::Bulk(settings) => match settings.direction {
                 bulk::Direction::Down => &["down"],
@@ -44,13 +49,47 @@ impl Operation {
             },
         }
     }
+
+    /// Operations that may be under way at once on one connection.
+    pub fn streams(&self) -> usize {
+        match self {
+            Operation::Http2(settings) => settings.streams,
+            _ => 1,
+        }
+    }
+}
+
+/// What the slots of one connection share.
+#[derive(Debug, Clone)]
+pub enum Shared {
+    /// Nothing: it has one slot.
+    Nothing,
+    /// The connection.
+    Link(Rc<http2::link::Link>),
+}
+
+impl Shared {
+    /// For connection `index` of the run.
+    pub fn new(operation: &Operation, index: usize) -> Self {
+        match operation {
+            Operation::Http2(settings) => {
+                Shared::Link(Rc::new(http2::link::Link::new(settings, index)))
+            }
+            _ => Shared::Nothing,
+        }
+    }
 }
 
 /// Runs the operation on `slot` until the schedule ends.
-pub async fn drive(slot: &Slot) {
+pub async fn drive(slot: &Slot, shared: &Shared) {
     match &slot.worker.plan.operation {
         Operation::Handshake(settings) => handshake::drive(slot, settings).await,
         Operation::Request(template) => request::drive(slot, template).await,
+        Operation::Http2(settings) => {
+            if let Shared::Link(link) = shared {
+                http2::drive(slot, settings, link).await;
+            }
+        }
         Operation::Echo(settings) => echo::drive(slot, settings).await,
         Operation::Bulk(settings) => bulk::drive(slot, settings).await,
     }

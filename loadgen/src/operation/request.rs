@@ -13,7 +13,7 @@ use super::{
 use crate::{
     measure::recorder::Done,
     schedule::{Arrival, random::Random},
-    worker::slot::Slot,
+    worker::slot::{Connection, Slot},
 };
 
 /// A slot that sends requests.
@@ -37,8 +37,7 @@ pub async fn drive(slot: &Slot, template: &Template) {
         random: Random::new(template.seed, u64::MAX - slot.index as u64),
     };
     if let Some(connection) = slot.establish().await {
-        let exchanges = template.reuse.draw(&mut requester.random);
-        requester.connection = Some(HttpConnection::new(connection, exchanges));
+        requester.connection = Some(requester.speak(connection));
     }
     slot.start().await;
     while let Some(arrival) = slot.next().await {
@@ -50,6 +49,12 @@ pub async fn drive(slot: &Slot, template: &Template) {
 }
 
 impl Requester<'_> {
+    fn speak(&mut self, connection: Connection) -> HttpConnection {
+        self.slot.note_http("1.1");
+        let exchanges = self.template.reuse.draw(&mut self.random);
+        HttpConnection::new(connection, exchanges)
+    }
+
     async fn serve(&mut self, arrival: Arrival) {
         let slot = self.slot;
         let body_len = self.template.body_len(slot.worker.index(), arrival.number);
@@ -78,9 +83,8 @@ impl Requester<'_> {
                 Some(connection) => connection,
                 None => {
                     let fresh = self.slot.redial().await?;
-                    let exchanges = self.template.reuse.draw(&mut self.random);
-                    self.connection
-                        .insert(HttpConnection::new(fresh, exchanges))
+                    let fresh = self.speak(fresh);
+                    self.connection.insert(fresh)
                 }
             };
             let exchanged = connection.exchange(self.slot, self.template, &self.out, body_len);

@@ -40,7 +40,12 @@ pub fn advice(sums: &Interval, target: &str) -> String {
         Class::DescriptorsExhausted => {
             "raise the hard limit of open files (`ulimit -Hn`), or lower -c"
         }
-        Class::Http => "see whether it speaks HTTP/1.1 there",
+        Class::Http => "see whether it speaks this version of HTTP there (--http)",
+        Class::StreamReset => "it resets streams: see its log, or lower -R, -c or -m",
+        Class::GoAway => "it ends connections before it takes requests: see its log and its limits",
+        Class::WrongProtocol => {
+            "it does not speak this version of HTTP over TLS: turn it on there, or ask for the other one (--http 1.1, --http 2, or --http auto for what it prefers)"
+        }
         Class::Io => "see the system's log",
     };
     let example = samples.first().map_or("", String::as_str);

@@ -4,11 +4,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
     model::{
-        Achieved, Bytes, Configuration, Connections, ErrorClass, Generator, Host, KeyUpdates,
+        Achieved, Bytes, Configuration, Connections, ErrorClass, Generator, Host, Http, KeyUpdates,
         Objective, Operations, Part, Rates, Report, Second, Target, Timing, Tool,
     },
     parse,
-    verdict::{self, Conditions, Counts, Evidence, Exhausted, Judgement, Lag, TargetCpu},
+    verdict::{
+        self, Conditions, Counts, Evidence, Exhausted, FewStreams, Judgement, Lag, TargetCpu,
+    },
 };
 use crate::{
     measure::{cpu, interval},
@@ -28,6 +30,8 @@ pub struct Frame {
     pub looped: Loop,
     /// What was asked for.
     pub configuration: Configuration,
+    /// Operations that could be under way at once on a connection.
+    pub streams: u64,
     /// Where it ran.
     pub host: Host,
     /// Process whose CPU time was asked for.
@@ -85,6 +89,14 @@ pub fn evidence(outcome: &Outcome, frame: &Frame) -> Evidence {
         },
         conditions: conditions(outcome),
         target: target_cpu(outcome, frame.target_pid),
+        few_streams: sums
+            .connections
+            .http
+            .streams_allowed
+            .map(|allowed| FewStreams {
+                allowed,
+                wanted: frame.streams,
+            }),
     }
 }
 
@@ -202,6 +214,7 @@ pub fn report(
             .is_some()
             .then(|| sums.connections.negotiated.clone()),
         key_updates: key_updates(&frame.configuration, sums.connections.key_updates),
+        http: http(&sums.connections.http),
         generator: generator(&outcome, totals.operations.succeeded),
         target: frame.target_pid.map(|pid| target(&outcome, pid, &totals)),
         series: series(&outcome),
@@ -270,6 +283,10 @@ fn part(name: &str, part: &interval::Part, elapsed_s: f64) -> Part {
         },
         latency: part.latency.to_model(),
     }
+}
+
+fn http(spoken: &Http) -> Option<Http> {
+    (!spoken.version.is_empty()).then(|| spoken.clone())
 }
 
 fn errors(sums: &interval::Interval, warmup_s: f64) -> Vec<ErrorClass> {

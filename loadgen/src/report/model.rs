@@ -60,6 +60,8 @@ pub struct Report {
     /// KeyUpdates of the whole run, warm-up included; absent unless `--key-update` was given.
     #[serde(default)]
     pub key_updates: Option<KeyUpdates>,
+    /// How HTTP was spoken; absent where it was not.
+    pub http: Option<Http>,
     /// Each second of the run, without warm-up.
     pub series: Vec<Second>,
     /// CPU of the generator.
@@ -389,6 +391,20 @@ pub struct KeyUpdates {
     pub sent: u64,
     /// The target's. An answer that comes when nobody reads any more is not in it.
     pub received: u64,
+}
+
+/// How HTTP was spoken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Http {
+    /// Versions, counted per connection: `1.1`, `2`.
+    pub version: Names,
+    /// The fewest streams at once that the target allowed on a connection; absent where these were
+    /// as many as were wanted.
+    pub streams_allowed: Option<u64>,
+    /// Streams that the target reset, by error code.
+    pub resets: Names,
+    /// Connections that the target ended with GOAWAY while they were in use, by error code.
+    pub go_aways: Names,
 }
 
 /// One second of a run.

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use super::{
     model::{self, State},
-    verdict as limit,
+    verdict::{self as limit, FewStreams},
 };
 
 /// One ground of a verdict, with what was measured.
@@ -52,6 +52,8 @@ pub enum Reason {
     TargetThreadsEnded(usize),
     /// The target ended, or its CPU times could not be read at the end.
     TargetUnmeasured,
+    /// The target allows fewer streams on a connection than were wanted.
+    FewStreams(FewStreams),
 }
 
 impl Reason {
@@ -78,7 +80,8 @@ impl Reason {
             | Reason::Short(_)
             | Reason::Interrupted(_)
             | Reason::TargetThreadsEnded(_)
-            | Reason::TargetUnmeasured => State::Degraded,
+            | Reason::TargetUnmeasured
+            | Reason::FewStreams(_) => State::Degraded,
         }
     }
 
@@ -112,6 +115,7 @@ impl Reason {
             Reason::Interrupted(_) => "interrupted",
             Reason::TargetThreadsEnded(_) => "target_threads_ended",
             Reason::TargetUnmeasured => "target_unmeasured",
+            Reason::FewStreams(_) => "few_streams",
         }
     }
 
@@ -134,6 +138,7 @@ impl Reason {
             | Reason::Short(time)
             | Reason::Interrupted(time) => Some(time.as_secs_f64()),
             Reason::TargetThreadsEnded(count) => Some(count as f64),
+            Reason::FewStreams(streams) => Some(streams.allowed as f64),
             Reason::NothingSucceeded
             | Reason::PortsExhausted
             | Reason::DescriptorsExhausted
@@ -145,6 +150,7 @@ impl Reason {
         match self {
             Reason::Corrupt(_) | Reason::Died(_) | Reason::Overflow(_) => Some(0.0),
             Reason::TargetThreadsEnded(_) | Reason::SomeFailures(_) => Some(0.0),
+            Reason::FewStreams(streams) => Some(streams.wanted as f64),
             Reason::WrongKind(_) => Some(limit::WRONG_KIND),
             Reason::ManyFailures(_) => Some(limit::FAILURES),
             Reason::Achieved(_) => Some(limit::ACHIEVED),
@@ -204,7 +210,7 @@ impl fmt::Display for Reason {
             ),
             Reason::Overflow(count) => write!(
                 f,
-                "the backlog overflowed: {count} operations were never sent because every connection was busy for too long; lower -R, raise -c, or raise --backlog"
+                "the backlog overflowed: {count} operations were never sent because every connection was busy for too long; lower -R, raise -c (or -m with HTTP/2), or raise --backlog"
             ),
             Reason::Late(lag) => write!(
                 f,
@@ -213,7 +219,7 @@ impl fmt::Display for Reason {
             ),
             Reason::NoFreeConnection(lag) => write!(
                 f,
-                "operations waited for a free connection: p99 {} (limit 100 us and 10 % of the median service time); raise -c",
+                "operations waited for a free connection: p99 {} (limit 100 us and 10 % of the median service time); raise -c, or -m with HTTP/2",
                 us(lag)
             ),
             Reason::GeneratorBusy(share) => write!(
@@ -252,6 +258,10 @@ impl fmt::Display for Reason {
             Reason::TargetUnmeasured => {
                 f.write_str("the target's CPU time could not be read at the end")
             }
+            Reason::FewStreams(FewStreams { allowed, wanted }) => write!(
+                f,
+                "the target allows {allowed} streams at once on a connection, of the {wanted} that -m asks for; lower -m and raise -c, or raise the target's limit"
+            ),
         }
     }
 }

@@ -21,6 +21,7 @@ impl fmt::Display for Summary<'_> {
         self.operations(f)?;
         self.latency(f)?;
         self.tls(f)?;
+        self.http(f)?;
         self.cpu(f)?;
         for error in &report.errors {
             writeln!(
@@ -117,6 +118,23 @@ impl Summary<'_> {
             )?;
         }
         Ok(())
+    }
+
+    fn http(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(http) = &self.0.http else {
+            return Ok(());
+        };
+        let versions = http.version.iter();
+        let versions: Vec<_> = versions
+            .map(|(name, n)| format!("HTTP/{name} x {n}"))
+            .collect();
+        write!(f, "http        {}", versions.join(", "))?;
+        for (what, codes) in [("RST_STREAM", &http.resets), ("GOAWAY", &http.go_aways)] {
+            if !codes.is_empty() {
+                write!(f, "; {what} {}", list(codes))?;
+            }
+        }
+        writeln!(f)
     }
 
     fn cpu(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -50,6 +50,17 @@ pub struct Evidence {
     pub conditions: Conditions,
     /// CPU of the target.
     pub target: TargetCpu,
+    /// Streams that the target does not allow; none where it allows all that were wanted.
+    pub few_streams: Option<FewStreams>,
+}
+
+/// Fewer streams at once on a connection than were wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FewStreams {
+    /// What the target allows.
+    pub allowed: u64,
+    /// What was asked for.
+    pub wanted: u64,
 }
 
 /// Operations by how they ended.
@@ -139,6 +150,9 @@ pub fn judge(evidence: &Evidence, missed: Objectives) -> Judgement {
     }
     if evidence.interrupted {
         reasons.push(Reason::Interrupted(evidence.elapsed));
+    }
+    if let Some(streams) = evidence.few_streams {
+        reasons.push(Reason::FewStreams(streams));
     }
     match evidence.target {
         TargetCpu::Measured { ended } if ended > 0 => {
@@ -275,6 +289,7 @@ mod tests {
                 ..Conditions::default()
             },
             target: TargetCpu::NotAsked,
+            few_streams: None,
         }
     }
 
@@ -319,7 +334,7 @@ mod tests {
         type Change = fn(&mut Evidence);
         let late = Duration::from_micros(101);
         assert!(late > LAG);
-        let grounds: [(Change, &str, State, Exit); 21] = [
+        let grounds: [(Change, &str, State, Exit); 22] = [
             (
                 |e| fail(e, 1000),
                 "nothing_succeeded",
@@ -425,6 +440,17 @@ mod tests {
             (
                 |e| e.target = TargetCpu::Measured { ended: 1 },
                 "target_threads_ended",
+                State::Degraded,
+                Exit::Ok,
+            ),
+            (
+                |e| {
+                    e.few_streams = Some(FewStreams {
+                        allowed: 1,
+                        wanted: 2,
+                    });
+                },
+                "few_streams",
                 State::Degraded,
                 Exit::Ok,
             ),

@@ -23,7 +23,7 @@ mod simulation;
 
 use std::{
     cell::{Cell, RefCell},
-    io,
+    io, iter,
     rc::Rc,
     sync::{Arc, mpsc},
     time::{Duration, Instant},
@@ -43,7 +43,7 @@ use self::{
 use crate::{
     affinity,
     measure::{collect::Exchange, interval::Interval, recorder::Recorder},
-    operation,
+    operation::{self, Shared},
     schedule::Share,
     target::source::Departures,
 };
@@ -123,6 +123,7 @@ async fn drive(
         index: index as u64,
         of: plan.threads as u64,
     };
+    let streams = plan.streams();
     let source = plan.source(&plan.load(), share);
     let dispatch = Dispatch::new(source, plan.backlog.div_ceil(plan.threads));
     let worker = Rc::new(Worker {
@@ -131,34 +132,40 @@ async fn drive(
         moved: Cell::new(false),
         index,
         dispatch: RefCell::new(dispatch),
-        seats: Seats::new(mine.len()),
+        seats: Seats::new(mine.len() * streams),
         orders,
         messages,
-        awaited: Cell::new(mine.len()),
+        awaited: Cell::new(mine.len() * streams),
         connected: Cell::new(false),
         over: Cell::new(None),
         departures: Departures::new(plan.sources.clone()),
-        round: Round::of(mine.len()),
+        round: Round::of(mine.len() * streams),
         plan,
     });
     let pool = Pool::new(POOL_LIMIT);
     let slots: Vec<_> = mine
         .enumerate()
-        .map(|(seat, index)| Rc::new(Slot::new(Rc::clone(&worker), pool.clone(), index, seat)))
+        .flat_map(|(place, index)| {
+            let first = Slot::new(Rc::clone(&worker), pool.clone(), index, place * streams);
+            let others: Vec<_> = (1..streams).map(|lane| first.beside(lane)).collect();
+            iter::once(first).chain(others)
+        })
+        .map(Rc::new)
         .collect();
     let watchdog = spawn(watch_over(Rc::clone(&worker), slots.clone()));
     let control = spawn(obey(Rc::clone(&worker)));
-    let tasks: Vec<_> = slots
-        .into_iter()
-        .map(|slot| {
+    let tasks = slots.chunks(streams).flat_map(|of_connection| {
+        let shared = Shared::new(&worker.plan.operation, of_connection[0].index);
+        of_connection.iter().map(move |slot| {
+            let (slot, shared) = (Rc::clone(slot), shared.clone());
             spawn(async move {
                 let leaves = again::Leaves::new(&slot);
-                operation::drive(&slot).await;
+                operation::drive(&slot, &shared).await;
                 leaves.whole();
             })
         })
-        .collect();
-    for task in tasks {
+    });
+    for task in tasks.collect::<Vec<_>>() {
         // A panic has been printed, and counted when the slot left.
         let _ = task.await;
     }

@@ -75,6 +75,11 @@ pub struct Load {
 }
 
 impl Plan {
+    /// Operations that may be under way at once on one connection: its slots.
+    pub fn streams(&self) -> usize {
+        self.operation.streams()
+    }
+
     /// The first load.
     pub fn load(&self) -> Load {
         Load {

@@ -190,6 +190,7 @@ fn reasons(run: &Collected, extent: Extent) -> Vec<String> {
         },
         conditions: verdict::Conditions::default(),
         target: verdict::TargetCpu::NotAsked,
+        few_streams: None,
     };
     let verdict = verdict::judge(&evidence, Objectives::Met).verdict;
     let invalid = verdict

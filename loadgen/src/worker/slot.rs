@@ -1,4 +1,5 @@
-//! One connection of a worker, over all the sockets it may take.
+//! One connection of a worker, over all the sockets it may take; with HTTP/2, one of the streams
+//! that it may have at once.
 
 use std::{
     cell::{Cell, RefCell},
@@ -13,6 +14,7 @@ use rustls::{ClientConfig, HandshakeKind};
 use sealgate_stream::{Facts, HandshakeError, Stream};
 use sealgate_tls::{KeyUpdates, client_session};
 use sealgate_uring::{Pool, Socket};
+use tokio::sync::Notify;
 
 use super::{Worker, dispatch::Next};
 use crate::{
@@ -26,7 +28,7 @@ use crate::{
 };
 
 /// Attempts to connect, while no connection of the worker has ever stood, before a slot gives up.
-const ATTEMPTS: u32 = 3;
+pub const ATTEMPTS: u32 = 3;
 
 /// Pause behind a connection that failed, so that a dead target is not a busy loop.
 const BACKOFF: Duration = Duration::from_millis(10);
@@ -45,7 +47,7 @@ pub struct Connection {
     pub established: Duration,
 }
 
-/// A connection's place in a worker. Its methods are what an operation may do.
+/// A place in a worker for one operation at a time. Its methods are what an operation may do.
 pub struct Slot {
     /// The worker.
     pub worker: Rc<Worker>,
@@ -55,8 +57,10 @@ pub struct Slot {
     /// When it was free for its current operation, since the load began.
     free: Cell<Duration>,
     pool: Pool,
-    /// What to reset when nothing moves; none while nothing is awaited.
-    guarded: RefCell<Option<Socket>>,
+    /// What to break off when nothing moves; none while nothing is awaited.
+    guarded: RefCell<Option<Guarded>>,
+    /// The guarded stream is to be broken off.
+    broken_off: Notify,
     waiting: Cell<bool>,
     moved: Cell<Instant>,
     expired: Cell<Option<Expiry>>,
@@ -66,7 +70,16 @@ pub struct Slot {
     key_updates: Rc<Meter>,
 }
 
-/// Why a connection was reset by us.
+/// What an operation waits on.
+#[derive(Clone)]
+enum Guarded {
+    /// A connection of its own, to be reset.
+    Connection(Socket),
+    /// A stream of a connection that others share: whoever waits for it is told.
+    Stream,
+}
+
+/// Why a connection was reset, or a stream broken off, by us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expiry {
     /// Nothing moved on it.
@@ -93,6 +106,7 @@ impl Slot {
             free: Cell::new(Duration::ZERO),
             pool,
             guarded: RefCell::new(None),
+            broken_off: Notify::new(),
             waiting: Cell::new(false),
             moved: Cell::new(Instant::now()),
             expired: Cell::new(None),
@@ -100,6 +114,25 @@ impl Slot {
             under_way: Cell::new(0),
             key_updates: Rc::default(),
         }
+    }
+
+    /// Another slot of the same connection, `lane` seats behind this first one.
+    pub fn beside(&self, lane: usize) -> Self {
+        Self {
+            // The connection's keys are one, whichever slot dials it.
+            key_updates: Rc::clone(&self.key_updates),
+            ..Self::new(
+                Rc::clone(&self.worker),
+                self.pool.clone(),
+                self.index,
+                self.seat + lane,
+            )
+        }
+    }
+
+    /// Which of its connection's slots it is.
+    pub fn lane(&self) -> usize {
+        self.seat % self.worker.plan.streams()
     }
 
     /// TLS settings; none for plain TCP.
@@ -195,7 +228,25 @@ impl Slot {
     ///
     /// When connecting or the handshake fails.
     pub async fn dial(&self, config: Option<&Arc<ClientConfig>>) -> Result<Connection, Failure> {
-        let result = self.try_dial(config).await;
+        self.dial_then(config, async |connection| Ok(connection))
+            .await
+    }
+
+    /// Connects as [`dial`](Self::dial) does, and does what else is needed for the connection to
+    /// stand.
+    ///
+    /// # Errors
+    ///
+    /// When connecting, the handshake, or `then` fails.
+    pub async fn dial_then<T>(
+        &self,
+        config: Option<&Arc<ClientConfig>>,
+        then: impl AsyncFnOnce(Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let result = match self.try_dial(config).await {
+            Ok(connection) => then(connection).await,
+            Err(failure) => Err(failure),
+        };
         match &result {
             Ok(_) => {
                 self.failed_dials.set(0);
@@ -295,6 +346,12 @@ impl Slot {
         }
     }
 
+    /// Counts a connection by the version of HTTP that is spoken on it.
+    pub fn note_http(&self, version: &'static str) {
+        let mut recorder = self.worker.recorder.borrow_mut();
+        count(&mut recorder.connections().http.version, version, 1);
+    }
+
     /// Keeps a failure that is no operation's.
     pub fn note_failure(&self, failure: &Failure) {
         let now = self.worker.clock.now();
@@ -335,7 +392,8 @@ impl Slot {
         }
     }
 
-    async fn pause_after(&self, failure: &Failure) {
+    /// Pauses a little when it was connecting that failed.
+    pub async fn pause_after(&self, failure: &Failure) {
         if matches!(failure.phase, Phase::Connect | Phase::Handshake) {
             self.disarm();
             tokio::time::sleep(BACKOFF).await;
@@ -358,26 +416,45 @@ impl Slot {
         self.moved.set(Instant::now());
     }
 
-    /// Resets the connection.
+    /// Resets the connection, or has the stream broken off.
     pub fn reset(&self) {
-        if let Some(socket) = self.guarded.take() {
-            socket.reset();
+        match self.guarded.take() {
+            Some(Guarded::Connection(socket)) => socket.reset(),
+            Some(Guarded::Stream) => self.broken_off.notify_one(),
+            None => {}
         }
     }
 
-    /// Lets go of the connection.
+    /// Waits until the stream that is guarded is to be broken off.
+    pub async fn broken_off(&self) {
+        // What was said of an earlier stream, too late, is not meant.
+        while self.expired.get().is_none() {
+            self.broken_off.notified().await;
+        }
+    }
+
+    /// Lets go of the connection, or of the stream.
     pub fn disarm(&self) {
         self.guarded.replace(None);
     }
 
     fn guard(&self, socket: &Socket) {
-        self.guarded.replace(Some(socket.clone()));
+        self.guard_either(Guarded::Connection(socket.clone()));
+    }
+
+    /// Guards a stream of a connection that others share.
+    pub fn guard_stream(&self) {
+        self.guard_either(Guarded::Stream);
+    }
+
+    fn guard_either(&self, guarded: Guarded) {
+        self.guarded.replace(Some(guarded));
         self.expired.set(None);
         self.waiting.set(true);
         self.progress();
     }
 
-    /// Resets the connection when nothing has moved on it for `timeout`.
+    /// Resets the connection, or the stream, when nothing has moved on it for `timeout`.
     pub fn expire(&self, now: Instant, timeout: Duration) {
         if self.waiting.get() && now.saturating_duration_since(self.moved.get()) > timeout {
             self.reset_for(Expiry::Timeout);

@@ -220,6 +220,12 @@ fn assemble(shape: Shape, all: &Recorded, series: Vec<Second>, failed: u64) -> R
         statuses: BTreeMap::from([(200, planned - failed)]),
         tls: Some(negotiated()),
         key_updates: None,
+        http: Some(Http {
+            version: BTreeMap::from([("2".into(), 16)]),
+            streams_allowed: None,
+            resets: BTreeMap::new(),
+            go_aways: BTreeMap::from([("NO_ERROR".into(), 2)]),
+        }),
         series,
         generator: Generator {
             threads: 1,

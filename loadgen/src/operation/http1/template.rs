@@ -1,6 +1,6 @@
 //! The request that is sent again and again, as bytes.
 
-use std::{io::Write, sync::Arc};
+use std::{borrow::Cow, io::Write, sync::Arc};
 
 use super::{
     check::{self, Check, FirstDigest},
@@ -22,6 +22,10 @@ pub struct Template {
     head: Vec<u8>,
     /// Method of the request.
     pub method: String,
+    /// Its path and query.
+    pub path: String,
+    /// Its fields, `Host` among them, without those that depend on the body.
+    pub fields: Vec<(String, String)>,
     /// Sizes of the body; none when there is no body.
     pub size: Option<Size>,
     /// What the answer has to be.
@@ -69,6 +73,8 @@ impl Template {
         Self {
             head,
             method: parts.method.to_owned(),
+            path: parts.path.to_owned(),
+            fields: parts.fields.to_vec(),
             size: parts.size,
             check: parts.check,
             reuse: parts.reuse,
@@ -101,6 +107,17 @@ impl Template {
         }
     }
 
+    /// `Content-Digest` of a body of `body_len` bytes; none when answers are not checked by digest.
+    pub fn digest(&self, body_len: u64) -> Option<Cow<'_, str>> {
+        match &self.digest {
+            Some(digest) => Some(digest.into()),
+            None if self.check == Check::Hash && self.size.is_some() => {
+                Some(check::content_digest(body_len).into())
+            }
+            None => None,
+        }
+    }
+
     /// Puts the request into `out`, with its body if that is small. Allocates only to grow `out`.
     pub fn write(&self, body_len: u64, out: &mut Vec<u8>) {
         out.clear();
@@ -108,18 +125,8 @@ impl Template {
         if self.size.is_some() {
             let _ = write!(out, "Content-Length: {body_len}\r\n");
         }
-        match &self.digest {
-            Some(digest) => {
-                let _ = write!(out, "Content-Digest: {digest}\r\n");
-            }
-            None if self.check == Check::Hash && self.size.is_some() => {
-                let _ = write!(
-                    out,
-                    "Content-Digest: {}\r\n",
-                    check::content_digest(body_len)
-                );
-            }
-            None => {}
+        if let Some(digest) = self.digest(body_len) {
+            let _ = write!(out, "Content-Digest: {digest}\r\n");
         }
         out.extend_from_slice(b"\r\n");
         if body_len <= SMALL_BODY {

@@ -5,6 +5,7 @@
 
 pub mod axis;
 pub mod charts;
+pub mod http;
 pub mod plot;
 pub mod tables;
 
@@ -84,6 +85,7 @@ pub fn page(runs: &[Run<'_>]) -> Result<String, RenderError> {
                     (tables::errors(runs))
                     (tables::tenants(runs))
                     (tables::tls(runs))
+                    (http::http(runs))
                     (tables::facts(runs))
                 }
                 footer {
