@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! peers: proxy configurations -> load through each in turn -> CPU per unit of work -> table, JSON
+//! loadgen: loadgen and Debian's generators against one nginx, in turn -> CPU per operation -> table, JSON, verdict
 //! files: sealgate seal and open beside cp and bare AES -> CPU -> table, JSON, verdict
 //! instructions: paths in memory under callgrind -> counts -> beside bench/baseline.json -> verdict
 //! ```
@@ -9,14 +10,18 @@
 //! Time it compares within one run only, never with a number from another day. Instruction counts do
 //! not vary with the day: those it holds to a baseline.
 
+mod certificate;
+mod command;
 mod cpu;
 mod error;
 mod files;
+mod generators;
 mod host;
 mod instructions;
 mod peers;
 mod process;
 mod statistics;
+mod workplace;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -35,6 +40,8 @@ struct Cli {
 enum Command {
     /// CPU per GB and per echo of sealgate, haproxy and stunnel, in the same run, in turn.
     Peers(peers::PeersArgs),
+    /// CPU of loadgen beside wrk, h2load, ab, hey, openssl and curl, against the same nginx, in turn.
+    Loadgen(generators::GeneratorsArgs),
     /// CPU of `sealgate seal` and `open` of a large file, beside cp and bare AES-256-GCM.
     Files(files::FilesArgs),
     /// Instructions of the paths in memory, against the baseline in the repository.
@@ -45,6 +52,11 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Peers(args) => match peers::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error, error.exit_code()),
+        },
+        Command::Loadgen(args) => match generators::run(&args) {
+            Ok(generators::Outcome::Held) => ExitCode::SUCCESS,
+            Ok(generators::Outcome::Missed) => ExitCode::from(3),
             Err(error) => failed(&error, error.exit_code()),
         },
         Command::Files(args) => match files::run(&args) {

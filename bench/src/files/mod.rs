@@ -9,19 +9,19 @@
 //! find them first), and `cp` needs more of them than the commands, which write past the page cache: so the least is shown as well, and
 //! the target has to hold for the least and for the median.
 
-mod cost;
+mod aes;
 mod report;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
-use self::cost::Cost;
 use self::report::Comparison;
 use crate::error::BenchError;
-use crate::process;
+use crate::{command, process};
 
 /// Arguments of `bench files`.
 #[derive(Debug, Args)]
@@ -158,7 +158,7 @@ impl Commands {
         }
     }
 
-    fn run(&self, work: Work, output: &Path) -> Result<Cost, BenchError> {
+    fn run(&self, work: Work, output: &Path) -> Result<Duration, BenchError> {
         let input = self.input(work);
         let program = match work {
             Work::CopyFile | Work::CopyMessage => &self.cp,
@@ -175,7 +175,7 @@ impl Commands {
                 .arg("-o")
                 .arg(output),
         };
-        cost::of_command(work.name(), command)
+        command::run(work.name(), command, &[]).map(|ended| ended.cpu)
     }
 }
 
@@ -201,9 +201,9 @@ impl Place {
         self.0.join("output")
     }
 
-    fn measure(&self, commands: &Commands, work: Work, len: u64) -> Result<Cost, BenchError> {
+    fn measure(&self, commands: &Commands, work: Work, len: u64) -> Result<Duration, BenchError> {
         if work == Work::Aes {
-            return Ok(cost::of_aes(len));
+            return Ok(aes::cost(len));
         }
         let output = self.output();
         match fs::remove_file(&output) {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::cost::Cost;
 use super::{Outcome, Work};
 use crate::host;
 use crate::statistics::median;
@@ -39,7 +39,7 @@ impl Comparison {
     }
 
     /// One round's cost of `work`.
-    pub fn add(&mut self, work: Work, cost: Cost) {
+    pub fn add(&mut self, work: Work, cost: Duration) {
         let costs = &mut self.costs[work as usize];
         costs.push(cost.as_secs_f64());
         costs.sort_by(f64::total_cmp);
@@ -140,8 +140,6 @@ impl Comparison {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn comparison(seal_ms: [u64; 3]) -> Comparison {

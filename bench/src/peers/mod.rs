@@ -13,14 +13,15 @@ mod report;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use clap::Args;
 
 use self::load::{Kind, Sample};
-use self::proxy::{Certificate, Proxy};
+use self::proxy::Proxy;
 use self::report::{Comparison, Series};
+use crate::certificate::{Certificate, self_signed};
 use crate::error::BenchError;
+use crate::workplace::Workplace;
 use crate::{host, process};
 
 /// Arguments of `bench peers`.
@@ -138,74 +139,5 @@ impl Bench {
         server.ready(&[listen])?;
         self.backend
             .load(proxy.name, kind, self.quick, listen, server.pid())
-    }
-}
-
-/// One self-signed ECDSA P-256 certificate for all proxies.
-fn self_signed(directory: &Path) -> Result<Certificate, BenchError> {
-    let certificate = Certificate {
-        chain: directory.join("proxy.pem"),
-        key: directory.join("proxy.key"),
-        both: directory.join("proxy-both.pem"),
-    };
-    let openssl = process::find("openssl", "install it: apt-get install openssl")?;
-    let output = Command::new(openssl)
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-        ])
-        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
-        .arg("-out")
-        .arg(&certificate.chain)
-        .arg("-keyout")
-        .arg(&certificate.key)
-        .output()
-        .map_err(|source| BenchError::Start {
-            name: String::from("openssl"),
-            source,
-        })?;
-    let read = |path: &Path| {
-        fs::read(path).map_err(|source| {
-            eprint!("{}", String::from_utf8_lossy(&output.stderr));
-            BenchError::File {
-                path: path.to_owned(),
-                source,
-            }
-        })
-    };
-    let both = [read(&certificate.chain)?, read(&certificate.key)?].concat();
-    fs::write(&certificate.both, both).map_err(|source| BenchError::File {
-        path: certificate.both.clone(),
-        source,
-    })?;
-    Ok(certificate)
-}
-
-/// A directory of this run's files, gone when the run ends well.
-struct Workplace(PathBuf);
-
-impl Workplace {
-    fn new() -> Result<Self, BenchError> {
-        let path = std::env::temp_dir().join(format!("sealgate-bench-{}", std::process::id()));
-        match fs::create_dir(&path) {
-            Ok(()) => Ok(Self(path)),
-            Err(source) => Err(BenchError::File { path, source }),
-        }
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Workplace {
-    fn drop(&mut self) {
-        // A leftover in the temporary directory harms nobody.
-        let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -6,20 +6,11 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::certificate::Certificate;
 use crate::error::BenchError;
 use crate::{host, process};
-
-/// The certificate that every proxy shows.
-pub struct Certificate {
-    /// PEM, certificate only.
-    pub chain: PathBuf,
-    /// PEM, key only.
-    pub key: PathBuf,
-    /// PEM, both, as haproxy wants it.
-    pub both: PathBuf,
-}
 
 /// One way to run one program.
 pub struct Proxy {

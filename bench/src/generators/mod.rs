@@ -1,0 +1,126 @@
+//! loadgen beside the generators that Debian has: the same work against the same nginx, in the same run, in turn.
+//!
+//! ```text
+//! generator (core 2) --TLS 1.3--> nginx (core 1)
+//! ```
+//!
+//! Compared is the CPU time of the generator per operation, from its start to its end, as the median over the rounds; what it read as
+//! latency at a fixed rate; and how much it got out of the target.
+
+mod report;
+mod target;
+mod tool;
+mod work;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use self::report::Comparison;
+use self::target::Target;
+use self::tool::Tool;
+use self::work::Work;
+use crate::error::BenchError;
+use crate::workplace::Workplace;
+use crate::{command, host, process};
+
+/// Arguments of `bench loadgen`.
+#[derive(Debug, Args)]
+pub struct GeneratorsArgs {
+    /// What is compared [default: all]
+    #[arg(value_enum)]
+    work: Vec<Work>,
+    /// Rounds; every generator does every kind of work once in each
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(3..=50))]
+    rounds: u32,
+    /// A part of the work and three rounds: to see that it runs, not for numbers
+    #[arg(long, conflicts_with = "rounds")]
+    quick: bool,
+    /// Write the result as JSON too; `-` is standard output, instead of the table
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Print each generator's command line, and the target's configuration
+    #[arg(long)]
+    configs: bool,
+}
+
+impl GeneratorsArgs {
+    fn rounds(&self) -> u32 {
+        if self.quick { 3 } else { self.rounds }
+    }
+
+    fn work(&self) -> &[Work] {
+        match self.work.is_empty() {
+            true => &Work::ALL,
+            false => &self.work,
+        }
+    }
+}
+
+/// Whether loadgen is what was promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every ratio is met.
+    Held,
+    /// One is not.
+    Missed,
+}
+
+/// Measures, and prints what was found.
+///
+/// # Errors
+/// [`BenchError`]: nothing was measured, or not all.
+pub fn run(args: &GeneratorsArgs) -> Result<Outcome, BenchError> {
+    let [target_core, load_core, ..] = host::cores()[..] else {
+        return Err(BenchError::OneCore);
+    };
+    let place = Workplace::new()?;
+    let target = Target::start(target_core, place.path())?;
+    if args.configs {
+        eprintln!("{}", target.configuration());
+    }
+    let amount = match args.quick {
+        true => work::Amount::Quick,
+        false => work::Amount::Full,
+    };
+    let mut comparison = Comparison::new(args.rounds(), amount);
+    for round in 0..args.rounds() as usize {
+        for work in args.work() {
+            let mut tools = Tool::of(*work).to_vec();
+            // Another one is the first in each round, so that none always follows the same one.
+            let turn = round % tools.len();
+            tools.rotate_left(turn);
+            for tool in tools {
+                eprintln!("round {}: {} by {}", round + 1, work.name(), tool.name());
+                let words = tool.command(*work, amount, &target)?;
+                if args.configs && round == 0 {
+                    eprintln!("  {}", words.join(" "));
+                }
+                let command = process::pinned(&words, load_core);
+                let ended = command::run(tool.name(), command, tool.statuses())?;
+                comparison.add(*work, tool, tool.read(*work, amount, &ended)?);
+            }
+        }
+    }
+    print(args, &comparison)?;
+    Ok(comparison.outcome())
+}
+
+/// The table to standard output and the JSON to its file, or the JSON to standard output.
+fn print(args: &GeneratorsArgs, comparison: &Comparison) -> Result<(), BenchError> {
+    match &args.json {
+        Some(path) if path == Path::new("-") => println!("{:#}", comparison.json()),
+        Some(path) => {
+            print!("{}", comparison.table());
+            fs::write(path, format!("{:#}\n", comparison.json())).map_err(|source| {
+                BenchError::File {
+                    path: path.clone(),
+                    source,
+                }
+            })?;
+        }
+        None => print!("{}", comparison.table()),
+    }
+    Ok(())
+}
