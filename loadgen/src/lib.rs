@@ -16,8 +16,7 @@
 //! operation that is not what was asked for does not count.
 //!
 //! With a rate the loop is open: operations start when they are planned, whatever the target does.
-//! Without one it is closed, and every rendering says so. For now there is one machine and one
-//! tenant in a run.
+//! Without one it is closed, and every rendering says so. For now there is one machine in a run.
 
 pub mod cli;
 pub mod command;
@@ -37,4 +36,6 @@ pub mod descriptors;
 pub mod host;
 pub mod pattern;
 pub mod pem;
+pub mod placeholder;
+pub mod tenants;
 pub mod units;

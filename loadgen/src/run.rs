@@ -199,7 +199,8 @@ impl Session {
         let _ = self.workers.orders.send(order(started));
         let measured_from = started + warmup;
         let kinds = self.plan.operation.kinds().len();
-        let mut collector = Collector::new(self.plan.threads, kinds, 1);
+        let rows = self.plan.mix.rows();
+        let mut collector = Collector::new(self.plan.threads, kinds, rows);
         let mut watching = Watching {
             load: self.loads,
             started,

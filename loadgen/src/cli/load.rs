@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
+use super::TenantArgs;
 use crate::{
     report::objective::Objective,
     schedule::{
@@ -58,6 +59,9 @@ pub struct LoadArgs {
     /// How to speak TLS.
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// For whom.
+    #[command(flatten)]
+    pub tenants: TenantArgs,
 }
 
 /// When operations start.

@@ -5,6 +5,7 @@
 pub mod http;
 pub mod load;
 pub mod report;
+pub mod tenants;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -13,6 +14,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use self::http::{HttpArgs, HttpVersion};
 pub use self::load::{LoadArgs, ScheduleArgs, TlsArgs, TlsVersion};
 pub use self::report::{CompareArgs, ReportArgs};
+pub use self::tenants::TenantArgs;
 use crate::{
     operation::{handshake::Close, reuse::Reuse, size::Size},
     target::url::Target,
@@ -47,7 +49,9 @@ Examples:
   loadgen handshake 127.0.0.1:8443 -R 500 -d 30s --resume 80%
       500 per second, planned, four of five of them resumed
   loadgen handshake app.example:443 --connect-to 127.0.0.1:8443 --groups X25519MLKEM768 --tls 1.3
-      another address, one key exchange group";
+      another address, one key exchange group
+  loadgen handshake '{tenant}.example:443' --connect-to 127.0.0.1:8443 -R 500 --tenants 3:weights.csv
+      for tenants with the names and shares of a file";
 
 const REQUEST_EXAMPLES: &str = "\
 Examples:
@@ -68,7 +72,10 @@ Examples:
   loadgen request tls://127.0.0.1:9000 --echo --size 100 -R 2k
       messages to a raw echo service, compared byte for byte
   loadgen request https://127.0.0.1:8443/path -R 5k -d 30s --key-update 1000req
-      new keys on each connection every 1000 requests; KeyUpdates are counted both ways";
+      new keys on each connection every 1000 requests; KeyUpdates are counted both ways
+  loadgen request 'https://{tenant}.example/o' --connect-to 127.0.0.1:8443 -R 5k \
+      --tenants '100:zipf(1.1)' --noisy-tenant t7=10x --cert 'certs/{tenant}.pem' --key 'certs/{tenant}.key'
+      t1.example to t100.example with their own certificates, one of them ten times as loud";
 
 const BULK_EXAMPLES: &str = "\
 Examples:

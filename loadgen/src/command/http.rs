@@ -137,7 +137,8 @@ fn prefers_http2(target: &Target, load: &LoadArgs) -> Result<bool, CommandError>
         load,
         particulars: json!({}),
     })?;
-    plan.tls = Some(Configs::new(&load.tls, &target.host, &BOTH)?);
+    let tls = Configs::new(&load.tls, &target.host, &BOTH, plan.mix.tenants())?;
+    plan.tls = Some(tls);
     (plan.connections, plan.threads, plan.open) = (1, 1, None);
     plan.extent = Extent {
         duration: None,

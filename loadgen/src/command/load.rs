@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{CommandError, ScheduleError};
+use super::{CommandError, ScheduleError, tenants};
 use crate::{
     cli::LoadArgs,
     descriptors,
@@ -32,7 +32,7 @@ use crate::{
         timeline::{ENDLESS, OpenLoad},
     },
     target::{source::Sources, tls::Configs, url::Target},
-    worker::{Loads, Plan},
+    worker::{Loads, Plan, kept},
 };
 
 /// How long a run takes when nothing else bounds it.
@@ -103,6 +103,8 @@ fn schedule(load: &LoadArgs) -> Result<(Extent, Option<OpenLoad>), ScheduleError
 pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
     let load = job.load;
     let (extent, open) = schedule(load)?;
+    tenants::check_placeholders(job)?;
+    let tenants = tenants::tenants(load)?;
     let alpn: &[&[u8]] = match (&job.operation, job.target.scheme.is_http()) {
         // Alone: then the target cannot choose what was not asked for.
         (Operation::Http2(_), _) => &[b"h2"],
@@ -110,7 +112,12 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
         (_, false) => &[],
     };
     let tls = match job.target.scheme.encrypted() {
-        true => Some(Configs::new(&load.tls, &job.target.host, alpn)?),
+        true => Some(Configs::new(
+            &load.tls,
+            &job.target.host,
+            alpn,
+            tenants.as_ref(),
+        )?),
         false => None,
     };
     let connections = load.connections.unwrap_or(match open {
@@ -119,10 +126,19 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
     });
     let address = job.target.resolve(load.connect_to.as_deref())?;
     let threads = load.threads.min(connections);
-    descriptors::check(connections.into(), threads.into())?;
+    let mix = match tenants {
+        Some(tenants) => job.mix.clone().of(tenants),
+        None => job.mix.clone(),
+    };
+    let own = tls.as_ref().is_some_and(Configs::belong_to_tenants);
+    let kept = mix.tenants().filter(|_| own);
+    let kept = kept.map_or(0, |all| {
+        threads as usize * kept::bound(all.count(), threads as usize)
+    });
+    descriptors::check(kept as u64 + u64::from(connections), threads.into())?;
     Ok(Plan {
         operation: job.operation.clone(),
-        mix: job.mix.clone(),
+        mix,
         address,
         sources: Sources::new(&load.source, address)?,
         tls,
@@ -181,6 +197,7 @@ pub fn frame(job: &Job<'_>, plan: &Plan) -> Frame {
     Frame {
         operation: job.name,
         kinds: plan.operation.kinds(),
+        tenants: tenant_rows(plan),
         looped: match plan.open {
             Some(_) => Loop::Open,
             None => Loop::Closed,
@@ -208,6 +225,13 @@ pub fn judged(job: &Job<'_>, outcome: run::Outcome, frame: Frame) -> Measured {
         exit,
         advice,
     }
+}
+
+fn tenant_rows(plan: &Plan) -> Vec<String> {
+    let all = plan.mix.tenants();
+    all.map_or(Vec::new(), |all| {
+        (0..all.rows()).map(|row| all.row_name(row)).collect()
+    })
 }
 
 fn configuration(job: &Job<'_>, plan: &Plan) -> Configuration {
@@ -240,6 +264,7 @@ fn configuration(job: &Job<'_>, plan: &Plan) -> Configuration {
         spin: plan.spin.to_string(),
         backlog: open.map(|_| plan.backlog as u64),
         tls: plan.tls.as_ref().map(Configs::describe),
+        tenants: tenants::describe(&job.load.tenants, plan.mix.tenants()),
         slo: job.load.slo.iter().map(ToString::to_string).collect(),
         sources: job.load.source.iter().map(ToString::to_string).collect(),
         particulars,

@@ -8,6 +8,7 @@ pub mod report;
 pub mod compare;
 pub mod origin;
 pub mod request;
+pub mod tenants;
 
 use std::{io, path::PathBuf};
 
@@ -21,6 +22,7 @@ use crate::{
     operation::http2::head::HeadError,
     origin::OriginError,
     pem::PemError,
+    placeholder::UnknownPlaceholder,
     report::{
         compare::sameness::{Difference, Listed},
         parse::ParseError,
@@ -28,7 +30,12 @@ use crate::{
     },
     run::RunError,
     schedule::{arrivals::Process, curve::Rate},
-    target::{source::SourceError, tls::TlsError, url::TargetError},
+    target::{
+        source::SourceError,
+        tls::TlsError,
+        url::{Target, TargetError},
+    },
+    tenants::TenantsError,
 };
 
 /// A subcommand could not do its work. The operator's fault, and the message says what to change.
@@ -70,6 +77,26 @@ pub enum CommandError {
     /// There is nothing that could come back.
     #[error("--check echo compares the answer with the request's body: add --size")]
     EchoWithoutBody,
+    /// A placeholder is none.
+    #[error(transparent)]
+    Placeholder(#[from] UnknownPlaceholder),
+    /// Objects by number, without a number of objects.
+    #[error("{0}: {{n}} is the number of an object, which only `loadgen mix` has: name one object")]
+    NoObjects(String),
+    /// The tenants are of no use.
+    #[error(transparent)]
+    Tenants(#[from] TenantsError),
+    /// A tenant's name is to be filled in, and there are no tenants.
+    #[error(
+        "{0}: {{tenant}} is replaced by a tenant's name, and there are no tenants: add --tenants N"
+    )]
+    NoTenants(String),
+    /// Tenants and streams.
+    #[error("requests of several tenants go over HTTP/1.1 only: drop --http 2, or --tenants")]
+    TenantsOverHttp2,
+    /// A host that differs between tenants has no address.
+    #[error("{0} has a host for each tenant: say where they all are with --connect-to HOST:PORT")]
+    TenantAddress(Target),
     /// The schedule's flags do not fit together.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -161,6 +188,12 @@ impl CommandError {
             | CommandError::OwnHeader(_)
             | CommandError::EchoSize
             | CommandError::EchoWithoutBody
+            | CommandError::Placeholder(_)
+            | CommandError::NoObjects(_)
+            | CommandError::Tenants(_)
+            | CommandError::NoTenants(_)
+            | CommandError::TenantsOverHttp2
+            | CommandError::TenantAddress(_)
             | CommandError::Schedule(_)
             | CommandError::Http(_)
             | CommandError::Head(_)

@@ -23,6 +23,7 @@ use crate::{
         reuse::Reuse,
         size::Size,
     },
+    placeholder::Text,
     schedule::mix::Mix,
     target::url::{Target, TargetError},
 };
@@ -155,6 +156,10 @@ pub fn template(
         .path
         .parse::<Uri>()
         .map_err(|_| CommandError::Path(target.path.clone()))?;
+    let path = Text::strict(&target.path)?;
+    if path.names_object() {
+        return Err(CommandError::NoObjects(target.path.clone()));
+    }
     let mut checked = Vec::new();
     for field in fields {
         checked.push(parse_field(field)?);
@@ -172,7 +177,7 @@ pub fn template(
     }
     Ok(Template::new(Parts {
         method: wanted.method,
-        path: &target.path,
+        path: &path,
         fields: &checked,
         size: wanted.size,
         check: wanted.check,

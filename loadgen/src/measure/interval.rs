@@ -155,7 +155,7 @@ pub struct Interval {
     pub second: Option<u64>,
     /// Operations by kind.
     pub kinds: Vec<Part>,
-    /// Operations by tenant; empty where there is only one.
+    /// Operations by tenant, since the load began: only the last interval of a load has them.
     pub tenants: Vec<Part>,
     /// Operations by the second in which they were planned, which a late worker tells late.
     pub planned: Vec<(u64, u64)>,
@@ -176,8 +176,7 @@ impl Interval {
     pub fn new(kinds: usize, tenants: usize) -> Self {
         Self {
             kinds: vec![Part::default(); kinds],
-            // One tenant's operations are all operations.
-            tenants: vec![Part::default(); if tenants > 1 { tenants } else { 0 }],
+            tenants: vec![Part::default(); tenants],
             ..Self::default()
         }
     }

@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::interval::{Counts, Interval};
+use super::interval::{Counts, Interval, Part};
 use crate::{
     operation::failure::{Class, Failure},
     schedule::Arrival,
@@ -75,7 +75,10 @@ impl Recorder {
     /// Hands the interval over if it has ended at `now`. Every other method with a time does so.
     pub fn roll(&mut self, now: Duration) {
         if now >= self.ends {
+            // Tenants have no series of seconds, and their histograms are many: they stay.
+            let tenants = std::mem::take(&mut self.interval.tenants);
             self.hand_over();
+            self.interval.tenants = tenants;
             self.begin(now);
         }
     }
@@ -87,7 +90,9 @@ impl Recorder {
 
     /// Hands over what there is: a load has ended, and another one may follow.
     pub fn rest(&mut self) {
+        let rows = self.interval.tenants.len();
         self.hand_over();
+        self.interval.tenants.resize_with(rows, Part::default);
         // What happens until then is before the next one's measuring.
         self.interval.second = None;
         self.ends = Duration::MAX;
@@ -110,7 +115,7 @@ impl Recorder {
 
     fn counts(&mut self, arrival: Arrival, mut change: impl FnMut(&mut Counts)) {
         change(&mut self.interval.kinds[arrival.kind].counts);
-        if let Some(tenant) = self.interval.tenants.get_mut(arrival.tenant) {
+        if let Some(tenant) = row(&mut self.interval.tenants, arrival.tenant) {
             change(&mut tenant.counts);
         }
     }
@@ -181,7 +186,7 @@ impl Recorder {
         let service = done.done.saturating_sub(done.sent);
         let lag = done.sent.saturating_sub(arrival.planned);
         let kind = self.interval.kinds.get_mut(arrival.kind);
-        let tenant = self.interval.tenants.get_mut(arrival.tenant);
+        let tenant = row(&mut self.interval.tenants, arrival.tenant);
         for part in kind.into_iter().chain(tenant) {
             part.counts.succeeded += 1;
             part.counts.sent_bytes += done.sent_bytes;
@@ -228,6 +233,12 @@ impl Recorder {
     }
 }
 
+/// The row of a tenant: the last one is that of all who have none of their own.
+fn row(rows: &mut [Part], tenant: usize) -> Option<&mut Part> {
+    let last = rows.len().checked_sub(1)?;
+    rows.get_mut(tenant.min(last))
+}
+
 #[cfg(test)]
 mod tests {
     use std::{cell::RefCell, rc::Rc};
@@ -255,7 +266,7 @@ mod tests {
         };
         let outlet = Box::new(Kept(Rc::clone(&kept)));
         let mut recorder = Recorder::new(Box::new(Interval::new(2, 2)), outlet, moments);
-        for (ms, kind, tenant) in [(0, 0, 0), (900, 1, 1), (1_600, 1, 0)] {
+        for (ms, kind, tenant) in [(0, 0, 0), (900, 1, 7), (1_600, 1, 0)] {
             let arrival = Arrival {
                 planned: at(ms),
                 measured: true,
@@ -280,17 +291,14 @@ mod tests {
         let kept = kept.borrow();
         let seconds: Vec<_> = kept.iter().map(|interval| interval.second).collect();
         assert_eq!(seconds, [Some(0), Some(1)]);
-        let seen = |second: usize, kind: usize, tenant: usize| {
-            let interval = &kept[second];
-            let of = |part: &super::super::interval::Part| {
-                (part.counts.succeeded, part.counts.failed, part.counts.late)
-            };
-            (of(&interval.kinds[kind]), of(&interval.tenants[tenant]))
-        };
-        assert_eq!(seen(0, 0, 0), ((1, 0, 0), (1, 0, 0)));
-        assert_eq!(seen(0, 1, 1), ((1, 0, 0), (1, 0, 0)));
-        assert_eq!(seen(1, 1, 0), ((0, 1, 1), (0, 1, 1)));
-        assert_eq!(seen(1, 0, 1), ((0, 0, 0), (0, 0, 0)));
-        assert_eq!(kept[0].tenants[1].latency.service.count(), 1);
+        let of = |part: &Part| (part.counts.succeeded, part.counts.failed, part.counts.late);
+        let seen = |second: usize, kind: usize| of(&kept[second].kinds[kind]);
+        assert_eq!((seen(0, 0), seen(0, 1)), ((1, 0, 0), (1, 0, 0)));
+        assert_eq!((seen(1, 0), seen(1, 1)), ((0, 0, 0), (0, 1, 1)));
+        // Tenants come once, at the end; those without a row of their own share the last one.
+        assert!(kept[0].tenants.is_empty());
+        let tenants: Vec<_> = kept[1].tenants.iter().map(of).collect();
+        assert_eq!(tenants, [(1, 1, 1), (1, 0, 0)]);
+        assert_eq!(kept[1].tenants[1].latency.service.count(), 1);
     }
 }

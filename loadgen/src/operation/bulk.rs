@@ -32,19 +32,28 @@ pub struct Settings {
 
 /// Transfers until the schedule ends.
 pub async fn drive(slot: &Slot, settings: &Settings) {
-    let mut ready = slot.establish().await.map(Ok);
+    let mut ready = match slot.belongs_to_tenant() {
+        true => None,
+        false => slot.establish().await.map(Ok),
+    };
     slot.start().await;
     loop {
         // Connecting is not the transfer's time, so it comes before the next one is taken.
         let connection = match ready.take() {
-            Some(connection) => connection,
-            None => slot.redial().await,
+            Some(connection) => Some(connection),
+            None if slot.belongs_to_tenant() => None,
+            None => Some(slot.redial().await),
         };
         let Some(arrival) = slot.next().await else {
-            if let Ok(unused) = connection {
+            if let Some(Ok(unused)) = connection {
                 unused.socket.reset();
             }
             return;
+        };
+        let connection = match connection {
+            Some(connection) => connection,
+            // Only now is it known whose it is.
+            None => slot.redial().await,
         };
         let sent = slot.begin(arrival);
         let moved = match connection {

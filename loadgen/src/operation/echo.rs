@@ -20,9 +20,16 @@ pub struct Settings {
 /// Echoes until the schedule ends.
 pub async fn drive(slot: &Slot, settings: &Settings) {
     let mut connection = slot.establish().await.map(split);
+    let mut owner = slot.tenant();
     let mut message = Message::new(settings.size);
     slot.start().await;
     while let Some(arrival) = slot.next().await {
+        if slot.belongs_to_tenant() && owner != arrival.tenant {
+            if let Some((_, write)) = connection.take() {
+                write.socket().reset();
+            }
+            owner = arrival.tenant;
+        }
         // A connection that has to be set up first is part of the time.
         let sent = slot.begin(arrival);
         let (read, write) = match &mut connection {

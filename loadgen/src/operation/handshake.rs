@@ -1,7 +1,7 @@
 //! Handshakes: connect, shake hands, close. The operation is done when the handshake is; closing
 //! is outside its time.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use clap::ValueEnum;
 use rustls::ClientConfig;
@@ -16,6 +16,9 @@ use crate::{
 
 /// How long to wait for a ticket behind a handshake.
 const TICKET_WAIT: Duration = Duration::from_secs(1);
+
+/// Tenants whose tickets a slot keeps.
+const MAX_SESSIONS: usize = 1024;
 
 /// Waits for a ticket in a row that may be in vain. More would only prolong a run that failed.
 const PATIENCE: u32 = 3;
@@ -41,35 +44,31 @@ const KINDS: [Kind; 2] = [Kind::Full, Kind::Resumed];
 
 /// Shakes hands until the schedule ends.
 pub async fn drive(slot: &Slot, settings: &Settings) {
-    let tickets = Arc::new(Tickets::default());
-    let resuming = slot
-        .configs()
-        .filter(|_| slot.worker.plan.mix.has(1))
-        .map(|configs| configs.resuming(Arc::clone(&tickets)));
+    let mut sessions = Sessions::default();
+    let resumes = slot.configs().is_some() && slot.worker.plan.mix.has(1);
     slot.start().await;
     let mut ticketless = 0;
     // Why there is no ticket, until a handshake that needs one has failed by it.
     let mut unprimed = None;
     while ticketless < PATIENCE || unprimed.is_some() {
         // Before the next operation is taken: a ticket is a condition of it and not its work.
-        if let Some(resuming) = &resuming
-            && unprimed.is_none()
-            && !tickets.any()
-        {
-            unprimed = prime(slot, resuming, &tickets).await.err();
-            match &unprimed {
-                None => ticketless = 0,
-                Some(failure) => ticketless += u32::from(matches!(failure.cause, Cause::NoTicket)),
-            }
+        if resumes && !slot.belongs_to_tenant() && unprimed.is_none() {
+            unprimed = sessions.prime(slot, &mut ticketless).await.err();
         }
         let Some(arrival) = slot.next().await else {
             return;
         };
-        let sent = slot.begin(arrival);
         let wanted = KINDS[arrival.kind];
-        let config = match wanted {
-            Kind::Resumed => resuming.as_ref(),
-            Kind::Full => slot.configs().map(|configs| &configs.full),
+        // Only now is the tenant known. What its first ticket takes is lag, and no service time.
+        if slot.belongs_to_tenant() && wanted == Kind::Resumed {
+            unprimed = sessions.prime(slot, &mut ticketless).await.err();
+        }
+        let sent = slot.begin(arrival);
+        let session = resumes.then(|| sessions.of(slot)).flatten();
+        let (tickets, config) = match (wanted, &session) {
+            (Kind::Resumed, Some((tickets, resuming))) => (tickets, Some(resuming)),
+            (Kind::Full, Some((tickets, _))) => (tickets, slot.full_config()),
+            (_, None) => (&Arc::default(), slot.full_config()),
         };
         if wanted == Kind::Resumed
             && let Some(failure) = unprimed.take()
@@ -99,7 +98,48 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
             }
             Err(failure) => slot.fail(arrival, &failure).await,
         }
-        close(slot, connection, settings.close, wanted, &tickets).await;
+        close(slot, connection, settings.close, wanted, tickets).await;
+    }
+}
+
+/// Tickets, and the configuration that uses them.
+type Session = (Arc<Tickets>, Arc<ClientConfig>);
+
+/// The sessions of one slot: one, or one for each tenant where connections are a tenant's own.
+#[derive(Default)]
+struct Sessions(HashMap<usize, Session>);
+
+impl Sessions {
+    /// That of the slot's tenant; none without TLS.
+    fn of(&mut self, slot: &Slot) -> Option<Session> {
+        let configs = slot.configs()?;
+        let key = match slot.belongs_to_tenant() {
+            true => slot.tenant(),
+            false => 0,
+        };
+        if !self.0.contains_key(&key) && self.0.len() >= MAX_SESSIONS {
+            // They are fetched again, and counted as such.
+            self.0.clear();
+        }
+        let session = self.0.entry(key).or_insert_with(|| {
+            let tickets = Arc::new(Tickets::default());
+            let resuming = configs.resuming(key, Arc::clone(&tickets));
+            (tickets, resuming)
+        });
+        Some(session.clone())
+    }
+
+    /// Fetches a ticket if there is none. Counts in vain waits in a row.
+    async fn prime(&mut self, slot: &Slot, ticketless: &mut u32) -> Result<(), Failure> {
+        let Some((tickets, resuming)) = self.of(slot).filter(|(tickets, _)| !tickets.any()) else {
+            return Ok(());
+        };
+        let primed = prime(slot, &resuming, &tickets).await;
+        match &primed {
+            Ok(()) => *ticketless = 0,
+            Err(failure) => *ticketless += u32::from(matches!(failure.cause, Cause::NoTicket)),
+        }
+        primed
     }
 }
 

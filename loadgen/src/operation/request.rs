@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     measure::recorder::Done,
+    placeholder::Filling,
     schedule::{Arrival, random::Random},
     worker::slot::{Connection, Slot},
 };
@@ -38,6 +39,7 @@ pub async fn drive(slot: &Slot, template: &Template) {
     };
     if let Some(connection) = slot.establish().await {
         requester.connection = Some(requester.speak(connection));
+        requester.put_back(slot.tenant()).await;
     }
     slot.start().await;
     while let Some(arrival) = slot.next().await {
@@ -45,6 +47,9 @@ pub async fn drive(slot: &Slot, template: &Template) {
     }
     if let Some(connection) = requester.connection {
         connection.close(slot).await;
+    }
+    while let Some(kept) = slot.worker.take_oldest() {
+        kept.close(slot).await;
     }
 }
 
@@ -58,7 +63,13 @@ impl Requester<'_> {
     async fn serve(&mut self, arrival: Arrival) {
         let slot = self.slot;
         let body_len = self.template.body_len(slot.worker.index(), arrival.number);
-        self.template.write(body_len, &mut self.out);
+        let filling = Filling {
+            tenants: slot.tenants(),
+            tenant: arrival.tenant,
+            object: 0,
+        };
+        self.template.write(filling, body_len, &mut self.out);
+        self.take_out(arrival.tenant);
         let sent = slot.begin(arrival);
         match self.request(body_len).await {
             Ok(received_bytes) => slot.succeed(&Done {
@@ -73,6 +84,30 @@ impl Requester<'_> {
         // Behind the operation: closing is not its time.
         if let Some(connection) = self.connection.take_if(|kept| !kept.is_reusable()) {
             connection.close(slot).await;
+        }
+        self.put_back(arrival.tenant).await;
+    }
+
+    /// Where connections are a tenant's own: takes one of this tenant's, if there is any.
+    fn take_out(&mut self, tenant: usize) {
+        if self.slot.belongs_to_tenant() {
+            self.connection = self.slot.worker.take_kept(tenant);
+            if let Some(connection) = &self.connection {
+                self.slot.adopt(connection.socket());
+            }
+        }
+    }
+
+    /// Where connections are a tenant's own: leaves this one for the next operation of the tenant,
+    /// on whichever slot. One that finds no room is closed.
+    async fn put_back(&mut self, tenant: usize) {
+        if self.slot.belongs_to_tenant()
+            && let Some(connection) = self.connection.take()
+        {
+            self.slot.disarm();
+            if let Some(oldest) = self.slot.worker.keep(tenant, connection) {
+                oldest.close(self.slot).await;
+            }
         }
     }
 

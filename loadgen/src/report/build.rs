@@ -26,6 +26,8 @@ pub struct Frame {
     pub operation: &'static str,
     /// Names of its kinds.
     pub kinds: &'static [&'static str],
+    /// Names of the rows of tenants; none where there is only one, without a name.
+    pub tenants: Vec<String>,
     /// Whether the loop was open.
     pub looped: Loop,
     /// What was asked for.
@@ -170,6 +172,7 @@ pub fn report(
     let began = outcome.began.duration_since(UNIX_EPOCH);
     let warmup_s = frame.configuration.warmup_s;
     let kinds = frame.kinds.iter().zip(&sums.kinds);
+    let tenants = tenants(&frame, sums, &totals, elapsed_s);
     Report {
         format: parse::format(),
         tool: Tool {
@@ -198,7 +201,7 @@ pub fn report(
             .filter(|(_, part)| frame.kinds.len() == 1 || part.counts.planned > 0)
             .map(|(name, sum)| part(name, sum, elapsed_s))
             .collect(),
-        tenants: tenants(&frame.configuration, &totals),
+        tenants,
         connections: Connections {
             established: sums.connections.established,
             priming: sums.connections.priming,
@@ -245,13 +248,19 @@ fn planned_per_s(configuration: &Configuration, looped: Loop, planned: u64) -> O
     }
 }
 
-/// One tenant, whose operations are all operations. Its name is the one that was asked for.
-fn tenants(configuration: &Configuration, totals: &Part) -> Vec<Part> {
-    let tenant = |tls: &super::model::TlsConfiguration| Part {
-        name: tls.server_name.clone(),
-        ..totals.clone()
-    };
-    configuration.tls.as_ref().map(tenant).into_iter().collect()
+/// The tenants. Without `--tenants` there is one, whose operations are all operations; its name is
+/// the one that was asked for.
+fn tenants(frame: &Frame, sums: &interval::Interval, totals: &Part, elapsed_s: f64) -> Vec<Part> {
+    if frame.tenants.is_empty() {
+        let tenant = |tls: &super::model::TlsConfiguration| Part {
+            name: tls.server_name.clone(),
+            ..totals.clone()
+        };
+        let tls = frame.configuration.tls.as_ref();
+        return tls.map(tenant).into_iter().collect();
+    }
+    let rows = frame.tenants.iter().zip(&sums.tenants);
+    rows.map(|(name, sum)| part(name, sum, elapsed_s)).collect()
 }
 
 fn part(name: &str, part: &interval::Part, elapsed_s: f64) -> Part {

@@ -112,6 +112,9 @@ pub struct Configuration {
     pub backlog: Option<u64>,
     /// How TLS was spoken; absent for plain TCP.
     pub tls: Option<TlsConfiguration>,
+    /// How operations were spread over tenants; absent for one tenant without a name.
+    #[serde(default)]
+    pub tenants: Option<TenantConfiguration>,
     /// Objectives as they were written.
     pub slo: Vec<String>,
     /// Addresses and networks to connect from; empty where the system chooses.
@@ -148,6 +151,19 @@ pub struct TlsConfiguration {
     /// After how much a connection asked for new keys.
     #[serde(default)]
     pub key_update: Option<String>,
+}
+
+/// How operations were spread over tenants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TenantConfiguration {
+    /// How many.
+    pub count: u64,
+    /// `uniform`, `zipf(S)`, or a file of weights.
+    pub spread: String,
+    /// What they are called; absent when a file names them.
+    pub name: Option<String>,
+    /// Shares that were multiplied: `t3=10x`.
+    pub noisy: Vec<String>,
 }
 
 /// Where the generator ran.

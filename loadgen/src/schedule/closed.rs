@@ -14,6 +14,7 @@ pub struct ClosedLoop {
     end: Option<Duration>,
     left: u64,
     number: u64,
+    share: Share,
     mix: Mix,
 }
 
@@ -26,6 +27,7 @@ impl ClosedLoop {
             end: extent.duration.map(|duration| extent.warmup + duration),
             left: operations.map_or(u64::MAX, |operations| share.part(operations)),
             number: 0,
+            share,
             mix,
         }
     }
@@ -46,7 +48,7 @@ impl ClosedLoop {
             measured,
             number,
             kind: self.mix.kind(number),
-            tenant: 0,
+            tenant: self.mix.tenant(self.share.number(number)),
         })
     }
 

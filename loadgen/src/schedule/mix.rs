@@ -1,10 +1,16 @@
-//! Which kind of operation comes next.
+//! Which kind of operation comes next, and whose it is.
 
 use std::sync::Arc;
 
-/// Shares of the kinds of a run, as whole weights so that counts are exact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mix(Arc<[u64]>);
+use crate::tenants::Tenants;
+
+/// Shares of the kinds and of the tenants of a run.
+#[derive(Debug, Clone)]
+pub struct Mix {
+    /// Weights of the kinds: whole, so that counts are exact.
+    kinds: Arc<[u64]>,
+    tenants: Option<Arc<Tenants>>,
+}
 
 impl Default for Mix {
     /// One kind.
@@ -16,7 +22,33 @@ impl Default for Mix {
 impl Mix {
     /// Kinds with these weights. There has to be one that is not 0.
     pub fn new(weights: impl Into<Arc<[u64]>>) -> Self {
-        Self(weights.into())
+        Self {
+            kinds: weights.into(),
+            tenants: None,
+        }
+    }
+
+    /// The same kinds, spread over `tenants`.
+    pub fn of(self, tenants: Arc<Tenants>) -> Self {
+        Self {
+            tenants: Some(tenants),
+            ..self
+        }
+    }
+
+    /// The tenants; none where there is only one, without a name.
+    pub fn tenants(&self) -> Option<&Arc<Tenants>> {
+        self.tenants.as_ref()
+    }
+
+    /// Rows of a report for tenants; none where there is only one.
+    pub fn rows(&self) -> usize {
+        self.tenants.as_ref().map_or(0, |all| all.rows())
+    }
+
+    /// The tenant of the operation with this number among those of all threads.
+    pub fn tenant(&self, number: u64) -> usize {
+        self.tenants.as_ref().map_or(0, |all| all.draw(number))
     }
 
     /// Kinds 0 and 1, of which so many percent are kind 1.
@@ -28,7 +60,7 @@ impl Mix {
 
     /// Whether any operation is of this kind.
     pub fn has(&self, kind: usize) -> bool {
-        self.0.get(kind).is_some_and(|weight| *weight > 0)
+        self.kinds.get(kind).is_some_and(|weight| *weight > 0)
     }
 
     /// The kind of operation `number`: an even spread that keeps the shares at every moment.
@@ -37,8 +69,8 @@ impl Mix {
     /// left, and so on; so the counts of a run follow from its length alone.
     pub fn kind(&self, number: u64) -> usize {
         let mut left = number;
-        let mut sum: u64 = self.0.iter().sum();
-        for (kind, weight) in self.0.iter().enumerate().skip(1).rev() {
+        let mut sum: u64 = self.kinds.iter().sum();
+        for (kind, weight) in self.kinds.iter().enumerate().skip(1).rev() {
             let before = part(left, *weight, sum);
             if part(left + 1, *weight, sum) > before {
                 return kind;
@@ -51,10 +83,10 @@ impl Mix {
 
     /// How many of the first `operations` are of each kind.
     pub fn counts(&self, operations: u64) -> Vec<u64> {
-        let mut counts = vec![0; self.0.len()];
+        let mut counts = vec![0; self.kinds.len()];
         let mut left = operations;
-        let mut sum: u64 = self.0.iter().sum();
-        for (kind, weight) in self.0.iter().enumerate().skip(1).rev() {
+        let mut sum: u64 = self.kinds.iter().sum();
+        for (kind, weight) in self.kinds.iter().enumerate().skip(1).rev() {
             counts[kind] = part(left, *weight, sum);
             left -= counts[kind];
             sum -= weight;

@@ -58,6 +58,11 @@ impl Share {
     pub fn part(self, all: u64) -> u64 {
         all / self.of + u64::from(self.index < all % self.of)
     }
+
+    /// The number among those of all threads of this thread's operation `number`.
+    pub fn number(self, number: u64) -> u64 {
+        number * self.of + self.index
+    }
 }
 
 /// An operation that is due.

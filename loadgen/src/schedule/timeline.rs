@@ -37,6 +37,7 @@ pub struct Timeline {
     warmup: Arrivals,
     measured: Arrivals,
     warmup_length: Duration,
+    share: Share,
     mix: Mix,
     /// Measured operations that may still be planned.
     left: u64,
@@ -64,6 +65,7 @@ impl Timeline {
             warmup: Arrivals::new(load.process, &warm, share, !load.seed),
             measured: Arrivals::new(load.process, &load.stages, share, load.seed),
             warmup_length: extent.warmup,
+            share,
             mix,
             left: extent
                 .operations
@@ -118,7 +120,7 @@ impl Timeline {
             measured: self.phase == Phase::Measured,
             number,
             kind: self.mix.kind(number),
-            tenant: 0,
+            tenant: self.mix.tenant(self.share.number(number)),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod key_update;
 pub mod source;
+pub mod tenant_tls;
 pub mod tickets;
 pub mod tls;
 pub mod url;

@@ -1,6 +1,7 @@
 //! The client's TLS configurations: one for full handshakes, one per connection for resumed ones.
 
 use std::{
+    borrow::Cow,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,11 +19,17 @@ use rustls::{
 };
 use thiserror::Error;
 
-use super::{key_update::Every, tickets::Tickets};
+use super::{
+    key_update::Every,
+    tenant_tls::{MAX_CERTIFICATES, TenantTls},
+    tickets::Tickets,
+};
 use crate::{
     cli::{TlsArgs, TlsVersion},
     pem::{self, PemError},
+    placeholder::{Filling, Text, UnknownPlaceholder},
     report::model::TlsConfiguration,
+    tenants::Tenants,
 };
 
 /// Where Debian, Alpine and Arch keep the system's certificate authorities.
@@ -48,6 +55,17 @@ pub enum TlsError {
     /// rustls refuses the combination.
     #[error("these TLS settings do not fit together: {0}")]
     Refused(#[from] rustls::Error),
+    /// A placeholder is none.
+    #[error(transparent)]
+    Placeholder(#[from] UnknownPlaceholder),
+    /// Too many client certificates.
+    #[error(
+        "{tenants} tenants with certificates of their own are more than {MAX_CERTIFICATES}: name fewer tenants, or one certificate for all"
+    )]
+    ManyCertificates {
+        /// How many were asked for.
+        tenants: usize,
+    },
     /// The server name is none.
     #[error("{name} is no server name ({error}); set one with --sni")]
     ServerName {
@@ -90,6 +108,10 @@ pub struct Configs {
     pub verification: Verification,
     /// When a connection asks for new keys.
     pub key_update: Option<Every>,
+    /// What differs between tenants; none when nothing does.
+    of_tenants: Option<TenantTls>,
+    /// The server name as it was written.
+    written_name: String,
     versions: Vec<String>,
     groups: Vec<String>,
 }
@@ -101,7 +123,12 @@ impl Configs {
     /// # Errors
     ///
     /// When a file or a name is of no use.
-    pub fn new(args: &TlsArgs, host: &str, alpn: &[&[u8]]) -> Result<Self, TlsError> {
+    pub fn new(
+        args: &TlsArgs,
+        host: &str,
+        alpn: &[&[u8]],
+        tenants: Option<&Arc<Tenants>>,
+    ) -> Result<Self, TlsError> {
         let mut provider = aws_lc_rs::default_provider();
         if let Some(names) = &args.groups {
             provider.kx_groups = groups(names)?;
@@ -123,24 +150,47 @@ impl Configs {
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(TrustAnyone { provider })),
         };
-        let mut config = match (&args.cert, &args.key) {
-            (Some(cert), Some(key)) => {
-                builder.with_client_auth_cert(pem::certificates(cert)?, pem::private_key(key)?)?
-            }
-            _ => builder.with_no_client_auth(),
+        let identity = Identity::new(args)?;
+        let config = |tenant: usize| -> Result<Arc<ClientConfig>, TlsError> {
+            let builder = builder.clone();
+            let mut config = match identity.files(tenants, tenant) {
+                Some((cert, key)) => builder
+                    .with_client_auth_cert(pem::certificates(&cert)?, pem::private_key(&key)?)?,
+                None => builder.with_no_client_auth(),
+            };
+            config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+            config.resumption = Resumption::disabled();
+            config.enable_secret_extraction = true;
+            Ok(Arc::new(config))
         };
-        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-        config.resumption = Resumption::disabled();
-        config.enable_secret_extraction = true;
-        let name = args.sni.as_deref().unwrap_or(host);
-        let server_name =
-            ServerName::try_from(name.to_owned()).map_err(|error| TlsError::ServerName {
-                name: name.to_owned(),
-                error,
-            })?;
+        let written_name = args.sni.as_deref().unwrap_or(host).to_owned();
+        let text = Text::strict(&written_name)?;
+        let name = text.filled(Filling {
+            tenants: tenants.map(|all| &**all),
+            ..Filling::default()
+        });
+        let server_name = ServerName::try_from(name.clone())
+            .map_err(|error| TlsError::ServerName { name, error })?;
+        let own_name = Some(text).filter(Text::names_tenant);
+        let of_tenants = match tenants {
+            Some(tenants) if own_name.is_some() || identity.names_tenant() => {
+                let count = match identity.names_tenant() {
+                    true => tenants.count(),
+                    false => 0,
+                };
+                if count > MAX_CERTIFICATES {
+                    return Err(TlsError::ManyCertificates { tenants: count });
+                }
+                let configs = (0..count).map(config).collect::<Result<_, _>>()?;
+                Some(TenantTls::new(tenants, own_name, configs)?)
+            }
+            _ => None,
+        };
         Ok(Self {
-            full: Arc::new(config),
+            full: config(0)?,
             server_name,
+            of_tenants,
+            written_name,
             verification,
             versions: versions
                 .iter()
@@ -154,7 +204,7 @@ impl Configs {
     /// The settings for the report.
     pub fn describe(&self) -> TlsConfiguration {
         TlsConfiguration {
-            server_name: self.server_name.to_str().into_owned(),
+            server_name: self.written_name.clone(),
             versions: self.versions.clone(),
             groups: self.groups.clone(),
             client_certificate: self.full.client_auth_cert_resolver.has_certs(),
@@ -163,9 +213,34 @@ impl Configs {
         }
     }
 
-    /// A configuration that takes its sessions from `tickets` and puts new ones there.
-    pub fn resuming(&self, tickets: Arc<Tickets>) -> Arc<ClientConfig> {
-        let mut config = ClientConfig::clone(&self.full);
+    /// Whether a connection is one tenant's own.
+    pub fn belong_to_tenants(&self) -> bool {
+        self.of_tenants.is_some()
+    }
+
+    /// The configuration for full handshakes of a tenant.
+    pub fn full_of(&self, tenant: usize) -> &Arc<ClientConfig> {
+        let own = self.of_tenants.as_ref().and_then(|all| all.config(tenant));
+        own.unwrap_or(&self.full)
+    }
+
+    /// The server name of a tenant.
+    pub fn server_name_of(&self, tenant: usize) -> ServerName<'static> {
+        let own = self.of_tenants.as_ref();
+        let own = own.and_then(|all| all.server_name(tenant));
+        own.unwrap_or_else(|| self.server_name.clone())
+    }
+
+    /// The name to count a connection of a tenant under: few names, however many tenants.
+    pub fn counted_name(&self, tenant: usize) -> Cow<'_, str> {
+        let own = self.of_tenants.as_ref();
+        let own = own.and_then(|all| all.counted_name(tenant));
+        own.unwrap_or_else(|| self.server_name.to_str())
+    }
+
+    /// A configuration of a tenant that takes its sessions from `tickets` and puts new ones there.
+    pub fn resuming(&self, tenant: usize, tickets: Arc<Tickets>) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(self.full_of(tenant));
         config.resumption = Resumption::store(tickets);
         Arc::new(config)
     }
@@ -178,6 +253,36 @@ fn versions(args: &TlsArgs) -> Result<Vec<&'static SupportedProtocolVersion>, Tl
         (Some(TlsVersion::Tls12), None) => Ok(vec![&TLS12]),
         (Some(TlsVersion::Tls13), _) | (None, Some(_)) => Ok(vec![&TLS13]),
         (None, None) => Ok(vec![&TLS13, &TLS12]),
+    }
+}
+
+/// Where the client certificate and its key are.
+struct Identity(Option<(Text, Text)>);
+
+impl Identity {
+    fn new(args: &TlsArgs) -> Result<Self, TlsError> {
+        let text = |path: &Path| Text::strict(&path.to_string_lossy());
+        Ok(Self(match (&args.cert, &args.key) {
+            (Some(cert), Some(key)) => Some((text(cert)?, text(key)?)),
+            _ => None,
+        }))
+    }
+
+    fn names_tenant(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|(cert, key)| cert.names_tenant() || key.names_tenant())
+    }
+
+    /// The files of a tenant; none when no certificate is shown.
+    fn files(&self, tenants: Option<&Arc<Tenants>>, tenant: usize) -> Option<(PathBuf, PathBuf)> {
+        let filling = Filling {
+            tenants: tenants.map(|all| &**all),
+            tenant,
+            object: 0,
+        };
+        let (cert, key) = self.0.as_ref()?;
+        Some((cert.filled(filling).into(), key.filled(filling).into()))
     }
 }
 

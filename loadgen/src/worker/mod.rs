@@ -12,6 +12,7 @@
 pub mod again;
 pub mod clock;
 pub mod dispatch;
+pub mod kept;
 pub mod pace;
 pub mod plan;
 pub mod seat;
@@ -37,13 +38,14 @@ use self::{
     again::Round,
     clock::Clock,
     dispatch::{Dispatch, Next},
+    kept::Kept,
     seat::Seats,
     slot::Slot,
 };
 use crate::{
     affinity,
     measure::{collect::Exchange, interval::Interval, recorder::Recorder},
-    operation::{self, Shared},
+    operation::{self, Shared, http1::connection::HttpConnection},
     schedule::Share,
     target::source::Departures,
 };
@@ -70,6 +72,8 @@ pub struct Worker {
     index: usize,
     dispatch: RefCell<Dispatch>,
     seats: Seats,
+    /// Connections of tenants that have nothing to do.
+    kept: RefCell<Kept<HttpConnection>>,
     orders: watch::Receiver<Order>,
     messages: mpsc::Sender<Message>,
     awaited: Cell<usize>,
@@ -90,15 +94,16 @@ pub fn run(plan: Arc<Plan>, index: usize, line: Line) {
         orders,
         release,
     } = line;
-    let shape = (plan.operation.kinds().len(), 1);
+    let kinds = plan.operation.kinds().len();
     let outlet = Exchange {
         full: messages.clone(),
         wrap: Message::Interval,
         empty,
         worker: index,
-        shape,
+        // The worker keeps the tenants' until the end.
+        shape: (kinds, 0),
     };
-    let interval = Box::new(Interval::new(shape.0, shape.1));
+    let interval = Box::new(Interval::new(kinds, plan.mix.rows()));
     let recorder = Recorder::new(interval, Box::new(outlet), again::moments(&plan.load()));
     let failed = messages.clone();
     if let Err(error) = sealgate_uring::run(drive(plan, index, recorder, messages, orders)) {
@@ -133,6 +138,7 @@ async fn drive(
         index,
         dispatch: RefCell::new(dispatch),
         seats: Seats::new(mine.len() * streams),
+        kept: RefCell::new(Kept::new(kept_connections(&plan, mine.len()))),
         orders,
         messages,
         awaited: Cell::new(mine.len() * streams),
@@ -178,6 +184,12 @@ async fn drive(
         Loads::Many => drop(control.await),
     }
     watchdog.abort();
+}
+
+/// Connections that a worker keeps: as many as it uses at once, and one for every tenant.
+fn kept_connections(plan: &Plan, used_at_once: usize) -> usize {
+    let tenants = plan.mix.tenants().map_or(0, |all| all.count());
+    used_at_once + kept::bound(tenants, plan.threads)
 }
 
 /// Starts and ends the load as the run orders.
@@ -275,6 +287,21 @@ impl Worker {
         {
             self.clock.start(at);
         }
+    }
+
+    /// Takes a connection of `tenant` that has nothing to do.
+    pub fn take_kept(&self, tenant: usize) -> Option<HttpConnection> {
+        self.kept.borrow_mut().take(tenant)
+    }
+
+    /// Takes the connection that waits longest, of any tenant.
+    pub fn take_oldest(&self) -> Option<HttpConnection> {
+        self.kept.borrow_mut().take_oldest()
+    }
+
+    /// Keeps a connection of `tenant`. Gives back the one that there is no room for.
+    pub fn keep(&self, tenant: usize, connection: HttpConnection) -> Option<HttpConnection> {
+        self.kept.borrow_mut().put(tenant, connection)
     }
 
     /// Which worker it is.

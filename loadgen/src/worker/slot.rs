@@ -25,6 +25,7 @@ use crate::{
         key_update::{Meter, Rekeyed},
         tls::Configs,
     },
+    tenants::Tenants,
 };
 
 /// Attempts to connect, while no connection of the worker has ever stood, before a slot gives up.
@@ -65,6 +66,8 @@ pub struct Slot {
     moved: Cell<Instant>,
     expired: Cell<Option<Expiry>>,
     failed_dials: Cell<u32>,
+    /// Whose operation it has, or had last.
+    tenant: Cell<usize>,
     /// Operations that were taken and have not ended.
     under_way: Cell<usize>,
     key_updates: Rc<Meter>,
@@ -99,6 +102,8 @@ impl fmt::Debug for Slot {
 impl Slot {
     /// The slot of connection `index` of the run, on `seat` of its worker.
     pub fn new(worker: Rc<Worker>, pool: Pool, index: usize, seat: usize) -> Self {
+        let tenants = worker.plan.mix.tenants();
+        let first_tenant = tenants.map_or(0, |all| index % all.count());
         Self {
             worker,
             index,
@@ -111,6 +116,7 @@ impl Slot {
             moved: Cell::new(Instant::now()),
             expired: Cell::new(None),
             failed_dials: Cell::new(0),
+            tenant: Cell::new(first_tenant),
             under_way: Cell::new(0),
             key_updates: Rc::default(),
         }
@@ -138,6 +144,31 @@ impl Slot {
     /// TLS settings; none for plain TCP.
     pub fn configs(&self) -> Option<&Configs> {
         self.worker.plan.tls.as_ref()
+    }
+
+    /// The tenants of the run; none where there is only one, without a name.
+    pub fn tenants(&self) -> Option<&Tenants> {
+        self.worker.plan.mix.tenants().map(|all| &**all)
+    }
+
+    /// Whose operation it has; before the first one, in turn.
+    pub fn tenant(&self) -> usize {
+        self.tenant.get()
+    }
+
+    /// The configuration for full handshakes of the tenant; none for plain TCP.
+    pub fn full_config(&self) -> Option<&Arc<ClientConfig>> {
+        self.configs().map(|configs| configs.full_of(self.tenant()))
+    }
+
+    /// Whether a connection is one tenant's own, by its server name or client certificate.
+    pub fn belongs_to_tenant(&self) -> bool {
+        self.configs().is_some_and(Configs::belong_to_tenants)
+    }
+
+    /// Takes a connection that stands for its own, to reset it when nothing moves.
+    pub fn adopt(&self, socket: &Socket) {
+        self.guard(socket);
     }
 
     /// Connects before the run starts. None after some failed attempts, which are noted.
@@ -178,6 +209,7 @@ impl Slot {
                 }
             };
             if let Some(arrival) = arrival {
+                self.tenant.set(arrival.tenant);
                 self.progress();
                 self.waiting.set(true);
                 self.worker.round.take(&self.under_way);
@@ -214,9 +246,7 @@ impl Slot {
     ///
     /// When connecting or the handshake fails.
     pub async fn redial(&self) -> Result<Connection, Failure> {
-        let connection = self
-            .dial(self.configs().map(|configs| &configs.full))
-            .await?;
+        let connection = self.dial(self.full_config()).await?;
         self.note(&connection);
         Ok(connection)
     }
@@ -308,7 +338,7 @@ impl Slot {
         configs: &Configs,
     ) -> Result<Stream, HandshakeError> {
         let (socket, pool) = (socket.clone(), self.pool.clone());
-        let session = client_session(Arc::clone(config), configs.server_name.clone())
+        let session = client_session(Arc::clone(config), configs.server_name_of(self.tenant()))
             .map_err(HandshakeError::Tls)?;
         match configs.key_update {
             None => Stream::connect_session(socket, pool, session).await,
@@ -338,7 +368,7 @@ impl Slot {
         count(&mut negotiated.kind, kind_name(facts), 1);
         count(
             &mut negotiated.server_name,
-            &configs.server_name.to_str(),
+            &configs.counted_name(self.tenant()),
             1,
         );
         if let Some(alpn) = &facts.alpn {

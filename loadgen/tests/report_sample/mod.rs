@@ -301,6 +301,12 @@ fn configuration(seed: u64) -> Configuration {
             verification: "none (neither chain nor signature)".into(),
             key_update: None,
         }),
+        tenants: Some(TenantConfiguration {
+            count: 3,
+            spread: "weights.csv".into(),
+            name: None,
+            noisy: vec!["globex=3x".into()],
+        }),
         slo: vec!["p99<5ms".into()],
         sources: Vec::new(),
         particulars: BTreeMap::from([

@@ -2,6 +2,7 @@
 
 use futures_util::future::join;
 use sealgate_stream::{ReadHalf, WriteHalf};
+use sealgate_uring::Socket;
 
 use super::{
     check::BodyCheck,
@@ -48,6 +49,11 @@ impl HttpConnection {
             left: exchanges,
             used: false,
         }
+    }
+
+    /// To reset it.
+    pub fn socket(&self) -> &Socket {
+        self.write.socket()
     }
 
     /// Whether it takes another request.

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     operation::{reuse::Reuse, size::Size},
     pattern::Pattern,
+    placeholder::{Filling, Text},
     schedule::random::Random,
 };
 
@@ -19,7 +20,7 @@ pub const SMALL_BODY: u64 = 16 * 1024;
 #[derive(Debug, Clone)]
 pub struct Template {
     /// Method, target and fields, without those that depend on the body and without the empty line.
-    head: Vec<u8>,
+    head: Text,
     /// Method of the request.
     pub method: String,
     /// Its path and query.
@@ -46,7 +47,7 @@ pub struct Parts<'a> {
     /// Method.
     pub method: &'a str,
     /// Path and query.
-    pub path: &'a str,
+    pub path: &'a Text,
     /// Header fields, `Host` among them.
     pub fields: &'a [(String, String)],
     /// Sizes of the body; none when there is no body.
@@ -62,10 +63,13 @@ pub struct Parts<'a> {
 impl Template {
     /// Builds the bytes. Method, path and fields have to be checked.
     pub fn new(parts: Parts<'_>) -> Self {
-        let mut head = format!("{} {} HTTP/1.1\r\n", parts.method, parts.path).into_bytes();
+        let mut fields = " HTTP/1.1\r\n".to_owned();
         for (name, value) in parts.fields {
-            head.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+            fields.push_str(&format!("{name}: {value}\r\n"));
         }
+        let head = Text::literal(&format!("{} ", parts.method))
+            .followed_by(parts.path.clone())
+            .followed_by(Text::of_tenant(&fields));
         let digest = match (parts.check, parts.size) {
             (Check::Hash, Some(Size::Fixed(len))) => Some(check::content_digest(len)),
             _ => None,
@@ -73,7 +77,7 @@ impl Template {
         Self {
             head,
             method: parts.method.to_owned(),
-            path: parts.path.to_owned(),
+            path: parts.path.filled(Filling::default()),
             fields: parts.fields.to_vec(),
             size: parts.size,
             check: parts.check,
@@ -119,9 +123,9 @@ impl Template {
     }
 
     /// Puts the request into `out`, with its body if that is small. Allocates only to grow `out`.
-    pub fn write(&self, body_len: u64, out: &mut Vec<u8>) {
+    pub fn write(&self, filling: Filling<'_>, body_len: u64, out: &mut Vec<u8>) {
         out.clear();
-        out.extend_from_slice(&self.head);
+        self.head.write(filling, out);
         if self.size.is_some() {
             let _ = write!(out, "Content-Length: {body_len}\r\n");
         }
@@ -142,7 +146,7 @@ mod tests {
     fn template(size: Option<Size>, check: Check) -> Template {
         Template::new(Parts {
             method: "PUT",
-            path: "/x?y",
+            path: &Text::literal("/x?y"),
             fields: &[("Host".to_owned(), "a.example".to_owned())],
             size,
             check,
@@ -154,13 +158,13 @@ mod tests {
     #[test]
     fn the_bytes_are_those_of_a_request() {
         let mut out = Vec::new();
-        template(None, Check::Hash).write(0, &mut out);
+        template(None, Check::Hash).write(Filling::default(), 0, &mut out);
         assert_eq!(out, b"PUT /x?y HTTP/1.1\r\nHost: a.example\r\n\r\n");
-        template(Some(Size::Fixed(3)), Check::Status).write(3, &mut out);
+        template(Some(Size::Fixed(3)), Check::Status).write(Filling::default(), 3, &mut out);
         let body = Pattern::new().chunk(3);
         let head = b"PUT /x?y HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\n";
         assert_eq!(out, [&head[..], body].concat());
-        template(Some(Size::Fixed(3)), Check::Hash).write(3, &mut out);
+        template(Some(Size::Fixed(3)), Check::Hash).write(Filling::default(), 3, &mut out);
         let text = String::from_utf8_lossy(&out);
         assert!(text.contains("\r\nContent-Digest: sha-256=:"), "{text}");
     }

@@ -115,7 +115,7 @@ mod tests {
         let fields: Vec<_> = fields.iter().map(own).collect();
         Template::new(Parts {
             method: "PUT",
-            path: "/x?y",
+            path: &crate::placeholder::Text::literal("/x?y"),
             fields: &fields,
             size: Some(Size::Fixed(3)),
             check: Check::Hash,
