@@ -204,6 +204,10 @@ fn bulk_moves_exactly_what_was_asked_for() {
     assert_eq!(get["totals"]["bytes"]["received"], 21_000_007);
     let put = bulk(&origin.tls_url("/o"), &["--up"]);
     assert_eq!(put["totals"]["bytes"]["sent"], 21_000_007);
+    // What is there knows best how long it is.
+    let whole = result(&["bulk", &origin.tls_url("/o"), "-n", "2"]);
+    assert_done(&whole, 2);
+    assert_eq!(whole.1["totals"]["bytes"]["received"], 6_000_002);
     let totals = origin.totals(&origin.tls_url(""));
     assert_eq!(totals["source_bytes"], 21_000_007);
     assert_eq!(totals["sink_bytes"], 21_000_007);

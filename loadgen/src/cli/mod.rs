@@ -192,9 +192,10 @@ pub struct BulkArgs {
     /// From us to the target: sink, or PUT.
     #[arg(long)]
     pub up: bool,
-    /// Bytes in one transfer.
-    #[arg(long, default_value = "100MB", value_parser = units::size)]
-    pub bytes: u64,
+    /// Bytes in one transfer [default: 100MB; of a GET without --prepare, as many as the first
+    /// answer has].
+    #[arg(long, value_parser = units::size)]
+    pub bytes: Option<u64>,
     /// Header field to send, `Name: value`; may be repeated.
     #[arg(short = 'H', long = "header", value_name = "FIELD", action = ArgAction::Append)]
     pub headers: Vec<String>,

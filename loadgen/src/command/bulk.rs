@@ -26,6 +26,9 @@ use crate::{
     target::url::{Target, TargetError},
 };
 
+/// Bytes in a transfer, where nobody says.
+const DEFAULT_LEN_BYTES: u64 = 100_000_000;
+
 /// Loads a target with large bodies.
 ///
 /// # Errors
@@ -60,7 +63,7 @@ pub fn job(args: &BulkArgs) -> Result<Job<'_>, CommandError> {
     let operation = match version {
         None => Operation::Bulk(bulk::Settings {
             direction,
-            bytes: args.bytes,
+            bytes: len_bytes(args),
         }),
         Some(version) => version.operation(requests(&target, args, direction)?, &target)?,
     };
@@ -72,12 +75,21 @@ pub fn job(args: &BulkArgs) -> Result<Job<'_>, CommandError> {
         load: &args.load,
         particulars: json!({
             "direction": word,
-            "bytes": args.bytes,
+            "bytes": (!takes_what_comes(args, http)).then_some(len_bytes(args)),
             "http_version": version.map(Version::name),
             "streams": version.and_then(Version::streams),
             "headers": stored_fields(&args.headers),
         }),
     })
+}
+
+fn len_bytes(args: &BulkArgs) -> u64 {
+    args.bytes.unwrap_or(DEFAULT_LEN_BYTES)
+}
+
+/// Whether the target alone knows how long its object is.
+fn takes_what_comes(args: &BulkArgs, http: bool) -> bool {
+    http && args.bytes.is_none() && !args.up && !args.prepare
 }
 
 fn requests(
@@ -88,14 +100,17 @@ fn requests(
     let wanted = match direction {
         Direction::Up => Wanted {
             method: "PUT",
-            size: Some(Size::Fixed(args.bytes)),
+            size: Some(Size::Fixed(len_bytes(args))),
             check: Check::Status,
             reuse: Reuse::default(),
         },
         Direction::Down => Wanted {
             method: "GET",
             size: None,
-            check: Check::Length(args.bytes),
+            check: match takes_what_comes(args, true) {
+                true => Check::SameLength,
+                false => Check::Length(len_bytes(args)),
+            },
             reuse: Reuse::default(),
         },
     };

@@ -20,6 +20,8 @@ pub enum Check {
     Status,
     /// The same, and this long.
     Length(u64),
+    /// The same as `Status`, and as long as the first answer of the run.
+    SameLength,
     /// The same as `Status`, and its body has the digest that the target names, or else that of
     /// the first answer of the run.
     Hash,
@@ -27,9 +29,12 @@ pub enum Check {
     Echo,
 }
 
-/// The digest of the first answer of a run.
+/// What the first answer of a run was, which the others are held to.
 #[derive(Debug, Default)]
-pub struct FirstDigest(OnceLock<[u8; 32]>);
+pub struct FirstAnswer {
+    digest: OnceLock<[u8; 32]>,
+    len: OnceLock<u64>,
+}
 
 /// Checks the body of one answer while it comes.
 pub struct BodyCheck {
@@ -71,7 +76,7 @@ impl BodyCheck {
     /// # Errors
     ///
     /// When the answer does not count.
-    pub fn finish(self, head: Head, sent: u64, first: &FirstDigest) -> Result<u64, Failure> {
+    pub fn finish(self, head: Head, sent: u64, first: &FirstAnswer) -> Result<u64, Failure> {
         let found = self.received;
         let failed = |cause| Err(Failure::new(Phase::Check, cause));
         if self.check == Check::Complete {
@@ -82,6 +87,7 @@ impl BodyCheck {
         }
         let expected = match self.check {
             Check::Length(expected) => expected,
+            Check::SameLength => *first.len.get_or_init(|| found),
             Check::Echo => sent,
             Check::Complete | Check::Status | Check::Hash => found,
         };
@@ -98,7 +104,12 @@ impl BodyCheck {
                 .try_into()
                 .expect("SHA-256 has 32 bytes");
             // An answer without body, as to a PUT, has nothing to compare.
-            if found > 0 && is != head.digest.unwrap_or_else(|| *first.0.get_or_init(|| is)) {
+            if found > 0
+                && is
+                    != head
+                        .digest
+                        .unwrap_or_else(|| *first.digest.get_or_init(|| is))
+            {
                 return failed(Cause::WrongDigest);
             }
         }
@@ -143,7 +154,7 @@ mod tests {
     use super::*;
 
     fn judge(check: Check, head: Head, sent: u64, body: &[u8]) -> Result<u64, String> {
-        judge_with(check, head, sent, body, &FirstDigest::default())
+        judge_with(check, head, sent, body, &FirstAnswer::default())
     }
 
     fn judge_with(
@@ -151,7 +162,7 @@ mod tests {
         head: Head,
         sent: u64,
         body: &[u8],
-        first: &FirstDigest,
+        first: &FirstAnswer,
     ) -> Result<u64, String> {
         let mut checked = BodyCheck::new(check);
         for piece in body.chunks(7) {
@@ -195,12 +206,15 @@ mod tests {
         };
         assert_eq!(judge(Check::Hash, named, 0, body), Ok(100));
         assert_eq!(judge(Check::Hash, named, 0, &damaged), mismatch);
-        let first = FirstDigest::default();
+        let first = FirstAnswer::default();
         assert_eq!(judge_with(Check::Hash, head(200), 0, body, &first), Ok(100));
         assert_eq!(
             judge_with(Check::Hash, head(200), 0, &damaged, &first),
             mismatch
         );
+        let same = |body| judge_with(Check::SameLength, head(200), 0, body, &first);
+        assert_eq!((same(body), same(&damaged)), (Ok(100), Ok(100)));
+        assert_eq!(same(&body[1..]), Err("wrong_length".to_owned()));
     }
 
     #[test]

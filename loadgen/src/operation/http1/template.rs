@@ -3,7 +3,7 @@
 use std::{borrow::Cow, io::Write, sync::Arc};
 
 use super::{
-    check::{self, Check, FirstDigest},
+    check::{self, Check, FirstAnswer},
     response::Asked,
 };
 use crate::{
@@ -36,7 +36,7 @@ pub struct Template {
     /// Where chance comes from.
     pub seed: u64,
     /// The digest that all answers have to have.
-    pub first: Arc<FirstDigest>,
+    pub first: Arc<FirstAnswer>,
     /// `Content-Digest` of a body whose size does not change.
     digest: Option<String>,
 }
