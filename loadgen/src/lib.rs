@@ -27,6 +27,8 @@ pub mod schedule;
 pub mod operation;
 pub mod target;
 pub mod measure;
+pub mod search;
+pub mod sweep;
 pub mod report;
 pub mod exit;
 pub mod origin;

@@ -53,6 +53,9 @@ pub enum RunError {
     /// Somebody ended the run before it began.
     #[error("interrupted before the run began")]
     Interrupted,
+    /// Another load was asked for before the first one. A bug of ours.
+    #[error("no load has begun on these connections")]
+    NothingBegun,
     /// A worker ended without a word: it panicked, and the panic was printed.
     #[error("a worker died")]
     WorkerDied,
@@ -171,13 +174,15 @@ impl Session {
         self.carry(self.plan.extent.warmup, Order::Start)
     }
 
-    /// Runs another load, an open loop. The plan has to be one of many loads.
+    /// Runs another load, an open loop, behind the first one. The plan has to be one of many loads.
     ///
     /// # Errors
     ///
-    /// When it cannot go on.
+    /// When it cannot go on, or there was no first one.
     pub fn again(&mut self, load: Load) -> Result<Outcome, RunError> {
-        self.loads += 1;
+        if self.loads == 0 {
+            return Err(RunError::NothingBegun);
+        }
         let (number, load) = (self.loads, Arc::new(load));
         self.carry(load.extent.warmup, |at| {
             Order::Again(Again { number, at, load })
@@ -209,6 +214,7 @@ impl Session {
             moments: Vec::from_iter(early),
             interrupted: false,
         };
+        self.loads += 1;
         let ended = watching.collect(&self.workers, &mut collector)?;
         let began = SystemTime::now() - measured_from.elapsed();
         watching

@@ -6,9 +6,15 @@ mod program;
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
+use loadgen::affinity;
 use program::{Origin, TlsFiles, loadgen, result, service};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
@@ -320,5 +326,70 @@ fn a_handshake_of_the_wrong_kind_does_not_count_and_fails_the_run() {
         (code, &json["totals"]["operations"]["wrong_kind"]),
         (2, &json!(3)),
         "it gives up: {json:#}"
+    );
+}
+
+/// Takes the core of the generator's first thread, together with it, until this is dropped or the
+/// time is over.
+struct Spinners {
+    stop: Arc<AtomicBool>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Spinners {
+    fn start(threads: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let until = Instant::now() + Duration::from_secs(60);
+        let spin = |_| {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                affinity::pin(0);
+                while !stop.load(Ordering::Relaxed) && Instant::now() < until {
+                    std::hint::spin_loop();
+                }
+            })
+        };
+        let threads = (0..threads).map(spin).collect();
+        Self { stop, threads }
+    }
+}
+
+impl Drop for Spinners {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[test]
+fn a_starved_generator_marks_its_run_invalid_and_says_why() {
+    let address = service(|mut stream| {
+        let mut message = [0; 100];
+        while stream.read_exact(&mut message).is_ok() && stream.write_all(&message).is_ok() {}
+    });
+    let target = format!("tcp://{address}");
+    // Longer than the second below which conditions are not judged. It spins, so it wants a core.
+    let run = [
+        "request", &target, "--echo", "-R", "100", "-d", "1500ms", "-c", "4", "--spin", "on",
+    ];
+    let spinners = Spinners::start(3);
+    let (code, json) = result(&run);
+    drop(spinners);
+    assert_eq!(json["verdict"]["state"], "invalid", "{json:#}");
+    assert_eq!(code, 4, "{:#}", json["verdict"]);
+    let reasons = json["verdict"]["reasons"].as_array().unwrap();
+    let starved = reasons.iter().find(|reason| reason["code"] == "starved");
+    let starved = starved.unwrap_or_else(|| panic!("{reasons:#?}"));
+    assert_eq!(starved["state"], "invalid");
+    assert!(starved["measured"].as_f64() > starved["limit"].as_f64());
+    let message = starved["message"].as_str().unwrap();
+    assert!(message.contains("waited for its core"), "{message}");
+    // It was slow, and lost nothing.
+    let operations = &json["totals"]["operations"];
+    assert_eq!(
+        (&operations["planned"], &operations["succeeded"]),
+        (&json!(150), &json!(150))
     );
 }

@@ -2,18 +2,24 @@
 //! from wrk2, `-H -X --cacert --cert --key -k --connect-to` from curl, `--sni --groups` from h2load,
 //! `--stages --slo` from k6.
 
+pub mod calibrate;
 pub mod http;
 pub mod load;
 pub mod report;
+pub mod search;
+pub mod sweep;
 pub mod tenants;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use self::calibrate::CalibrateArgs;
 pub use self::http::{HttpArgs, HttpVersion};
 pub use self::load::{LoadArgs, ScheduleArgs, TlsArgs, TlsVersion};
 pub use self::report::{CompareArgs, ReportArgs};
+pub use self::search::{SearchArgs, SearchFlags, SearchOperation};
+pub use self::sweep::SweepArgs;
 pub use self::tenants::TenantArgs;
 use crate::{
     operation::{handshake::Close, reuse::Reuse, size::Size},
@@ -39,6 +45,8 @@ Examples:
   loadgen handshake 127.0.0.1:8443 -c 8 -d 10s            as many handshakes as 8 clients make
   loadgen bulk tls://127.0.0.1:9000 --down -c 4 -n 16     16 downloads of 100 MB
   loadgen origin --http 127.0.0.1:8080                    something to load
+  loadgen search request https://127.0.0.1:8443/ --slo 'p99<5ms'
+                                                          the highest rate that holds
 
 `loadgen SUBCOMMAND --help` has more.";
 
@@ -106,6 +114,12 @@ pub enum Command {
     Request(RequestArgs),
     /// Large bodies: through the origin's source and sink, or over HTTP.
     Bulk(BulkArgs),
+    /// The highest rate at which objectives hold.
+    Search(SearchArgs),
+    /// A grid of runs: tables and plots over flags that are varied.
+    Sweep(SweepArgs),
+    /// What the generator can do on this machine.
+    Calibrate(CalibrateArgs),
     /// An in-memory upstream: object store, echo, sink and source.
     Origin(OriginArgs),
     /// Show a stored report in another form: text, tables, HdrHistogram files, a page with plots.
@@ -115,7 +129,7 @@ pub enum Command {
 }
 
 /// `loadgen handshake`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = HANDSHAKE_EXAMPLES)]
 pub struct HandshakeArgs {
     /// `host:port`.
@@ -147,7 +161,7 @@ pub enum CheckArg {
 }
 
 /// `loadgen request`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = REQUEST_EXAMPLES)]
 pub struct RequestArgs {
     /// `https://host:port/path`, or `tls://host:port` with --echo.

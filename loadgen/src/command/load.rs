@@ -1,12 +1,13 @@
 //! What all loads have in common: from flags to a plan, from an outcome to a report.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, Write},
     path::Path,
     time::Duration,
 };
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{CommandError, ScheduleError, tenants};
@@ -20,6 +21,7 @@ use crate::{
         advice::advice,
         build::{self, Frame},
         model::{self, Configuration, Report},
+        reason::Reason,
         summary::Summary,
         verdict,
     },
@@ -55,6 +57,20 @@ pub struct Job<'a> {
     pub load: &'a LoadArgs,
     /// What is particular to the subcommand in the reported configuration.
     pub particulars: Value,
+}
+
+impl<'a> Job<'a> {
+    /// The same with other common flags.
+    pub fn with<'b>(&self, load: &'b LoadArgs) -> Job<'b> {
+        Job {
+            name: self.name,
+            target: self.target.clone(),
+            operation: self.operation.clone(),
+            mix: self.mix.clone(),
+            load,
+            particulars: self.particulars.clone(),
+        }
+    }
 }
 
 /// The target, without TLS if the flags say so.
@@ -162,7 +178,8 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
 /// When flags are of no use, the run cannot start, or its result cannot be written.
 pub fn execute(job: Job<'_>) -> Result<Exit, CommandError> {
     let measured = measure(&job)?;
-    publish(&measured.report, job.load.json.as_deref())?;
+    let report = &measured.report;
+    publish(report, Summary(report), job.load.json.as_deref())?;
     if measured.exit == Exit::Target {
         writeln!(io::stderr(), "loadgen: {}", measured.advice)?;
     }
@@ -178,6 +195,8 @@ pub struct Measured {
     pub exit: Exit,
     /// What to do about a target that fails.
     pub advice: String,
+    /// The grounds of its verdict.
+    pub reasons: Vec<Reason>,
 }
 
 /// Runs a job.
@@ -218,12 +237,13 @@ pub fn judged(job: &Job<'_>, outcome: run::Outcome, frame: Frame) -> Measured {
     let objectives: Vec<_> = objectives.collect();
     let evidence = build::evidence(&outcome, &frame);
     let judgement = verdict::judge(&evidence, build::objectives_met(&objectives));
-    let exit = judgement.exit;
+    let (exit, reasons) = (judgement.exit, judgement.reasons.clone());
     let advice = advice(&outcome.collected.totals, &job.target.to_string());
     Measured {
         report: build::report(outcome, judgement, objectives, frame),
         exit,
         advice,
+        reasons,
     }
 }
 
@@ -260,7 +280,7 @@ fn configuration(job: &Job<'_>, plan: &Plan) -> Configuration {
         warmup_s: plan.extent.warmup.as_secs_f64(),
         drain_s: plan.drain.as_secs_f64(),
         timeout_s: plan.timeout.as_secs_f64(),
-        seed: job.load.schedule.seed,
+        seed: open.map_or(job.load.schedule.seed, |open| open.seed),
         spin: plan.spin.to_string(),
         backlog: open.map(|_| plan.backlog as u64),
         tls: plan.tls.as_ref().map(Configs::describe),
@@ -271,20 +291,29 @@ fn configuration(job: &Job<'_>, plan: &Plan) -> Configuration {
     }
 }
 
-fn publish(report: &Report, json: Option<&Path>) -> Result<(), CommandError> {
+/// Prints `text`, and stores `report` as JSON; or prints that instead, where `json` is `-`.
+///
+/// # Errors
+///
+/// When either cannot be written.
+pub fn publish(
+    report: &impl Serialize,
+    text: impl fmt::Display,
+    json: Option<&Path>,
+) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
-    let text = || serde_json::to_string_pretty(report).map_err(io::Error::from);
+    let stored = || serde_json::to_string_pretty(report).map_err(io::Error::from);
     match json {
-        Some(path) if path == Path::new("-") => writeln!(out, "{}", text()?)?,
+        Some(path) if path == Path::new("-") => writeln!(out, "{}", stored()?)?,
         Some(path) => {
             let error = |error| CommandError::Output {
                 path: path.to_owned(),
                 error,
             };
-            fs::write(path, text()? + "\n").map_err(error)?;
-            write!(out, "{}", Summary(report))?;
+            fs::write(path, stored()? + "\n").map_err(error)?;
+            write!(out, "{text}")?;
         }
-        None => write!(out, "{}", Summary(report))?,
+        None => write!(out, "{text}")?,
     }
     Ok(out.flush()?)
 }

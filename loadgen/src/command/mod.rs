@@ -1,6 +1,7 @@
 //! What each subcommand does, from its flags to its exit code.
 
 pub mod bulk;
+pub mod calibrate;
 pub mod handshake;
 pub mod http;
 pub mod load;
@@ -8,6 +9,8 @@ pub mod report;
 pub mod compare;
 pub mod origin;
 pub mod request;
+pub mod search;
+pub mod sweep;
 pub mod tenants;
 
 use std::{io, path::PathBuf};
@@ -24,6 +27,7 @@ use crate::{
     pem::PemError,
     placeholder::UnknownPlaceholder,
     report::{
+        calibration::CalibrationError,
         compare::sameness::{Difference, Listed},
         parse::ParseError,
         render::RenderError,
@@ -112,6 +116,9 @@ pub enum CommandError {
     /// The object could not be stored before the run.
     #[error("cannot store the object: {0}")]
     Prepare(String),
+    /// The server that a calibration starts failed. A defect of ours, or of the machine.
+    #[error("the server in this process failed: {0}")]
+    OwnServer(String),
     /// The origin could not start.
     #[error(transparent)]
     Origin(#[from] OriginError),
@@ -151,6 +158,26 @@ pub enum CommandError {
         /// Why.
         error: io::Error,
     },
+    /// The flags of a search do not fit together.
+    #[error(transparent)]
+    Search(#[from] search::SearchError),
+    /// The flags of a sweep do not fit together.
+    #[error(transparent)]
+    Sweep(#[from] sweep::SweepError),
+    /// A stored calibration is of no use.
+    #[error("{}: {error}", path.display())]
+    Calibration {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: CalibrationError,
+    },
+    /// A command line that is made from another one is wrong.
+    #[error(transparent)]
+    OwnCommand(clap::Error),
+    /// A subcommand that does not load a target.
+    #[error("this does not load a target: use handshake, request or bulk")]
+    NotALoad,
     /// Standard output or a signal handler failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -205,6 +232,12 @@ impl CommandError {
             | CommandError::OneReport
             | CommandError::NotComparable(_)
             | CommandError::Output { .. }
+            | CommandError::Search(_)
+            | CommandError::Sweep(_)
+            | CommandError::Calibration { .. }
+            | CommandError::OwnCommand(_)
+            | CommandError::NotALoad
+            | CommandError::OwnServer(_)
             | CommandError::Io(_) => Exit::Usage,
         }
     }
@@ -223,6 +256,9 @@ pub fn execute(command: &Command) -> Result<Exit, CommandError> {
         Command::Handshake(args) => handshake::handshake(args),
         Command::Request(args) => request::request(args),
         Command::Bulk(args) => bulk::bulk(args),
+        Command::Search(args) => search::search(args),
+        Command::Sweep(args) => sweep::sweep(args),
+        Command::Calibrate(args) => calibrate::calibrate(args),
         Command::Origin(args) => origin::origin(args),
         Command::Report(args) => report::report(args),
         Command::Compare(args) => compare::compare(args),

@@ -73,6 +73,7 @@ pub fn origin(args: &OriginArgs) -> Result<Exit, CommandError> {
         threads: args
             .threads
             .map_or_else(affinity::cores, |threads| threads as usize),
+        first_core: 0,
         store_limit_bytes: usize::try_from(args.max_bytes).unwrap_or(usize::MAX),
     })?;
     let mut out = io::stdout().lock();

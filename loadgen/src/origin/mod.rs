@@ -14,6 +14,7 @@ pub mod hooks;
 pub mod http;
 pub mod journal;
 pub mod range;
+pub mod self_signed;
 pub mod store;
 pub mod tcp;
 pub mod tls;
@@ -88,6 +89,8 @@ pub struct Settings {
     pub endpoints: Vec<Endpoint>,
     /// Threads, each pinned to a core.
     pub threads: usize,
+    /// The core of the first one.
+    pub first_core: usize,
     /// Bound of the object store.
     pub store_limit_bytes: usize,
 }
@@ -111,6 +114,12 @@ pub enum OriginError {
     /// The system refused a thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// A certificate could not be made.
+    #[error("cannot make a certificate: {0}")]
+    Certificate(rcgen::Error),
+    /// rustls refuses a certificate that was made, or has no randomness.
+    #[error("cannot serve TLS: {0}")]
+    Tls(rustls::Error),
 }
 
 /// Starts the threads and returns the bound addresses, in the order of the settings, once every
@@ -136,7 +145,7 @@ pub fn start(settings: Settings) -> Result<Vec<SocketAddr>, OriginError> {
             thread,
             server_name: None,
         };
-        let addresses = start_thread(site, endpoints.clone())?;
+        let addresses = start_thread(site, settings.first_core + thread, endpoints.clone())?;
         // The first thread picks the ports; the others share them.
         for (endpoint, address) in endpoints.iter_mut().zip(addresses) {
             endpoint.address = address;
@@ -163,13 +172,17 @@ fn refuse_to_share(endpoint: &Endpoint) -> Result<(), OriginError> {
         })
 }
 
-fn start_thread(site: Site, endpoints: Vec<Endpoint>) -> Result<Vec<SocketAddr>, OriginError> {
+fn start_thread(
+    site: Site,
+    core: usize,
+    endpoints: Vec<Endpoint>,
+) -> Result<Vec<SocketAddr>, OriginError> {
     let (ready, started) = mpsc::channel();
     let failed = ready.clone();
     thread::Builder::new()
         .name(format!("origin-{}", site.thread))
         .spawn(move || {
-            affinity::pin(site.thread);
+            affinity::pin(core);
             if let Err(error) = sealgate_uring::run(serve(site, endpoints, ready)) {
                 // Nobody listens any more once the thread had started.
                 let _ = failed.send(Err(OriginError::Ring(error)));

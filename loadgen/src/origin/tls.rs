@@ -64,10 +64,19 @@ pub fn server_config(identity: &Identity<'_>, alpn: Alpn) -> Result<Arc<ServerCo
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let mut config = builder
+    let config = builder
         .with_single_cert(chain, key)
         .map_err(rejected(identity.cert))?;
-    config.ticketer = Ticketer::new().map_err(rejected(identity.key))?;
+    complete(config, alpn).map_err(rejected(identity.key))
+}
+
+/// What all of the origin's configurations have: tickets, and the keys for an own record layer.
+///
+/// # Errors
+///
+/// When there is no randomness for ticket keys.
+pub fn complete(mut config: ServerConfig, alpn: Alpn) -> Result<Arc<ServerConfig>, rustls::Error> {
+    config.ticketer = Ticketer::new()?;
     config.send_tls13_tickets = 1;
     config.enable_secret_extraction = true;
     if alpn == Alpn::Http1 {

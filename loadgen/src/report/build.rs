@@ -158,6 +158,14 @@ fn target_cpu(outcome: &Outcome, pid: Option<u32>) -> TargetCpu {
     }
 }
 
+/// This program.
+pub fn tool() -> Tool {
+    Tool {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
 /// The report of a run.
 pub fn report(
     outcome: Outcome,
@@ -175,10 +183,7 @@ pub fn report(
     let tenants = tenants(&frame, sums, &totals, elapsed_s);
     Report {
         format: parse::format(),
-        tool: Tool {
-            name: env!("CARGO_PKG_NAME").to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        },
+        tool: tool(),
         operation: frame.operation.to_owned(),
         looped: frame.looped,
         host: frame.host,

@@ -19,4 +19,12 @@ pub mod hgrm;
 pub mod hlog;
 pub mod levels;
 pub mod quantity;
+
+pub mod calibration;
+pub mod search;
+pub mod sweep;
+
+#[cfg(test)]
+mod schema;
+
 pub mod time;

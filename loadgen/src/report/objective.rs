@@ -121,6 +121,11 @@ impl fmt::Display for Objective {
 }
 
 impl Objective {
+    /// Whether it says how many operations may fail.
+    pub fn bounds_errors(&self) -> bool {
+        self.measure == Measure::Errors
+    }
+
     /// Compares the objective with a run. Without operations none is met.
     pub fn judge(&self, all: &Part, elapsed_s: f64) -> model::Objective {
         let measured = self.measured(all, elapsed_s);

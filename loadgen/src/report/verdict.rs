@@ -136,6 +136,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// For the caller.
     pub exit: Exit,
+    /// The grounds of the verdict, the worst first.
+    pub reasons: Vec<Reason>,
 }
 
 /// Judges a run; `missed` says whether an objective was missed.
@@ -177,10 +179,14 @@ pub fn judge(evidence: &Evidence, missed: Objectives) -> Judgement {
         (State::Valid | State::Degraded, Objectives::Missed) => Exit::Missed,
         (State::Valid | State::Degraded, Objectives::Met) => Exit::Ok,
     };
-    let reasons = reasons.into_iter().map(Reason::to_model).collect();
+    let stored = reasons.iter().map(|reason| reason.to_model()).collect();
     Judgement {
-        verdict: Verdict { state, reasons },
+        verdict: Verdict {
+            state,
+            reasons: stored,
+        },
         exit,
+        reasons,
     }
 }
 
@@ -297,7 +303,7 @@ mod tests {
     fn judged(change: impl FnOnce(&mut Evidence)) -> (Vec<String>, State, Exit) {
         let mut evidence = clean();
         change(&mut evidence);
-        let Judgement { verdict, exit } = judge(&evidence, Objectives::Met);
+        let Judgement { verdict, exit, .. } = judge(&evidence, Objectives::Met);
         let codes = verdict.reasons.into_iter().map(|reason| reason.code);
         (codes.collect(), verdict.state, exit)
     }

@@ -194,8 +194,8 @@ impl Worker {
     /// Waits until every operation of the load has ended, or nobody is left to do any.
     async fn settled(&self) {
         let settled = || {
-            let round = &self.round;
-            round.slots.get() == 0 || round.under_way.get() == 0 && self.dispatch.borrow().is_over()
+            let idle = self.round.under_way.get() == 0 && !self.seats.any_handed();
+            self.round.slots.get() == 0 || idle && self.dispatch.borrow().is_over()
         };
         while !settled() {
             self.round.less.notified().await;

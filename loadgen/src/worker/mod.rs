@@ -18,6 +18,7 @@ pub mod plan;
 pub mod seat;
 pub mod slot;
 pub mod timer;
+pub mod timer_error;
 
 #[cfg(test)]
 mod simulation;

@@ -47,7 +47,7 @@ impl fmt::Display for Spin {
 
 /// How far ahead of a start sleep ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ahead {
+pub enum Ahead {
     /// Not at all: sleep until then.
     Nothing,
     /// A little.
@@ -71,21 +71,43 @@ pub async fn pace(worker: Rc<Worker>) -> io::Result<()> {
             break;
         };
         let left = due.saturating_sub(now);
-        match core.ahead(now) {
-            Ahead::Nothing => timer.sleep(left).await?,
-            Ahead::Little if left > AHEAD => timer.sleep(left - AHEAD).await?,
-            Ahead::Little | Ahead::Always => {
-                worker.moved.set(false);
-                timer.turn().await?;
-                let took = worker.clock.now().saturating_sub(now);
-                if !worker.moved.get() && took < EMPTY_TURN {
-                    worker.recorder.borrow_mut().spun(took);
-                }
+        worker.moved.set(false);
+        if approach(&timer, core.ahead(now), left).await? == Approached::Turned {
+            let took = worker.clock.now().saturating_sub(now);
+            if !worker.moved.get() && took < EMPTY_TURN {
+                worker.recorder.borrow_mut().spun(took);
             }
         }
     }
     worker.wake_idle();
     Ok(())
+}
+
+/// How a thread came nearer to a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approached {
+    /// It slept.
+    Slept,
+    /// It let everything else run once.
+    Turned,
+}
+
+/// Comes nearer to a start that is `left` away: sleeps, or turns once.
+///
+/// # Errors
+///
+/// What [`Timer::sleep`] reports.
+pub async fn approach(timer: &Timer, ahead: Ahead, left: Duration) -> io::Result<Approached> {
+    let sleep = match ahead {
+        Ahead::Nothing => left,
+        Ahead::Little if left > AHEAD => left - AHEAD,
+        Ahead::Little | Ahead::Always => {
+            timer.turn().await?;
+            return Ok(Approached::Turned);
+        }
+    };
+    timer.sleep(sleep).await?;
+    Ok(Approached::Slept)
 }
 
 /// Whether this thread may have its core for itself.

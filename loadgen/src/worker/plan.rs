@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A run, as all workers see it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// What to do.
     pub operation: Operation,

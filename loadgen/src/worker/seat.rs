@@ -14,6 +14,8 @@ use crate::schedule::Arrival;
 pub struct Seats {
     seats: Vec<Seat>,
     idle: RefCell<VecDeque<usize>>,
+    /// Operations that were handed to connections that have not woken yet.
+    handed: Cell<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +31,7 @@ impl Seats {
             seats: (0..connections).map(|_| Seat::default()).collect(),
             // Never longer than there are seats.
             idle: RefCell::new(VecDeque::with_capacity(connections)),
+            handed: Cell::new(0),
         }
     }
 
@@ -37,17 +40,27 @@ impl Seats {
         !self.idle.borrow().is_empty()
     }
 
+    /// Whether an operation is on its way to a connection.
+    pub fn any_handed(&self) -> bool {
+        self.handed.get() > 0
+    }
+
     /// Waits on `seat` for an operation; none when nothing more comes.
     pub async fn wait(&self, seat: usize) -> Option<Arrival> {
         self.idle.borrow_mut().push_back(seat);
         self.seats[seat].woken.notified().await;
-        self.seats[seat].handed.take()
+        let arrival = self.seats[seat].handed.take();
+        if arrival.is_some() {
+            self.handed.set(self.handed.get().saturating_sub(1));
+        }
+        arrival
     }
 
     /// Hands an operation to the connection that waits longest. There has to be one.
     pub fn hand(&self, arrival: Arrival) {
         if let Some(first) = self.idle.borrow_mut().pop_front() {
             self.seats[first].handed.set(Some(arrival));
+            self.handed.set(self.handed.get() + 1);
             self.seats[first].woken.notify_one();
         }
     }

@@ -59,6 +59,17 @@ impl Axis {
         }
     }
 
+    /// Names, side by side in equal steps.
+    pub fn of_names(names: &[String]) -> Self {
+        let ticks = names.iter().enumerate();
+        Self {
+            scale: Scale::Linear,
+            first: 0.0,
+            last: names.len().saturating_sub(1).max(1) as f64,
+            ticks: ticks.map(|(n, name)| (n as f64, name.clone())).collect(),
+        }
+    }
+
     /// Seconds of a run, from zero to exactly `elapsed_s`.
     pub fn of_time(elapsed_s: f64) -> Self {
         let elapsed_s = elapsed_s.max(1.0);

@@ -7,6 +7,7 @@ pub mod axis;
 pub mod charts;
 pub mod http;
 pub mod plot;
+pub mod sweep;
 pub mod tables;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -59,6 +60,25 @@ pub fn page(runs: &[Run<'_>]) -> Result<String, RenderError> {
         ),
         _ => names.join(" · "),
     };
+    let body = html! {
+        (header(runs, &title))
+        main {
+            @for (n, run) in runs.iter().enumerate() { (verdict(runs, n, run)) }
+            (tables::figures(runs))
+            (plots(runs, &names)?)
+            (tables::latency(runs))
+            (tables::errors(runs))
+            (tables::tenants(runs))
+            (tables::tls(runs))
+            (http::http(runs))
+            (tables::facts(runs))
+        }
+    };
+    Ok(document(&title, &body))
+}
+
+/// A page around a body, with the style, the script, and the policy under which only these run.
+fn document(title: &str, body: &Markup) -> String {
     let policy = format!(
         "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
         hash(STYLE),
@@ -76,18 +96,7 @@ pub fn page(runs: &[Run<'_>]) -> Result<String, RenderError> {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                (header(runs, &title))
-                main {
-                    @for (n, run) in runs.iter().enumerate() { (verdict(runs, n, run)) }
-                    (tables::figures(runs))
-                    (plots(runs, &names)?)
-                    (tables::latency(runs))
-                    (tables::errors(runs))
-                    (tables::tenants(runs))
-                    (tables::tls(runs))
-                    (http::http(runs))
-                    (tables::facts(runs))
-                }
+                (body)
                 footer {
                     "Written by loadgen " (env!("CARGO_PKG_VERSION")) ". Every operation has a planned start; response \
                      times count from there, so a target that stalls is not spared."
@@ -96,7 +105,7 @@ pub fn page(runs: &[Run<'_>]) -> Result<String, RenderError> {
             }
         }
     };
-    Ok(page.into_string() + "\n")
+    page.into_string() + "\n"
 }
 
 /// What a policy says of an element's content.
