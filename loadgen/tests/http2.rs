@@ -99,6 +99,27 @@ fn streams_of_a_connection_are_under_way_together() {
 }
 
 #[test]
+fn keys_are_renewed_by_the_requests_of_all_streams() {
+    let files = TlsFiles::new();
+    let server = Server::tls(&files, &[H2], Conduct::default());
+    // Each of the four streams has ten requests: none would make the connection's twenty.
+    let flags = [
+        "-n",
+        "40",
+        "-m",
+        "4",
+        "--tls",
+        "1.3",
+        "--key-update",
+        "20req",
+    ];
+    let run = run(&server.tls_url("/together/4"), &flags);
+    assert_done(&run, 40);
+    let sent = run.1["key_updates"]["sent"].as_u64().unwrap();
+    assert!(sent >= 1, "{}", run.1["key_updates"]);
+}
+
+#[test]
 fn a_target_that_allows_fewer_streams_gets_no_more_and_the_report_says_so() {
     for (allowed, flags) in [(1, &["-c", "2"][..]), (3, &["-R", "10k"])] {
         let server = Server::plain(Conduct {

@@ -4,14 +4,18 @@
 mod http2_target;
 mod program;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+        mpsc,
+    },
+    time::Duration,
 };
 
 use http2_target::{
     assert_done, counts,
-    frames::Frames,
+    frames::{Frames, Said},
     run,
     server::{Conduct, Server},
 };
@@ -62,7 +66,7 @@ fn what_a_goaway_did_not_take_is_sent_again_and_counted_once() {
             requests.fetch_add(1, SeqCst);
             frames.go_away(taken[0], 0);
             frames.ok(taken[0]);
-            frames.ended();
+            frames.until_gone();
             return;
         }
         while let Some(stream) = frames.request() {
@@ -118,7 +122,7 @@ fn a_target_that_takes_nothing_is_not_asked_for_ever() {
         };
         if frames.request().is_some() {
             frames.go_away(0, 0);
-            frames.ended();
+            frames.until_gone();
         }
     });
     let (code, json) = run(&format!("http://{address}/"), &["-n", "2"]);
@@ -181,34 +185,90 @@ fn an_answer_that_is_reset_half_way_is_not_complete() {
 }
 
 #[test]
-fn one_silent_stream_times_out_alone() {
-    let server = Server::plain(Conduct::default());
+fn a_silent_stream_is_given_up_alone_and_the_run_ends_with_a_goodbye() {
+    let (say, said) = mpsc::channel();
+    let address = service(move |stream| {
+        let Some(mut frames) = Frames::accept(stream, &[]) else {
+            return;
+        };
+        while let Some(next) = frames.next() {
+            match next {
+                Said::Request(1) => {}
+                Said::Request(stream) => frames.ok(stream),
+                other => say.send(other).unwrap(),
+            }
+        }
+    });
     let flags = ["-n", "20", "-m", "2", "--timeout", "2s"];
-    let (_, json) = run(&server.url("/silent-first"), &flags);
+    let (_, json) = run(&format!("http://{address}/"), &flags);
     assert_eq!(counts(&json), [20, 20, 19, 1], "{json:#}");
     let error = &json["errors"][0];
     assert_eq!(
         (&error["phase"], &error["class"]),
         (&json!("receive"), &json!("timeout"))
     );
-    assert_eq!(server.requests(), 20);
+    assert_eq!(json["connections"]["established"], 1);
+    // CANCEL, and at the end NO_ERROR.
+    let next = || said.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert_eq!((next(), next()), (Said::Reset(1, 8), Said::GoAway(0)));
+}
+
+#[test]
+fn a_connection_on_which_nothing_comes_any_more_is_replaced() {
+    let connections = AtomicU32::new(0);
+    let address = service(move |stream| {
+        let number = connections.fetch_add(1, SeqCst);
+        let Some(mut frames) = Frames::accept(stream, &[]) else {
+            return;
+        };
+        while let Some(stream) = frames.request() {
+            if number > 0 {
+                frames.ok(stream);
+            }
+        }
+    });
+    // The second begins half a second later, so its own time is not over.
+    let flags = [
+        "-R",
+        "2",
+        "-n",
+        "4",
+        "-c",
+        "1",
+        "-m",
+        "2",
+        "--timeout",
+        "2s",
+    ];
+    let (_, json) = run(&format!("http://{address}/"), &flags);
+    assert_eq!(counts(&json), [4, 4, 2, 2], "{json:#}");
+    // It was broken off with the connection, by us, and that is said.
+    let errors = json["errors"].as_array().unwrap();
+    assert!(
+        errors.iter().all(|error| error["class"] == "timeout"),
+        "{json:#}"
+    );
+    assert_eq!(json["connections"]["established"], 2);
 }
 
 #[test]
 fn what_is_under_way_when_the_drain_is_over_is_unfinished() {
-    let address = service(|stream| {
-        let Some(mut frames) = Frames::accept(stream, &[]) else {
-            return;
-        };
-        while frames.request().is_some() {}
-    });
-    let flags = [
-        "-R", "1k", "-n", "6", "-c", "1", "-m", "2", "--drain", "100ms",
-    ];
-    let (code, json) = run(&format!("http://{address}/"), &flags);
-    assert_eq!((code, counts(&json)), (2, [6, 2, 0, 2]), "{json:#}");
-    assert_eq!(json["totals"]["operations"]["unsent"], 4);
-    assert_eq!(json["errors"][0]["class"], "unfinished");
+    // With a limit of one stream, one is sent, and the others wait for it.
+    for (settings, sent) in [(&[][..], 2), (&[(3, 1)], 1)] {
+        let address = service(move |stream| {
+            let Some(mut frames) = Frames::accept(stream, settings) else {
+                return;
+            };
+            while frames.request().is_some() {}
+        });
+        let flags = [
+            "-R", "1k", "-n", "6", "-c", "1", "-m", "2", "--drain", "100ms",
+        ];
+        let (code, json) = run(&format!("http://{address}/"), &flags);
+        assert_eq!((code, counts(&json)), (2, [6, sent, 0, sent]), "{json:#}");
+        assert_eq!(json["totals"]["operations"]["unsent"], 6 - sent);
+        assert_eq!(json["errors"][0]["class"], "unfinished");
+    }
 }
 
 #[test]

@@ -417,7 +417,8 @@ pub struct Http {
     /// The fewest streams at once that the target allowed on a connection; absent where these were
     /// as many as were wanted.
     pub streams_allowed: Option<u64>,
-    /// Streams that the target reset, by error code.
+    /// Streams that the target reset, by error code. With `NO_ERROR` some may have succeeded: it
+    /// answered them without taking their bodies whole.
     pub resets: Names,
     /// Connections that the target ended with GOAWAY while they were in use, by error code.
     pub go_aways: Names,

@@ -19,7 +19,15 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
 
-/// One end of a connection.
+/// What a client may say, with the stream and the error code.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Said {
+    Request(u32),
+    Reset(u32, u32),
+    GoAway(u32),
+}
+
+/// The server's end of a connection.
 pub struct Frames(TcpStream);
 
 impl Frames {
@@ -40,12 +48,24 @@ impl Frames {
     /// The stream of the next request without a body; none when the client is gone.
     pub fn request(&mut self) -> Option<u32> {
         loop {
+            if let Said::Request(stream) = self.next()? {
+                return Some(stream);
+            }
+        }
+    }
+
+    /// What the client says next of requests and of the end; none when it is gone.
+    pub fn next(&mut self) -> Option<Said> {
+        loop {
             let (kind, flags, stream, payload) = self.receive()?;
+            let code = || u32::from_be_bytes(*payload.last_chunk().unwrap());
             match kind {
                 HEADERS => {
                     assert_ne!(flags & END_STREAM, 0, "it has no body");
-                    return Some(stream);
+                    return Some(Said::Request(stream));
                 }
+                RST_STREAM => return Some(Said::Reset(stream, code())),
+                GOAWAY => return Some(Said::GoAway(code())),
                 SETTINGS if flags & ACK == 0 => self.send(SETTINGS, ACK, 0, &[]),
                 PING if flags & ACK == 0 => self.send(PING, ACK, 0, &payload),
                 _ => {}
@@ -53,10 +73,9 @@ impl Frames {
         }
     }
 
-    /// Whether the client ends the connection, whatever it says before.
-    pub fn ended(&mut self) -> bool {
+    /// Waits until the client is gone, whatever it says before.
+    pub fn until_gone(&mut self) {
         while self.receive().is_some() {}
-        true
     }
 
     /// Allows so many streams at once from now on.

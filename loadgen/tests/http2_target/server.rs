@@ -6,7 +6,6 @@
 //! | `/together/N` | 200, once N requests of its connection wait for it |
 //! | `/reset/CODE` | every third is reset with CODE, behind its body |
 //! | `/refuse-body/CODE` | reset with CODE before the body is read |
-//! | `/silent-first` | none to the first request of the server, 200 to others |
 //! | anything else | POST: the request's body; PUT: 204; GET: 200 |
 
 use std::{
@@ -52,10 +51,7 @@ pub struct Counters {
     pub connections: AtomicU64,
     pub requests: AtomicU64,
     pub body_bytes: AtomicU64,
-    pub answers: AtomicU64,
     pub resets: AtomicU64,
-    /// Streams that the client gave up.
-    pub cancelled: AtomicU64,
     /// Most requests at once on one connection.
     pub most_at_once: AtomicU64,
     /// Fields of the last request.
@@ -164,12 +160,9 @@ async fn serve(stream: Stream, conduct: Conduct, counters: Arc<Counters>) {
         spawn(async move {
             let at_once = present.now.fetch_add(1, SeqCst) + 1;
             counters.most_at_once.fetch_max(at_once, SeqCst);
-            let answered = answer(number, request, respond, &counters, &present).await;
+            // A client that gives a stream up says so itself.
+            let _ = answer(number, request, respond, &counters, &present).await;
             present.now.fetch_sub(1, SeqCst);
-            match answered {
-                Ok(()) => counters.answers.fetch_add(1, SeqCst),
-                Err(_) => counters.cancelled.fetch_add(1, SeqCst),
-            };
         });
     }
 }
@@ -201,11 +194,6 @@ async fn answer(
         if head.method == Method::POST {
             sent.push(bytes);
         }
-    }
-    if path == "/silent-first" && number == 0 {
-        std::future::poll_fn(|context| respond.poll_reset(context)).await?;
-        counters.cancelled.fetch_add(1, SeqCst);
-        return Ok(());
     }
     if let Some(code) = argument("/reset/")
         && number % 3 == 2

@@ -1,4 +1,4 @@
-//! nginx, whose log says of each handshake whether it was resumed.
+//! nginx, whose log says of each handshake whether it was resumed, and of each request what it was.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
 
 use crate::program::TlsFiles;
 
-/// A running nginx that ends each connection behind its handshake; ended on drop.
+/// A running nginx; ended on drop.
 pub struct Nginx {
     child: Child,
     pub address: SocketAddr,
@@ -18,26 +18,49 @@ pub struct Nginx {
 }
 
 impl Nginx {
+    /// One that ends each connection behind its handshake.
     pub fn start(files: &TlsFiles) -> Self {
+        Self::run(files, |address, log, tls| {
+            format!(
+                "stream {{
+                     log_format kinds '$ssl_session_reused $ssl_protocol $ssl_server_name';
+                     access_log {log} kinds;
+                     server {{ listen {address} ssl; {tls} return ''; }}
+                 }}"
+            )
+        })
+    }
+
+    /// One that speaks HTTP/2 within these limits, and answers `hello`.
+    pub fn start_http2(files: &TlsFiles, limits: &str) -> Self {
+        Self::run(files, |address, log, tls| {
+            format!(
+                "http {{
+                     log_format requests '$server_protocol $request_method $status';
+                     access_log {log} requests;
+                     server {{
+                         listen {address} ssl http2; {tls} {limits}
+                         location / {{ return 200 hello; }}
+                     }}
+                 }}"
+            )
+        })
+    }
+
+    fn run(files: &TlsFiles, block: impl FnOnce(SocketAddr, &str, &str) -> String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let [log, errors, pid, cert, key] =
             ["access.log", "error.log", "pid", "server.pem", "server.key"].map(|f| files.path(f));
+        let tls = format!(
+            "ssl_certificate {cert}; ssl_certificate_key {key}; ssl_protocols TLSv1.2 TLSv1.3;"
+        );
+        let block = block(address, &log, &tls);
         let configuration = format!(
             "load_module /usr/lib/nginx/modules/ngx_stream_module.so;
              daemon off; pid {pid}; error_log {errors};
              events {{ worker_connections 512; }}
-             stream {{
-                 log_format kinds '$ssl_session_reused $ssl_protocol $ssl_server_name';
-                 access_log {log} kinds;
-                 server {{
-                     listen {address} ssl;
-                     ssl_certificate {cert};
-                     ssl_certificate_key {key};
-                     ssl_protocols TLSv1.2 TLSv1.3;
-                     return '';
-                 }}
-             }}"
+             {block}"
         );
         let file = files.path("nginx.conf");
         fs::write(&file, configuration).unwrap();

@@ -112,6 +112,10 @@ pub async fn exchange(
         broken(slot, live, error, progress.phase.get(), stale)
     })?;
     live.used.set(true);
+    if answer.sent_bytes < body_len {
+        // It answered, and wanted no more of the body: no failure, and not a whole upload either.
+        live.note(&slot.worker, &Cause::StreamReset(Reason::NO_ERROR));
+    }
     slot.worker.recorder.borrow_mut().status(answer.head.status);
     let received = answer
         .body
