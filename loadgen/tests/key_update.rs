@@ -121,8 +121,8 @@ fn what_has_no_key_updates_is_refused() {
         (&["--key-update", "10"], "write 64MiB"),
     ] {
         let ran = match flags {
-            ["--key-update", ..] => loadgen(&[&["handshake", "localhost:1"], flags].concat()),
-            _ => loadgen(&[&["handshake", "localhost:1", "--key-update", "1MB"], flags].concat()),
+            ["--key-update", ..] => loadgen(&[&["bulk", "tls://localhost:1"], flags].concat()),
+            _ => loadgen(&[&["bulk", "tls://localhost:1", "--key-update", "1MB"], flags].concat()),
         };
         assert_eq!(ran.code, 1, "{}", ran.stderr);
         assert!(ran.stderr.contains(says), "{}", ran.stderr);

@@ -128,6 +128,11 @@ pub struct TlsArgs {
     /// Key exchange groups in order of preference, separated by colons.
     #[arg(long, value_name = "GROUPS")]
     pub groups: Option<String>,
+    /// Application protocols to offer, separated by commas, in order of preference (h2,http/1.1):
+    /// the target has to choose one of them. For tls:// and handshakes; an https target negotiates
+    /// the HTTP that is spoken.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "plain", value_parser = protocol)]
+    pub alpn: Option<Vec<String>>,
     /// Only this protocol version.
     #[arg(long, value_name = "VERSION")]
     pub tls: Option<TlsVersion>,
@@ -136,6 +141,14 @@ pub struct TlsArgs {
     /// it has answered the last one.
     #[arg(long, value_name = "SIZE|Nreq", conflicts_with = "plain")]
     pub key_update: Option<Every>,
+}
+
+/// A name of ALPN: 1 to 255 bytes (RFC 7301 §3.1).
+fn protocol(text: &str) -> Result<String, &'static str> {
+    match text.len() {
+        1..=255 => Ok(text.to_owned()),
+        _ => Err("not a protocol: write names of 1 to 255 bytes, as in h2,http/1.1"),
+    }
 }
 
 /// Protocol versions by name.

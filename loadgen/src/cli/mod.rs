@@ -56,6 +56,10 @@ Examples:
       as many full handshakes as 8 clients make one after the other (closed loop)
   loadgen handshake 127.0.0.1:8443 -R 500 -d 30s --resume 80%
       500 per second, planned, four of five of them resumed
+  loadgen handshake 127.0.0.1:8443 -R 500 -d 30s --resume 80% --early-data 25%
+      the same, a quarter of the resumed ones with early data; accepted and rejected are told apart
+  loadgen handshake 127.0.0.1:8443 -c 8 --mtls 30% --cert me.pem --key me.key --alpn h2,http/1.1
+      three of ten with a client certificate, and all with one of two protocols
   loadgen handshake app.example:443 --connect-to 127.0.0.1:8443 --groups X25519MLKEM768 --tls 1.3
       another address, one key exchange group
   loadgen handshake '{tenant}.example:443' --connect-to 127.0.0.1:8443 -R 500 --tenants 3:weights.csv
@@ -137,6 +141,14 @@ pub struct HandshakeArgs {
     /// Share of the handshakes that resume a session.
     #[arg(long, value_name = "N%", default_value = "0%", value_parser = units::percent)]
     pub resume: f64,
+    /// Share of the resumed handshakes that send early data (0-RTT): an empty line, which HTTP
+    /// servers skip. One that the target does not take is of the wrong kind and does not count.
+    #[arg(long, value_name = "N%", default_value = "0%", value_parser = units::percent)]
+    pub early_data: f64,
+    /// Share of the handshakes that are full and show the certificate of --cert, while the others
+    /// show none [default: all show it where --cert is given].
+    #[arg(long, value_name = "N%", value_parser = units::percent, requires = "cert")]
+    pub mtls: Option<f64>,
     /// How connections end: `rst` leaves no port in TIME_WAIT, `notify` is polite and proves that
     /// the target finished the handshake too.
     #[arg(long, value_enum, default_value = "rst")]

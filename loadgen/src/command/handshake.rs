@@ -2,16 +2,18 @@
 
 use clap::ValueEnum;
 use serde_json::json;
+use thiserror::Error;
 
 use super::{
     CommandError,
     load::{self, Job},
 };
 use crate::{
-    cli::HandshakeArgs,
+    cli::{HandshakeArgs, TlsVersion},
     exit::Exit,
     operation::{Operation, handshake},
     schedule::mix::Mix,
+    target::client_certificate::Shown,
     target::url::TargetError,
 };
 
@@ -34,16 +36,78 @@ pub fn job(args: &HandshakeArgs) -> Result<Job<'_>, CommandError> {
     if !target.scheme.encrypted() {
         return Err(TargetError::WrongScheme(target, "handshakes need TLS").into());
     }
+    check(args)?;
     let close = args.close.to_possible_value();
     Ok(Job {
         name: "handshake",
         target,
-        operation: Operation::Handshake(handshake::Settings { close: args.close }),
-        mix: Mix::second(args.resume),
+        operation: Operation::Handshake(handshake::Settings {
+            close: args.close,
+            certificate: match args.mtls {
+                Some(_) => Shown::InItsShare,
+                None => Shown::Always,
+            },
+        }),
+        mix: mix(args),
         load: &args.load,
         particulars: json!({
             "resume_percent": args.resume,
+            "early_data_percent_of_resumed": args.early_data,
+            "mtls_percent": args.mtls,
             "close": close.as_ref().map(|close| close.get_name()),
         }),
     })
+}
+
+/// Shares that cannot be had together.
+#[derive(Debug, Error)]
+pub enum ShareError {
+    /// Early data goes with a ticket.
+    #[error("--early-data is a share of the resumed handshakes: add --resume 100%")]
+    EarlyDataWithoutResume,
+    /// There is none in TLS 1.2.
+    #[error("TLS 1.2 has no early data: drop --early-data or --tls 1.2")]
+    EarlyDataTls12,
+    /// More than all.
+    #[error(
+        "--resume {resume}% and --mtls {mtls}% are more than all handshakes: those with a certificate are full ones"
+    )]
+    MoreThanAll {
+        /// Percent that are resumed.
+        resume: f64,
+        /// Percent that show a certificate.
+        mtls: f64,
+    },
+    /// Handshakes have nothing behind them.
+    #[error("handshakes send nothing behind them: --key-update is for request and bulk")]
+    KeyUpdate,
+}
+
+fn check(args: &HandshakeArgs) -> Result<(), ShareError> {
+    let (resume, mtls) = (args.resume, args.mtls.unwrap_or(0.0));
+    let tls = &args.load.tls;
+    match () {
+        () if args.early_data > 0.0 && resume == 0.0 => Err(ShareError::EarlyDataWithoutResume),
+        () if args.early_data > 0.0 && tls.tls == Some(TlsVersion::Tls12) => {
+            Err(ShareError::EarlyDataTls12)
+        }
+        () if resume + mtls > 100.0 => Err(ShareError::MoreThanAll { resume, mtls }),
+        () if tls.key_update.is_some() => Err(ShareError::KeyUpdate),
+        () => Ok(()),
+    }
+}
+
+/// The kinds, in the order of [`Kind::ALL`](crate::operation::failure::Kind::ALL).
+fn mix(args: &HandshakeArgs) -> Mix {
+    // Millionths, which is finer than anybody writes; so shares of shares are whole numbers too.
+    const WHOLE: u64 = 1_000_000;
+    let part = |percent: f64| (percent / 100.0 * WHOLE as f64).round() as u64;
+    let (resumed, early) = (part(args.resume), part(args.early_data));
+    let mtls = part(args.mtls.unwrap_or(0.0)).min(WHOLE - resumed);
+    Mix::new([
+        (WHOLE - resumed - mtls) * WHOLE,
+        resumed * (WHOLE - early),
+        resumed * early,
+        mtls * WHOLE,
+    ])
 }

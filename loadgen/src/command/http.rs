@@ -21,6 +21,7 @@ use crate::{
     run,
     schedule::{Extent, mix::Mix},
     target::{
+        client_certificate::Shown,
         tls::Configs,
         url::{Scheme as Spoken, Target},
     },
@@ -128,6 +129,7 @@ impl Version {
 fn prefers_http2(target: &Target, load: &LoadArgs) -> Result<bool, CommandError> {
     let settings = handshake::Settings {
         close: handshake::Close::Notify,
+        certificate: Shown::Always,
     };
     let mut plan = load::plan(&Job {
         name: "probe",

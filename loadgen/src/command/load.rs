@@ -121,6 +121,9 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
     let (extent, open) = schedule(load)?;
     tenants::check_placeholders(job)?;
     let tenants = tenants::tenants(load)?;
+    if job.target.scheme.is_http() && load.tls.alpn.is_some() {
+        return Err(CommandError::AlpnOfHttp);
+    }
     let alpn: &[&[u8]] = match (&job.operation, job.target.scheme.is_http()) {
         // Alone: then the target cannot choose what was not asked for.
         (Operation::Http2(_), _) => &[b"h2"],

@@ -17,7 +17,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use self::http::HttpError;
+use self::{handshake::ShareError, http::HttpError};
 use crate::{
     cli::Command,
     descriptors::{self, TooManyConnections},
@@ -101,6 +101,12 @@ pub enum CommandError {
     /// A host that differs between tenants has no address.
     #[error("{0} has a host for each tenant: say where they all are with --connect-to HOST:PORT")]
     TenantAddress(Target),
+    /// Shares of handshakes do not fit together.
+    #[error(transparent)]
+    Share(#[from] ShareError),
+    /// HTTP is not negotiated by hand.
+    #[error("an https target negotiates the HTTP that is spoken: drop --alpn, or load tls://")]
+    AlpnOfHttp,
     /// The schedule's flags do not fit together.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -221,6 +227,8 @@ impl CommandError {
             | CommandError::NoTenants(_)
             | CommandError::TenantsOverHttp2
             | CommandError::TenantAddress(_)
+            | CommandError::Share(_)
+            | CommandError::AlpnOfHttp
             | CommandError::Schedule(_)
             | CommandError::Http(_)
             | CommandError::Head(_)

@@ -68,7 +68,8 @@ pub enum Class {
     WrongProtocol,
     /// An HTTP status of 400 or more.
     Status,
-    /// A resumed handshake was wanted and a full one was made, or the other way round.
+    /// Another handshake was wanted: resumed and not full, with early data taken, with a client
+    /// certificate, with one of the protocols asked for.
     WrongKind,
     /// The target gave no session to resume.
     NoTicket,
@@ -114,6 +115,47 @@ pub enum Kind {
     Full,
     /// From a ticket.
     Resumed,
+    /// From a ticket, with application data in the first flight.
+    EarlyData,
+    /// Full, with a client certificate.
+    Mtls,
+}
+
+impl Kind {
+    /// All of them; an arrival's kind is an index into these.
+    pub const ALL: [Kind; 4] = [Kind::Full, Kind::Resumed, Kind::EarlyData, Kind::Mtls];
+
+    /// Whether it takes a ticket.
+    pub fn resumes(self) -> bool {
+        matches!(self, Kind::Resumed | Kind::EarlyData)
+    }
+}
+
+/// What a handshake turned out to be instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// The target made a full one.
+    Full,
+    /// The target resumed one that offered no ticket: a breach of TLS.
+    Resumed,
+    /// The ticket allows no early data.
+    EarlyDataNotAllowed,
+    /// The target did not take the early data.
+    EarlyDataRejected,
+    /// The target asked for no client certificate.
+    CertificateNotAsked,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Found::Full => "the target made a full one",
+            Found::Resumed => "the target resumed a session",
+            Found::EarlyDataNotAllowed => "the target's ticket allows no early data",
+            Found::EarlyDataRejected => "the target did not take the early data",
+            Found::CertificateNotAsked => "the target asked for no client certificate of this kind",
+        })
+    }
 }
 
 impl fmt::Display for Kind {
@@ -121,6 +163,8 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Kind::Full => "full",
             Kind::Resumed => "resumed",
+            Kind::EarlyData => "early_data",
+            Kind::Mtls => "mtls",
         })
     }
 }
@@ -163,7 +207,11 @@ pub enum Cause {
     WrongKind {
         /// What was wanted.
         wanted: Kind,
+        /// What it is.
+        found: Found,
     },
+    /// None of the application protocols that were asked for was negotiated.
+    NoProtocol,
     /// No ticket came.
     NoTicket,
     /// The bytes differ.
@@ -213,7 +261,7 @@ impl Failure {
             Cause::Timeout => Class::Timeout,
             Cause::Unfinished => Class::Unfinished,
             Cause::Status(_) => Class::Status,
-            Cause::WrongKind { .. } => Class::WrongKind,
+            Cause::WrongKind { .. } | Cause::NoProtocol => Class::WrongKind,
             Cause::NoTicket => Class::NoTicket,
             Cause::Mismatch { .. } | Cause::WrongDigest => Class::Mismatch,
             Cause::WrongLength { .. } => Class::WrongLength,
@@ -260,7 +308,10 @@ impl fmt::Display for Failure {
             Cause::Timeout => f.write_str("nothing moved for the time of --timeout"),
             Cause::Unfinished => f.write_str("it was not done when --drain was over"),
             Cause::Status(status) => write!(f, "the target answered with status {status}"),
-            Cause::WrongKind { wanted } => write!(f, "the handshake is not {wanted}"),
+            Cause::WrongKind { wanted, found } => {
+                write!(f, "the handshake is not {wanted}: {found}")
+            }
+            Cause::NoProtocol => f.write_str("the target chose no protocol of --alpn"),
             Cause::NoTicket => f.write_str("the target sent no session ticket"),
             Cause::Mismatch { offset } => {
                 write!(f, "the answer differs from what was sent at byte {offset}")

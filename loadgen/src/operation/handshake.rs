@@ -7,10 +7,14 @@ use clap::ValueEnum;
 use rustls::ClientConfig;
 use sealgate_uring::spawn;
 
-use super::failure::{Cause, Failure, Kind, Phase};
+use super::{
+    failure::{Cause, Failure, Kind, Phase},
+    variant::Variants,
+};
 use crate::{
     measure::recorder::Done,
-    target::tickets::Tickets,
+    schedule::mix::Mix,
+    target::{client_certificate::Shown, tickets::Tickets},
     worker::slot::{Connection, Slot},
 };
 
@@ -37,15 +41,14 @@ pub enum Close {
 pub struct Settings {
     /// How connections end.
     pub close: Close,
+    /// When a client certificate is shown.
+    pub certificate: Shown,
 }
-
-/// The kinds, in the order of [`super::Operation::kinds`].
-const KINDS: [Kind; 2] = [Kind::Full, Kind::Resumed];
 
 /// Shakes hands until the schedule ends.
 pub async fn drive(slot: &Slot, settings: &Settings) {
-    let mut sessions = Sessions::default();
-    let resumes = slot.configs().is_some() && slot.worker.plan.mix.has(1);
+    let mut sessions = Sessions::new(settings.certificate);
+    let resumes = slot.configs().is_some() && resumes(&slot.worker.plan.mix);
     slot.start().await;
     let mut ticketless = 0;
     // Why there is no ticket, until a handshake that needs one has failed by it.
@@ -58,32 +61,37 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
         let Some(arrival) = slot.next().await else {
             return;
         };
-        let wanted = KINDS[arrival.kind];
+        let wanted = Kind::ALL[arrival.kind];
         // Only now is the tenant known. What its first ticket takes is lag, and no service time.
-        if slot.belongs_to_tenant() && wanted == Kind::Resumed {
+        if slot.belongs_to_tenant() && wanted.resumes() {
             unprimed = sessions.prime(slot, &mut ticketless).await.err();
         }
         let sent = slot.begin(arrival);
         let session = resumes.then(|| sessions.of(slot)).flatten();
-        let (tickets, config) = match (wanted, &session) {
-            (Kind::Resumed, Some((tickets, resuming))) => (tickets, Some(resuming)),
-            (Kind::Full, Some((tickets, _))) => (tickets, slot.full_config()),
-            (_, None) => (&Arc::default(), slot.full_config()),
-        };
-        if wanted == Kind::Resumed
+        let (tickets, resuming) = session.unzip();
+        let tickets = tickets.unwrap_or_default();
+        let full = slot.full_config();
+        let config = full.map(|full| sessions.variants.config(wanted, full, resuming.as_ref()));
+        if wanted.resumes()
             && let Some(failure) = unprimed.take()
         {
             slot.fail(arrival, &failure).await;
             continue;
         }
-        let connection = match slot.dial(config).await {
+        let dialled = slot.dial_with(config.as_ref(), Variants::early_data(wanted));
+        let connection = match dialled.await {
             Ok(connection) => connection,
             Err(failure) => {
                 slot.fail(arrival, &failure).await;
                 continue;
             }
         };
-        match check(&connection, wanted) {
+        if arrival.measured
+            && let Some(facts) = connection.stream.facts()
+        {
+            slot.note_early_data(facts.early_data);
+        }
+        match sessions.variants.check(&connection, wanted) {
             Ok(()) => {
                 if arrival.measured {
                     slot.note(&connection);
@@ -98,18 +106,33 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
             }
             Err(failure) => slot.fail(arrival, &failure).await,
         }
-        close(slot, connection, settings.close, wanted, tickets).await;
+        close(slot, connection, settings.close, wanted, &tickets).await;
     }
+}
+
+/// Whether any handshake takes a ticket.
+fn resumes(mix: &Mix) -> bool {
+    let mut kinds = Kind::ALL.into_iter().enumerate();
+    kinds.any(|(index, kind)| kind.resumes() && mix.has(index))
 }
 
 /// Tickets, and the configuration that uses them.
 type Session = (Arc<Tickets>, Arc<ClientConfig>);
 
 /// The sessions of one slot: one, or one for each tenant where connections are a tenant's own.
-#[derive(Default)]
-struct Sessions(HashMap<usize, Session>);
+struct Sessions {
+    variants: Variants,
+    kept: HashMap<usize, Session>,
+}
 
 impl Sessions {
+    fn new(certificate: Shown) -> Self {
+        Self {
+            variants: Variants::new(certificate),
+            kept: HashMap::new(),
+        }
+    }
+
     /// That of the slot's tenant; none without TLS.
     fn of(&mut self, slot: &Slot) -> Option<Session> {
         let configs = slot.configs()?;
@@ -117,14 +140,14 @@ impl Sessions {
             true => slot.tenant(),
             false => 0,
         };
-        if !self.0.contains_key(&key) && self.0.len() >= MAX_SESSIONS {
+        if !self.kept.contains_key(&key) && self.kept.len() >= MAX_SESSIONS {
             // They are fetched again, and counted as such.
-            self.0.clear();
+            self.kept.clear();
         }
-        let session = self.0.entry(key).or_insert_with(|| {
+        let session = self.kept.entry(key).or_insert_with(|| {
             let tickets = Arc::new(Tickets::default());
             let resuming = configs.resuming(key, Arc::clone(&tickets));
-            (tickets, resuming)
+            (tickets, self.variants.plain(&resuming))
         });
         Some(session.clone())
     }
@@ -154,20 +177,6 @@ async fn prime(
     fetch_ticket(slot, primer, tickets).await
 }
 
-fn check(connection: &Connection, wanted: Kind) -> Result<(), Failure> {
-    let Some(facts) = connection.stream.facts() else {
-        return Ok(());
-    };
-    let is = match facts.kind_name() {
-        "resumed" => Kind::Resumed,
-        _ => Kind::Full,
-    };
-    match is == wanted {
-        true => Ok(()),
-        false => Err(Failure::new(Phase::Handshake, Cause::WrongKind { wanted })),
-    }
-}
-
 async fn close(
     slot: &Slot,
     connection: Connection,
@@ -176,7 +185,7 @@ async fn close(
     tickets: &Arc<Tickets>,
 ) {
     // A resumed handshake has used up its ticket; the next one comes behind it.
-    if kind == Kind::Resumed && !tickets.any() {
+    if kind.resumes() && !tickets.any() {
         // Without one, the next resumed handshake primes anew, and counts the failure if that fails.
         let _ = fetch_ticket(slot, connection, tickets).await;
         return;

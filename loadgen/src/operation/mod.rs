@@ -16,6 +16,7 @@ pub mod http2;
 pub mod request;
 pub mod reuse;
 pub mod size;
+pub mod variant;
 
 use std::rc::Rc;
 
@@ -40,7 +41,8 @@ impl Operation {
     /// Names of the kinds that it can be of; an arrival's kind is an index into these.
     pub fn kinds(&self) -> &'static [&'static str] {
         match self {
-            Operation::Handshake(_) => &["full", "resumed"],
+            // As `failure::Kind::ALL` has them.
+            Operation::Handshake(_) => &["full", "resumed", "early_data", "mtls"],
             Operation::Request(_) | Operation::Http2(_) => &["request"],
             Operation::Echo(_) => &["echo"],
             Operation::Bulk(settings) => match settings.direction {

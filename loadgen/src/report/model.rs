@@ -151,6 +151,9 @@ pub struct TlsConfiguration {
     /// After how much a connection asked for new keys.
     #[serde(default)]
     pub key_update: Option<String>,
+    /// Application protocols offered, in their order.
+    #[serde(default)]
+    pub alpn: Vec<String>,
 }
 
 /// How operations were spread over tenants.

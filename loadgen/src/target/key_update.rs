@@ -111,7 +111,8 @@ impl<S: Session> Rekeyed<S> {
         }
         let before = self.session.key_updates();
         self.session.request_key_update()?;
-        if self.session.key_updates() != before {
+        // An engine that does not count does not hold back.
+        if before.is_none() || self.session.key_updates() != before {
             (self.bytes, self.done) = (0, self.meter.done.get());
         }
         Ok(())

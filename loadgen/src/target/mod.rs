@@ -1,5 +1,6 @@
 //! Reaching the target: its name, its address, and TLS towards it.
 
+pub mod client_certificate;
 pub mod key_update;
 pub mod source;
 pub mod tenant_tls;

@@ -97,6 +97,15 @@ impl Verification {
     }
 }
 
+/// What ALPN has to come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Whatever the target says.
+    Any,
+    /// One of those that `--alpn` named.
+    OfThose,
+}
+
 /// The configurations of one run.
 #[derive(Debug, Clone)]
 pub struct Configs {
@@ -112,6 +121,8 @@ pub struct Configs {
     of_tenants: Option<TenantTls>,
     /// The server name as it was written.
     written_name: String,
+    /// Whether one of the protocols offered has to be chosen.
+    pub protocol: Protocol,
     versions: Vec<String>,
     groups: Vec<String>,
 }
@@ -151,6 +162,10 @@ impl Configs {
                 .with_custom_certificate_verifier(Arc::new(TrustAnyone { provider })),
         };
         let identity = Identity::new(args)?;
+        let alpn: Vec<_> = match &args.alpn {
+            Some(names) => names.iter().map(|name| name.clone().into_bytes()).collect(),
+            None => alpn.iter().map(|name| name.to_vec()).collect(),
+        };
         let config = |tenant: usize| -> Result<Arc<ClientConfig>, TlsError> {
             let builder = builder.clone();
             let mut config = match identity.files(tenants, tenant) {
@@ -158,7 +173,7 @@ impl Configs {
                     .with_client_auth_cert(pem::certificates(&cert)?, pem::private_key(&key)?)?,
                 None => builder.with_no_client_auth(),
             };
-            config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+            config.alpn_protocols.clone_from(&alpn);
             config.resumption = Resumption::disabled();
             config.enable_secret_extraction = true;
             Ok(Arc::new(config))
@@ -198,6 +213,10 @@ impl Configs {
                 .collect(),
             groups,
             key_update: args.key_update,
+            protocol: match args.alpn {
+                Some(_) => Protocol::OfThose,
+                None => Protocol::Any,
+            },
         })
     }
 
@@ -210,6 +229,12 @@ impl Configs {
             client_certificate: self.full.client_auth_cert_resolver.has_certs(),
             verification: self.verification.describe(),
             key_update: self.key_update.map(|every| every.to_string()),
+            alpn: self
+                .full
+                .alpn_protocols
+                .iter()
+                .map(|name| String::from_utf8_lossy(name).into_owned())
+                .collect(),
         }
     }
 

@@ -16,6 +16,7 @@ pub mod kept;
 pub mod pace;
 pub mod plan;
 pub mod seat;
+mod shake;
 pub mod slot;
 pub mod timer;
 pub mod timer_error;

@@ -11,8 +11,7 @@ use std::{
 };
 
 use rustls::{ClientConfig, HandshakeKind};
-use sealgate_stream::{Facts, HandshakeError, Stream};
-use sealgate_tls::{KeyUpdates, client_session};
+use sealgate_stream::{Facts, Stream};
 use sealgate_uring::{Pool, Socket};
 use tokio::sync::Notify;
 
@@ -21,10 +20,7 @@ use crate::{
     measure::{interval::count, recorder::Done},
     operation::failure::{Cause, Class, Failure, Phase},
     schedule::Arrival,
-    target::{
-        key_update::{Meter, Rekeyed},
-        tls::Configs,
-    },
+    target::{key_update::Meter, tls::Configs},
     tenants::Tenants,
 };
 
@@ -57,7 +53,7 @@ pub struct Slot {
     seat: usize,
     /// When it was free for its current operation, since the load began.
     free: Cell<Duration>,
-    pool: Pool,
+    pub(super) pool: Pool,
     /// What to break off when nothing moves; none while nothing is awaited.
     guarded: RefCell<Option<Guarded>>,
     /// The guarded stream is to be broken off.
@@ -70,7 +66,7 @@ pub struct Slot {
     tenant: Cell<usize>,
     /// Operations that were taken and have not ended.
     under_way: Cell<usize>,
-    key_updates: Rc<Meter>,
+    pub(super) key_updates: Rc<Meter>,
 }
 
 /// What an operation waits on.
@@ -262,6 +258,21 @@ impl Slot {
             .await
     }
 
+    /// The same, with `early_data` in the first flight if there is a ticket that allows it.
+    ///
+    /// # Errors
+    ///
+    /// When connecting or the handshake fails.
+    pub async fn dial_with(
+        &self,
+        config: Option<&Arc<ClientConfig>>,
+        early_data: Option<&[u8]>,
+    ) -> Result<Connection, Failure> {
+        let result = self.try_dial(config, early_data).await;
+        self.note_dial(&result);
+        result
+    }
+
     /// Connects as [`dial`](Self::dial) does, and does what else is needed for the connection to
     /// stand.
     ///
@@ -273,30 +284,38 @@ impl Slot {
         config: Option<&Arc<ClientConfig>>,
         then: impl AsyncFnOnce(Connection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let result = match self.try_dial(config).await {
+        let result = match self.try_dial(config, None).await {
             Ok(connection) => then(connection).await,
             Err(failure) => Err(failure),
         };
-        match &result {
+        self.note_dial(&result);
+        result
+    }
+
+    fn note_dial<T>(&self, result: &Result<T, Failure>) {
+        match result {
             Ok(_) => {
                 self.failed_dials.set(0);
                 self.worker.connected.set(true);
             }
             Err(_) => self.failed_dials.set(self.failed_dials.get() + 1),
         }
-        result
     }
 
-    async fn try_dial(&self, config: Option<&Arc<ClientConfig>>) -> Result<Connection, Failure> {
+    async fn try_dial(
+        &self,
+        config: Option<&Arc<ClientConfig>>,
+        early_data: Option<&[u8]>,
+    ) -> Result<Connection, Failure> {
         let begun = Instant::now();
         let socket = self.connect().await?;
         let connected = Instant::now();
         self.progress();
         let stream = match (config, self.configs()) {
-            (Some(config), Some(configs)) => self
-                .shake_hands(&socket, config, configs)
-                .await
-                .map_err(|error| self.blame(Phase::Handshake, Cause::Handshake(error)))?,
+            (Some(config), Some(configs)) => {
+                self.shake_hands(&socket, config, configs, early_data)
+                    .await?
+            }
             _ => Stream::plain(socket.clone(), self.pool.clone()),
         };
         let handshake = config.map(|_| connected.elapsed());
@@ -327,24 +346,6 @@ impl Slot {
             let failure = self.blame(Phase::Connect, Cause::Io(error));
             if failure.class() != Class::PortsExhausted || !departure.is_followed() {
                 return Err(failure);
-            }
-        }
-    }
-
-    async fn shake_hands(
-        &self,
-        socket: &Socket,
-        config: &Arc<ClientConfig>,
-        configs: &Configs,
-    ) -> Result<Stream, HandshakeError> {
-        let (socket, pool) = (socket.clone(), self.pool.clone());
-        let session = client_session(Arc::clone(config), configs.server_name_of(self.tenant()))
-            .map_err(HandshakeError::Tls)?;
-        match configs.key_update {
-            None => Stream::connect_session(socket, pool, session).await,
-            Some(every) => {
-                let session = Rekeyed::new(session, every, Rc::clone(&self.key_updates));
-                Stream::connect_session(socket, pool, session).await
             }
         }
     }
@@ -409,17 +410,6 @@ impl Slot {
         self.settle();
         self.worker.round.end(&self.under_way);
         self.pause_after(failure).await;
-    }
-
-    /// Counts what happened on connections beside their operations.
-    pub fn settle(&self) {
-        let updates = self.key_updates.take();
-        if updates != KeyUpdates::default() {
-            let mut recorder = self.worker.recorder.borrow_mut();
-            let sum = &mut recorder.connections().key_updates;
-            sum.sent += updates.sent;
-            sum.received += updates.received;
-        }
     }
 
     /// Pauses a little when it was connecting that failed.

@@ -300,6 +300,7 @@ fn configuration(seed: u64) -> Configuration {
             client_certificate: false,
             verification: "none (neither chain nor signature)".into(),
             key_update: None,
+            alpn: vec!["http/1.1".into()],
         }),
         tenants: Some(TenantConfiguration {
             count: 3,

@@ -36,8 +36,6 @@ pub struct Seen {
     pub full: u64,
     pub resumed: u64,
     pub early_data_taken: u64,
-    /// Early data that was offered and not taken.
-    pub early_data_refused: u64,
     /// Full handshakes in which a client certificate was shown.
     pub certificates: u64,
     /// KeyUpdates.
@@ -164,15 +162,17 @@ impl<'a> Serving<'a> {
     fn run(mut self) {
         let mut shaken = false;
         loop {
-            if self.turn().is_err() {
+            let turned = self.turn();
+            // A client that has a ticket may be gone already.
+            if !shaken && !self.tls.is_handshaking() {
+                shaken = true;
+                self.count();
+            }
+            if turned.is_err() {
                 // An alert may wait.
                 let _ = self.tls.write_tls(&mut self.stream);
                 lock(self.seen).failed += u64::from(!shaken);
                 return;
-            }
-            if !shaken && !self.tls.is_handshaking() {
-                shaken = true;
-                self.count();
             }
         }
     }
