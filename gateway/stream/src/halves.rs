@@ -12,6 +12,16 @@ use crate::stream::SharedSession;
 /// Reads that fill less than this go back to small buffers.
 const LARGE_WORTHWHILE: usize = SMALL_PLAINTEXT_LEN;
 
+/// What [`ReadHalf::read_now`] found.
+pub enum Now {
+    /// Bytes.
+    Bytes(Buf),
+    /// A clean end.
+    End,
+    /// Nothing that could be opened: await [`ReadHalf::readable`].
+    Nothing,
+}
+
 /// What the peer sends. One long-lived reader: a pending [`read`](ReadHalf::read) must not be
 /// dropped.
 pub struct ReadHalf {
@@ -57,6 +67,50 @@ impl ReadHalf {
             None => self.read_plain().await,
             Some(tls) => self.read_tls(&tls).await,
         }
+    }
+
+    /// Takes what is there and waits for nothing; where nothing is, parks the TLS session. For who holds many connections that are idle, and
+    /// would not have each keep the state of a whole [`read`](ReadHalf::read).
+    ///
+    /// # Errors
+    /// As for [`read`](ReadHalf::read).
+    pub async fn read_now(&mut self) -> Result<Now, ReadError> {
+        let tls = self.tls.clone();
+        loop {
+            if let (Some(tls), true) = (&tls, self.openable)
+                && let Some(end_or_bytes) = self.open(tls).await?
+            {
+                return Ok(end_or_bytes.map_or(Now::End, Now::Bytes));
+            }
+            let buf = self.take_buffer()?;
+            let room = match &tls {
+                None => buf.plaintext_capacity(),
+                Some(_) => usize::MAX,
+            };
+            match (self.receive(buf, room).await?, &tls) {
+                (None, tls) => {
+                    if let Some(tls) = tls {
+                        tls.session.borrow_mut().park();
+                    }
+                    return Ok(Now::Nothing);
+                }
+                (Some((0, _)), Some(_)) => return Err(ReadError::Truncated),
+                (Some((0, _)), None) => return Ok(Now::End),
+                (Some((_, buf)), None) => return Ok(Now::Bytes(buf)),
+                (Some((_, buf)), Some(_)) => {
+                    self.received = Some(buf);
+                    self.openable = true;
+                }
+            }
+        }
+    }
+
+    /// Waits until there is something to read, and holds next to nothing.
+    ///
+    /// # Errors
+    /// What the ring reports.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await
     }
 
     async fn read_plain(&mut self) -> Result<Option<Buf>, ReadError> {
@@ -138,6 +192,11 @@ impl ReadHalf {
             }
             self.socket.readable().await.map_err(ReadError::Io)?;
         }
+        self.take_buffer()
+    }
+
+    /// A buffer to receive into, behind what came and is not opened yet.
+    fn take_buffer(&mut self) -> Result<Buf, ReadError> {
         match self.received.take() {
             None => Ok(self.pool.take(self.class)),
             Some(mut partial) if partial.class() == self.class => {

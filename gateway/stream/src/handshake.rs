@@ -111,7 +111,7 @@ pub(crate) async fn drive(
         received = received_into_larger(received, &pool).ok_or(HandshakeError::TooLong)?;
         received = receive(&socket, received).await?;
     }
-    let facts = shared.session.borrow().facts();
+    let facts = shared.session.borrow_mut().take_facts();
     let received = Some(received).filter(|buf| !buf.is_empty());
     Ok(Stream {
         socket,

@@ -19,7 +19,7 @@ mod hyper_io;
 mod stream;
 
 pub use error::{HandshakeError, ReadError, WriteError};
-pub use halves::{ReadHalf, WriteHalf};
+pub use halves::{Now, ReadHalf, WriteHalf};
 pub use handshake::{accept_hello, close_gently};
 pub use hyper_io::{AbortHandle, HyperIo};
 pub use sealgate_tls::Facts;

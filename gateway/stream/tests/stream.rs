@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 use rustls::RootCertStore;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
-use sealgate_stream::{HandshakeError, ReadError, Stream, close_gently};
+use sealgate_stream::{HandshakeError, Now, ReadError, Stream, close_gently};
 use sealgate_tls::{
     ClientSettings, ClientVerification, Engine, EpochSecrets, ServerSettings, TicketScope,
     Ticketer, client_config, provider, server_configs,
@@ -128,6 +128,43 @@ fn an_echo_of_many_megabytes_is_whole_and_ends_cleanly() {
 fn small_records_both_ways_at_once_are_whole() {
     echo(5_000_000, 1000);
     echo(500_000, 77);
+}
+
+#[test]
+fn what_is_there_is_read_without_waiting_and_the_end_is_told_from_a_cut() {
+    for is_polite in [true, false] {
+        ends(
+            async move |stream| {
+                let (mut read, mut write) = stream.split();
+                assert!(matches!(read.read_now().await, Ok(Now::Nothing)));
+                write.write_slice(b"go on").await.unwrap();
+                let mut bytes = Vec::new();
+                let end = loop {
+                    match read.read_now().await {
+                        Ok(Now::Bytes(buf)) => bytes.extend_from_slice(&buf),
+                        Ok(Now::Nothing) => read.readable().await.unwrap(),
+                        end => break end,
+                    }
+                };
+                assert_eq!(bytes, vec![7; 100_000]);
+                match is_polite {
+                    true => assert!(matches!(end, Ok(Now::End))),
+                    false => assert!(matches!(end, Err(ReadError::Truncated))),
+                }
+            },
+            async move |stream| {
+                let (mut read, mut write) = stream.split();
+                // Only now, so that nothing can have been there before.
+                assert_eq!(&*read.read().await.unwrap().unwrap(), b"go on");
+                write.write_slice(&[7; 100_000]).await.unwrap();
+                match is_polite {
+                    true => write.finish().await.unwrap(),
+                    false => write.socket().shutdown(Half::Write),
+                }
+                while let Ok(Some(_)) = read.read().await {}
+            },
+        );
+    }
 }
 
 #[test]

@@ -200,4 +200,15 @@ impl<C: Connection> Session for TlsSession<C> {
         self.session()
             .map_or_else(|_| Facts::default(), Session::facts)
     }
+
+    fn park(&mut self) {
+        if let Ok(session) = self.session_mut() {
+            session.park();
+        }
+    }
+
+    fn take_facts(&mut self) -> Facts {
+        self.session_mut()
+            .map_or_else(|_| Facts::default(), Session::take_facts)
+    }
 }

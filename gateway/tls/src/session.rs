@@ -74,6 +74,16 @@ pub trait Session {
 
     /// What was negotiated; meaningful once the handshake is done.
     fn facts(&self) -> Facts;
+
+    /// The same, for who keeps it: a session may then forget it, and so keep no second copy of the
+    /// peer's certificate for as long as it lives.
+    fn take_facts(&mut self) -> Facts {
+        self.facts()
+    }
+
+    /// Lets go of memory that can be made anew, of a session that will be idle. Costs the next record
+    /// of each direction the expansion of its key.
+    fn park(&mut self) {}
 }
 
 /// Moves the front of `control` to the front of `outgoing`; returns how much.

@@ -5,7 +5,7 @@ use aws_lc_rs::aead::{
     UnboundKey,
 };
 use rustls::{ConnectionTrafficSecrets, PeerMisbehaved};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::fault::Fault;
 use crate::session::MAX_FRAGMENT_LEN;
@@ -43,9 +43,48 @@ pub(super) struct Inner {
 
 /// Key, IV and sequence number of one direction. Wiped on drop.
 pub(super) struct TrafficKey {
-    key: LessSafeKey,
+    cipher: Cipher,
     iv: [u8; NONCE_LEN],
     sequence: u64,
+}
+
+/// Bytes of the longest key.
+const KEY_LEN_MOST: usize = 32;
+
+/// A key, and what it takes to use it: the expanded form is some 600 bytes, which an idle session need
+/// not hold.
+struct Cipher {
+    algorithm: &'static Algorithm,
+    key: Zeroizing<[u8; KEY_LEN_MOST]>,
+    expanded: Option<LessSafeKey>,
+}
+
+impl Cipher {
+    fn new(algorithm: &'static Algorithm, bytes: &[u8]) -> Result<Self, Fault> {
+        let mut key = Zeroizing::new([0; KEY_LEN_MOST]);
+        key.get_mut(..bytes.len())
+            .ok_or_else(Fault::library)?
+            .copy_from_slice(bytes);
+        let expanded = Some(expand(algorithm, bytes)?);
+        Ok(Self {
+            algorithm,
+            key,
+            expanded,
+        })
+    }
+
+    fn expanded(&mut self) -> Result<&LessSafeKey, Fault> {
+        if self.expanded.is_none() {
+            let key = &self.key[..self.algorithm.key_len()];
+            self.expanded = Some(expand(self.algorithm, key)?);
+        }
+        self.expanded.as_ref().ok_or_else(Fault::library)
+    }
+}
+
+fn expand(algorithm: &'static Algorithm, key: &[u8]) -> Result<LessSafeKey, Fault> {
+    let key = UnboundKey::new(algorithm, key).map_err(|_| Fault::library())?;
+    Ok(LessSafeKey::new(key))
 }
 
 impl RecordHeader {
@@ -90,12 +129,21 @@ impl TrafficKey {
             ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => (&CHACHA20_POLY1305, key, iv),
             _ => return Err(Fault::library()),
         };
-        let key = UnboundKey::new(algorithm, key.as_ref()).map_err(|_| Fault::library())?;
         Ok(Self {
-            key: LessSafeKey::new(key),
+            cipher: Cipher::new(algorithm, key.as_ref())?,
             iv: iv.as_ref().try_into().map_err(|_| Fault::library())?,
             sequence,
         })
+    }
+
+    /// Lets go of what only using the key needs; the next record makes it anew.
+    pub(super) fn park(&mut self) {
+        self.cipher.expanded = None;
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_parked(&self) -> bool {
+        self.cipher.expanded.is_none()
     }
 
     #[cfg(test)]
@@ -131,7 +179,8 @@ impl TrafficKey {
         record[..HEADER_LEN].copy_from_slice(&header);
         let (ciphertext, tag) = record[HEADER_LEN..].split_at_mut(plaintext.len());
         let nonce = self.next_nonce();
-        self.key
+        self.cipher
+            .expanded()?
             .seal_out_of_place_scatter(
                 nonce,
                 Aad::from(header),
@@ -159,16 +208,15 @@ impl TrafficKey {
         let (nonce, aad) = (self.next_nonce(), Aad::from(header.bytes));
         let inner_len = header.body_len - TAG_LEN;
         let (ciphertext, tag) = record[HEADER_LEN..].split_at_mut(inner_len);
+        let key = self.cipher.expanded()?;
         match out.get_mut(..inner_len) {
             Some(inner) => {
-                self.key
-                    .open_separate_gather(nonce, aad, ciphertext, tag, inner)
+                key.open_separate_gather(nonce, aad, ciphertext, tag, inner)
                     .map_err(|_| Fault::bad_record())?;
                 strip_padding(inner).inspect_err(|_| inner.zeroize())
             }
             None => {
-                self.key
-                    .open_in_place_separate_tag(nonce, aad, tag, ciphertext)
+                key.open_in_place_separate_tag(nonce, aad, tag, ciphertext)
                     .map_err(|_| Fault::bad_record())?;
                 let found = strip_padding(ciphertext)?;
                 out.get_mut(..found.len)

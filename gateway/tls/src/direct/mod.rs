@@ -409,6 +409,15 @@ impl<S: Side> Session for DirectSession<S> {
     fn facts(&self) -> Facts {
         self.facts.clone()
     }
+
+    fn park(&mut self) {
+        self.sealing.park();
+        self.opening.park();
+    }
+
+    fn take_facts(&mut self) -> Facts {
+        std::mem::take(&mut self.facts)
+    }
 }
 
 #[cfg(test)]

@@ -131,3 +131,35 @@ fn full_records_are_sealed_and_no_crumbs() {
         plaintext.len()
     );
 }
+
+#[test]
+fn a_parked_session_goes_on_where_it_was() {
+    let (mut client, mut server) = pair();
+    let (mut out, mut room) = (vec![0; 200], vec![0; 20_000]);
+    for n in 0..3_u8 {
+        for session in [&mut client as &mut dyn Session, &mut server] {
+            session.park();
+        }
+        assert!(client.sealing.is_parked() && client.opening.is_parked());
+        let sealed = client.seal(&[n; 3], &mut out).unwrap();
+        let opened = server.open(&mut out[..sealed.produced], &mut room).unwrap();
+        assert_eq!(&room[..opened.produced], [n; 3]);
+        let answer = server.seal(&[n; 5], &mut out).unwrap();
+        let opened = client.open(&mut out[..answer.produced], &mut room).unwrap();
+        assert_eq!(&room[..opened.produced], [n; 5]);
+        assert!(!client.sealing.is_parked() && !client.opening.is_parked());
+    }
+    // What the keys are renewed from is no part of what is parked.
+    client.park();
+    server.park();
+    renew(&mut client, &mut server);
+}
+
+#[test]
+fn facts_that_were_taken_are_kept_no_longer() {
+    let (mut client, _) = pair();
+    let facts = client.facts();
+    assert!(facts.peer_certificate.is_some());
+    assert_eq!(client.take_facts(), facts);
+    assert_eq!(client.facts(), crate::Facts::default());
+}
