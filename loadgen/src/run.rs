@@ -18,6 +18,7 @@ use crate::{
         cpu::{HostTicks, Process, Sample, resident_bytes},
         interval::Interval,
     },
+    report::model::Second,
     signals,
     worker::{self, Again, Line, Load, Message, Order, Plan},
 };
@@ -123,8 +124,24 @@ struct Workers {
 ///
 /// When it cannot start. A target that does not answer is no error but an outcome.
 pub fn run(plan: Plan, target_pid: Option<u32>) -> Result<Outcome, RunError> {
-    Session::start(plan, target_pid)?.first()
+    run_watched(plan, target_pid, &mut |_| {})
 }
+
+/// Runs `plan` to its end, and shows each second when all workers have told of it.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_watched(
+    plan: Plan,
+    target_pid: Option<u32>,
+    watch: &mut Watch<'_>,
+) -> Result<Outcome, RunError> {
+    Session::start(plan, target_pid)?.first_watched(watch)
+}
+
+/// Sees each second of a run while it lasts. What is sampled or planned is not in it yet.
+pub type Watch<'a> = dyn FnMut(&Second) + 'a;
 
 /// Workers with connections that stand, for one load or for several behind one another.
 pub struct Session {
@@ -171,7 +188,11 @@ impl Session {
     ///
     /// When it cannot go on.
     pub fn first(&mut self) -> Result<Outcome, RunError> {
-        self.carry(self.plan.extent.warmup, Order::Start)
+        self.first_watched(&mut |_| {})
+    }
+
+    fn first_watched(&mut self, watch: &mut Watch<'_>) -> Result<Outcome, RunError> {
+        self.carry(self.plan.extent.warmup, Order::Start, watch)
     }
 
     /// Runs another load, an open loop, behind the first one. The plan has to be one of many loads.
@@ -184,15 +205,21 @@ impl Session {
             return Err(RunError::NothingBegun);
         }
         let (number, load) = (self.loads, Arc::new(load));
-        self.carry(load.extent.warmup, |at| {
-            Order::Again(Again { number, at, load })
-        })
+        let order = |at| {
+            Order::Again(Again {
+                number,
+                at,
+                load: Arc::clone(&load),
+            })
+        };
+        self.carry(load.extent.warmup, order, &mut |_| {})
     }
 
     fn carry(
         &mut self,
         warmup: Duration,
         order: impl FnOnce(Instant) -> Order,
+        watch: &mut Watch<'_>,
     ) -> Result<Outcome, RunError> {
         let target_pid = self.target_pid;
         // Before the first operation, so that no work falls out of the window.
@@ -215,7 +242,7 @@ impl Session {
             interrupted: false,
         };
         self.loads += 1;
-        let ended = watching.collect(&self.workers, &mut collector)?;
+        let ended = watching.collect(&self.workers, &mut collector, watch)?;
         let began = SystemTime::now() - measured_from.elapsed();
         watching
             .moments
@@ -297,13 +324,16 @@ impl Watching {
         &mut self,
         workers: &Workers,
         collector: &mut Collector,
+        watch: &mut Watch<'_>,
     ) -> Result<Instant, RunError> {
         let mut running = workers.threads.len();
         while running > 0 {
             let pause = self.next_look().saturating_duration_since(Instant::now());
             match workers.messages.recv_timeout(pause) {
                 Ok(Message::Interval(worker, mut interval)) => {
+                    let known = collector.seconds().len();
                     collector.add(worker, &interval);
+                    collector.seconds().range(known..).for_each(&mut *watch);
                     interval.clear();
                     // The worker may have finished.
                     let _ = workers.recycle[worker].send(interval);

@@ -10,7 +10,7 @@ use std::{
     sync::mpsc,
 };
 
-use program::{Origin, PROGRAM, TlsFiles, curl, result, service};
+use program::{Origin, PROGRAM, TlsFiles, curl, loadgen, result, service};
 use serde_json::{Value, json};
 
 /// The code that a run without failures ends with: on a busy machine a run may last long enough to
@@ -419,4 +419,32 @@ fn a_second_interrupt_ends_it_at_once() {
     let mut report = String::new();
     child.stdout.unwrap().read_to_string(&mut report).unwrap();
     assert_eq!(report, "");
+}
+
+#[test]
+fn each_second_is_told_while_the_run_lasts() {
+    let origin = Origin::start(&[]);
+    let url = origin.url("/x");
+    let flags = ["-R", "50", "-d", "4s", "--plain"];
+    let args = [&["request", &url, "-X", "PUT", "--size", "10"][..], &flags].concat();
+    let ran = loadgen(&args);
+    let lines: Vec<Vec<_>> = ran
+        .stderr
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        lines[0][..3],
+        ["second", "done/s", "failed"],
+        "{}",
+        ran.stderr
+    );
+    // The last seconds may end with the run.
+    assert!(lines.len() >= 2, "{}", ran.stderr);
+    for (at, line) in lines[1..].iter().enumerate() {
+        assert_eq!(line[0], at.to_string(), "{}", ran.stderr);
+        assert!(line[1].parse::<u64>().unwrap() <= 200 && line[2] == "0");
+    }
+    let quiet = loadgen(&[&args[..], &["--quiet"]].concat());
+    assert_eq!((quiet.code, quiet.stderr.as_str()), (ran.code, ""));
 }

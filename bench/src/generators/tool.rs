@@ -127,7 +127,7 @@ impl Tool {
                         "request {small} -c {c} -R {RATE} -d {seconds}s --warmup 1s"
                     )),
                 }
-                say("--tls 1.3 --groups X25519 --json -".into());
+                say("--tls 1.3 --groups X25519 --quiet --json -".into());
                 if self == Self::LoadgenVerifying {
                     say(format!("--cacert {}", target.authority().display()));
                 }

@@ -56,6 +56,9 @@ pub struct LoadArgs {
     /// Write the result as JSON; `-` is standard output, instead of the summary.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Say nothing while it runs. Otherwise a line for each second goes to standard error.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
     /// How to speak TLS.
     #[command(flatten)]
     pub tls: TlsArgs,

@@ -8,6 +8,7 @@ pub mod load;
 pub mod report;
 pub mod search;
 pub mod sweep;
+pub mod shell;
 pub mod tenants;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -19,6 +20,7 @@ pub use self::http::{HttpArgs, HttpVersion};
 pub use self::load::{LoadArgs, ScheduleArgs, TlsArgs, TlsVersion};
 pub use self::report::{CompareArgs, ReportArgs};
 pub use self::search::{SearchArgs, SearchFlags, SearchOperation};
+pub use self::shell::{CompletionsArgs, ManArgs};
 pub use self::sweep::SweepArgs;
 pub use self::tenants::TenantArgs;
 use crate::{
@@ -130,6 +132,10 @@ pub enum Command {
     Report(ReportArgs),
     /// Put two stored reports side by side, and say what may be concluded.
     Compare(CompareArgs),
+    /// Write a shell's completions to standard output.
+    Completions(CompletionsArgs),
+    /// Write manual pages, one for each subcommand.
+    Man(ManArgs),
 }
 
 /// `loadgen handshake`.

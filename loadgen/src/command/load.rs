@@ -20,6 +20,7 @@ use crate::{
     report::{
         advice::advice,
         build::{self, Frame},
+        live::LiveView,
         model::{self, Configuration, Report},
         reason::Reason,
         summary::Summary,
@@ -180,7 +181,14 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
 ///
 /// When flags are of no use, the run cannot start, or its result cannot be written.
 pub fn execute(job: Job<'_>) -> Result<Exit, CommandError> {
-    let measured = measure(&job)?;
+    let length = schedule(job.load)?.0.duration;
+    let measured = match job.load.quiet {
+        true => measure(&job)?,
+        false => {
+            let mut view = LiveView::begin(length);
+            measure_watched(&job, &mut |second| view.second(second))?
+        }
+    };
     let report = &measured.report;
     publish(report, Summary(report), job.load.json.as_deref())?;
     if measured.exit == Exit::Target {
@@ -208,9 +216,14 @@ pub struct Measured {
 ///
 /// When flags are of no use, or the run cannot start.
 pub fn measure(job: &Job<'_>) -> Result<Measured, CommandError> {
+    measure_watched(job, &mut |_| {})
+}
+
+/// Runs a job, and shows each second while it lasts.
+fn measure_watched(job: &Job<'_>, watch: &mut run::Watch<'_>) -> Result<Measured, CommandError> {
     let plan = plan(job)?;
     let frame = frame(job, &plan);
-    let outcome = run::run(plan, job.load.target_pid)?;
+    let outcome = run::run_watched(plan, job.load.target_pid, watch)?;
     Ok(judged(job, outcome, frame))
 }
 

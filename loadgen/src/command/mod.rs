@@ -11,6 +11,7 @@ pub mod origin;
 pub mod request;
 pub mod search;
 pub mod sweep;
+pub mod shell;
 pub mod tenants;
 
 use std::{io, path::PathBuf};
@@ -69,6 +70,9 @@ pub enum CommandError {
     /// A method is none.
     #[error("{0} is no HTTP method")]
     Method(String),
+    /// There is no such manual page.
+    #[error("there is no page {0}; there are {1}")]
+    NoPage(String, String),
     /// A path is none.
     #[error("{0} is no path: percent-encode what is not ASCII")]
     Path(String),
@@ -238,6 +242,7 @@ impl CommandError {
             | CommandError::Report { .. }
             | CommandError::Render(_)
             | CommandError::OneReport
+            | CommandError::NoPage(..)
             | CommandError::NotComparable(_)
             | CommandError::Output { .. }
             | CommandError::Search(_)
@@ -270,5 +275,7 @@ pub fn execute(command: &Command) -> Result<Exit, CommandError> {
         Command::Origin(args) => origin::origin(args),
         Command::Report(args) => report::report(args),
         Command::Compare(args) => compare::compare(args),
+        Command::Completions(args) => shell::completions(args),
+        Command::Man(args) => shell::man(args),
     }
 }

@@ -95,6 +95,11 @@ impl Collector {
         self.finish_seconds();
     }
 
+    /// The seconds that every worker has told of, from the first on.
+    pub fn seconds(&self) -> &VecDeque<Second> {
+        &self.rows
+    }
+
     /// Finishes the seconds that every worker has left behind.
     fn finish_seconds(&mut self) {
         let Some(Some(reached)) = self.reached.iter().min().copied() else {

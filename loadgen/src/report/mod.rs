@@ -18,6 +18,7 @@ pub mod csv;
 pub mod hgrm;
 pub mod hlog;
 pub mod levels;
+pub mod live;
 pub mod quantity;
 
 pub mod calibration;
