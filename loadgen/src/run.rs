@@ -111,6 +111,8 @@ impl Moment {
 struct Workers {
     messages: mpsc::Receiver<Message>,
     orders: watch::Sender<Order>,
+    /// The other end of `messages`.
+    sender: mpsc::Sender<Message>,
     /// Empty intervals, back to each worker.
     recycle: Vec<mpsc::Sender<Box<Interval>>>,
     /// Dropped when the threads may end.
@@ -157,6 +159,18 @@ impl fmt::Debug for Session {
         f.debug_struct("Session")
             .field("loads", &self.loads)
             .finish_non_exhaustive()
+    }
+}
+
+/// Ends the load of a session that is under way, or else the next one, before its bounds.
+#[derive(Debug)]
+pub struct Stopper(mpsc::Sender<Message>);
+
+impl Stopper {
+    /// Ends it.
+    pub fn stop(&self) {
+        // A session that is gone has no load.
+        let _ = self.0.send(Message::Stop);
     }
 }
 
@@ -213,6 +227,11 @@ impl Session {
             })
         };
         self.carry(load.extent.warmup, order, &mut |_| {})
+    }
+
+    /// What ends a load from another thread.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.workers.sender.clone())
     }
 
     fn carry(
@@ -286,6 +305,7 @@ fn start_workers(plan: &Arc<Plan>) -> Result<Workers, RunError> {
     Ok(Workers {
         messages,
         orders,
+        sender,
         recycle,
         _releases: releases,
         threads: vec![0; plan.threads],
@@ -298,7 +318,7 @@ fn wait_until_ready(workers: &mut Workers) -> Result<(), RunError> {
             Ok(Message::Ready { worker, thread }) => workers.threads[worker] = thread,
             Ok(Message::Failed(error)) => return Err(error.into()),
             Ok(Message::NoTimer(error)) => return Err(RunError::Timer(error)),
-            Ok(Message::Interrupt) => return Err(RunError::Interrupted),
+            Ok(Message::Interrupt | Message::Stop) => return Err(RunError::Interrupted),
             Ok(Message::Finished | Message::Interval(..)) | Err(mpsc::RecvError) => {
                 return Err(RunError::WorkerDied);
             }
@@ -341,11 +361,9 @@ impl Watching {
                 Ok(Message::Finished) => running -= 1,
                 Ok(Message::Interrupt) => {
                     self.interrupted = true;
-                    let _ = workers.orders.send(Order::Stop {
-                        load: self.load,
-                        at: self.started,
-                    });
+                    self.stop(workers);
                 }
+                Ok(Message::Stop) => self.stop(workers),
                 Ok(Message::Failed(error)) => return Err(error.into()),
                 Ok(Message::NoTimer(error)) => return Err(RunError::Timer(error)),
                 Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -358,6 +376,12 @@ impl Watching {
             }
         }
         Ok(Instant::now())
+    }
+
+    fn stop(&self, workers: &Workers) {
+        let (load, at) = (self.load, self.started);
+        // Nobody listens when every worker has died, which the next wait reports.
+        let _ = workers.orders.send(Order::Stop { load, at });
     }
 
     /// When to look next: at the end of a second, counted from when measuring began. Late looks do

@@ -3,6 +3,7 @@
 //! `--stages --slo` from k6.
 
 pub mod calibrate;
+pub mod conns;
 pub mod http;
 pub mod load;
 pub mod report;
@@ -16,6 +17,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use self::calibrate::CalibrateArgs;
+pub use self::conns::{ConnsArgs, Probe};
 pub use self::http::{HttpArgs, HttpVersion};
 pub use self::load::{LoadArgs, ScheduleArgs, TlsArgs, TlsVersion};
 pub use self::report::{CompareArgs, ReportArgs};
@@ -46,6 +48,7 @@ Examples:
   loadgen request https://127.0.0.1:8443/ -R 5k -d 30s    5000 requests per second, open loop
   loadgen handshake 127.0.0.1:8443 -c 8 -d 10s            as many handshakes as 8 clients make
   loadgen bulk tls://127.0.0.1:9000 --down -c 4 -n 16     16 downloads of 100 MB
+  loadgen conns 127.0.0.1:8443 -c 9000 --target-pid PID   memory of the target per idle connection
   loadgen origin --http 127.0.0.1:8080                    something to load
   loadgen search request https://127.0.0.1:8443/ --slo 'p99<5ms'
                                                           the highest rate that holds
@@ -126,6 +129,8 @@ pub enum Command {
     Sweep(SweepArgs),
     /// What the generator can do on this machine.
     Calibrate(CalibrateArgs),
+    /// Hold many connections: memory of the target for each, latency of others meanwhile.
+    Conns(Box<ConnsArgs>),
     /// An in-memory upstream: object store, echo, sink and source.
     Origin(OriginArgs),
     /// Show a stored report in another form: text, tables, HdrHistogram files, a page with plots.

@@ -254,7 +254,7 @@ pub fn judged(job: &Job<'_>, outcome: run::Outcome, frame: Frame) -> Measured {
     let evidence = build::evidence(&outcome, &frame);
     let judgement = verdict::judge(&evidence, build::objectives_met(&objectives));
     let (exit, reasons) = (judgement.exit, judgement.reasons.clone());
-    let advice = advice(&outcome.collected.totals, &job.target.to_string());
+    let advice = advice_for(job, &outcome);
     Measured {
         report: build::report(outcome, judgement, objectives, frame),
         exit,
@@ -268,6 +268,11 @@ fn tenant_rows(plan: &Plan) -> Vec<String> {
     all.map_or(Vec::new(), |all| {
         (0..all.rows()).map(|row| all.row_name(row)).collect()
     })
+}
+
+/// What to do about the target of `job` if it failed.
+pub fn advice_for(job: &Job<'_>, outcome: &run::Outcome) -> String {
+    advice(&outcome.collected.totals, &job.target.to_string())
 }
 
 fn configuration(job: &Job<'_>, plan: &Plan) -> Configuration {

@@ -2,6 +2,7 @@
 
 pub mod bulk;
 pub mod calibrate;
+pub mod conns;
 pub mod handshake;
 pub mod http;
 pub mod load;
@@ -111,6 +112,9 @@ pub enum CommandError {
     /// HTTP is not negotiated by hand.
     #[error("an https target negotiates the HTTP that is spoken: drop --alpn, or load tls://")]
     AlpnOfHttp,
+    /// Flags that have no default: a defect.
+    #[error(transparent)]
+    Flags(#[from] clap::Error),
     /// The schedule's flags do not fit together.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -233,6 +237,7 @@ impl CommandError {
             | CommandError::TenantAddress(_)
             | CommandError::Share(_)
             | CommandError::AlpnOfHttp
+            | CommandError::Flags(_)
             | CommandError::Schedule(_)
             | CommandError::Http(_)
             | CommandError::Head(_)
@@ -272,6 +277,7 @@ pub fn execute(command: &Command) -> Result<Exit, CommandError> {
         Command::Search(args) => search::search(args),
         Command::Sweep(args) => sweep::sweep(args),
         Command::Calibrate(args) => calibrate::calibrate(args),
+        Command::Conns(args) => conns::conns(args),
         Command::Origin(args) => origin::origin(args),
         Command::Report(args) => report::report(args),
         Command::Compare(args) => compare::compare(args),

@@ -123,6 +123,10 @@ pub struct Connections {
     pub priming: u64,
     /// Whose task panicked: what they were doing is in no other count.
     pub died: u64,
+    /// That the target ended while they were idle.
+    pub dropped: u64,
+    /// How long those had stood.
+    pub held_before_drop: Times,
     /// TCP connect.
     pub connect: Times,
     /// TLS handshake.
@@ -194,6 +198,7 @@ impl Interval {
         let connections = &mut self.connections;
         connections.connect.clear();
         connections.handshake.clear();
+        connections.held_before_drop.clear();
         connections.negotiated = Negotiated::default();
         connections.key_updates = KeyUpdates::default();
         connections.http = Http::default();
@@ -201,7 +206,8 @@ impl Interval {
             connections.established,
             connections.priming,
             connections.died,
-        ) = (0, 0, 0);
+            connections.dropped,
+        ) = (0, 0, 0, 0);
         self.effort.lag.clear();
         self.effort.spun = Duration::ZERO;
         (self.effort.backlog_max, self.effort.overflowed) = (0, 0);
@@ -265,6 +271,8 @@ impl Connections {
         self.established += more.established;
         self.priming += more.priming;
         self.died += more.died;
+        self.dropped += more.dropped;
+        self.held_before_drop.merge(&more.held_before_drop);
         self.connect.merge(&more.connect);
         self.handshake.merge(&more.handshake);
         self.key_updates.sent += more.key_updates.sent;
@@ -335,6 +343,7 @@ mod tests {
         interval.kinds[1].latency.lag.record(Duration::from_secs(1));
         interval.count_failure(&Failure::new(Phase::Send, Cause::Closed), Duration::ZERO);
         interval.statuses.insert(200, 1);
+        interval.connections.dropped = 1;
         count(&mut interval.connections.negotiated.alpn, "h2", 1);
         interval.connections.key_updates.sent = 1;
         count(&mut interval.connections.http.version, "2", 1);
@@ -347,6 +356,7 @@ mod tests {
         assert_eq!(sum.kinds[1].latency.lag.count(), 0);
         assert!(sum.failures.is_empty() && sum.statuses.is_empty());
         assert!(sum.connections.negotiated.alpn.is_empty());
+        assert_eq!(sum.connections.dropped, 0);
         assert_eq!(sum.connections.key_updates, KeyUpdates::default());
         assert_eq!(sum.connections.http, Http::default());
         assert_eq!(sum.effort.spun, Duration::ZERO);

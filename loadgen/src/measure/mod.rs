@@ -11,4 +11,5 @@ pub mod cpu;
 pub mod histogram;
 pub mod http;
 pub mod interval;
+pub mod memory;
 pub mod recorder;

@@ -26,6 +26,8 @@ pub enum Phase {
     Receive,
     /// Comparing the answer with what it should be.
     Check,
+    /// Holding a connection that is idle.
+    Hold,
 }
 
 /// What kind of failure it was: the label in the report.
@@ -197,6 +199,8 @@ pub enum Cause {
     },
     /// The target closed before the answer was complete.
     Closed,
+    /// The target ended a connection that was only held.
+    Dropped,
     /// Nothing moved for too long.
     Timeout,
     /// The time to drain was over.
@@ -257,7 +261,7 @@ impl Failure {
             Cause::StreamReset(_) => Class::StreamReset,
             Cause::GoAway(_) => Class::GoAway,
             Cause::WrongProtocol { .. } => Class::WrongProtocol,
-            Cause::Closed => Class::Closed,
+            Cause::Closed | Cause::Dropped => Class::Closed,
             Cause::Timeout => Class::Timeout,
             Cause::Unfinished => Class::Unfinished,
             Cause::Status(_) => Class::Status,
@@ -305,6 +309,7 @@ impl fmt::Display for Failure {
                 chosen.as_deref().unwrap_or("no protocol")
             ),
             Cause::Closed => f.write_str("the target closed before its answer was complete"),
+            Cause::Dropped => f.write_str("the target closed a connection that was idle"),
             Cause::Timeout => f.write_str("nothing moved for the time of --timeout"),
             Cause::Unfinished => f.write_str("it was not done when --drain was over"),
             Cause::Status(status) => write!(f, "the target answered with status {status}"),

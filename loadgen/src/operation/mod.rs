@@ -8,6 +8,7 @@
 //! as done or as failed.
 
 pub mod bulk;
+pub mod conns;
 pub mod echo;
 pub mod failure;
 pub mod handshake;
@@ -18,7 +19,7 @@ pub mod reuse;
 pub mod size;
 pub mod variant;
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use crate::worker::slot::Slot;
 
@@ -35,6 +36,8 @@ pub enum Operation {
     Echo(echo::Settings),
     /// A transfer through the origin's source or sink.
     Bulk(bulk::Settings),
+    /// Connections that are only held.
+    Conns(Arc<conns::Settings>),
 }
 
 impl Operation {
@@ -44,6 +47,7 @@ impl Operation {
             // As `failure::Kind::ALL` has them.
             Operation::Handshake(_) => &["full", "resumed", "early_data", "mtls"],
             Operation::Request(_) | Operation::Http2(_) => &["request"],
+            Operation::Conns(_) => &["open", "reopen"],
             Operation::Echo(_) => &["echo"],
             Operation::Bulk(settings) => match settings.direction {
                 bulk::Direction::Down => &["down"],
@@ -94,6 +98,7 @@ pub async fn drive(slot: &Slot, shared: &Shared) {
         }
         Operation::Echo(settings) => echo::drive(slot, settings).await,
         Operation::Bulk(settings) => bulk::drive(slot, settings).await,
+        Operation::Conns(settings) => conns::drive(slot, settings).await,
     }
     slot.settle();
 }

@@ -84,6 +84,7 @@ pub fn evidence(outcome: &Outcome, frame: &Frame) -> Evidence {
             generator_p99: sums.effort.lag.percentile(99.0),
             service_p50: all.latency.service.percentile(50.0),
         },
+        dropped: sums.connections.dropped,
         exhausted: Exhausted {
             backlog: sums.effort.overflowed,
             ports: of_class(Class::PortsExhausted),
@@ -226,6 +227,7 @@ pub fn report(
         generator: generator(&outcome, totals.operations.succeeded),
         target: frame.target_pid.map(|pid| target(&outcome, pid, &totals)),
         series: series(&outcome),
+        conns: None,
         configuration: frame.configuration,
         totals,
     }
@@ -268,7 +270,8 @@ fn tenants(frame: &Frame, sums: &interval::Interval, totals: &Part, elapsed_s: f
     rows.map(|(name, sum)| part(name, sum, elapsed_s)).collect()
 }
 
-fn part(name: &str, part: &interval::Part, elapsed_s: f64) -> Part {
+/// Operations of one kind, of one tenant, or all.
+pub fn part(name: &str, part: &interval::Part, elapsed_s: f64) -> Part {
     let counts = &part.counts;
     let per_s = |n: u64| match elapsed_s > 0.0 {
         true => n as f64 / elapsed_s,
@@ -303,7 +306,8 @@ fn http(spoken: &Http) -> Option<Http> {
     (!spoken.version.is_empty()).then(|| spoken.clone())
 }
 
-fn errors(sums: &interval::Interval, warmup_s: f64) -> Vec<ErrorClass> {
+/// Failures by phase and class.
+pub fn errors(sums: &interval::Interval, warmup_s: f64) -> Vec<ErrorClass> {
     let failures = sums.failures.iter();
     failures
         .map(|((phase, class), failures)| ErrorClass {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{
+    html,
     model::{Distribution, Report, State},
     quantity,
     time::Time,
@@ -19,6 +20,7 @@ pub fn write(report: &Report) -> String {
     let _ = writeln!(out, "### loadgen {} {target}\n", escape(&report.operation));
     verdict(&mut out, report);
     figures(&mut out, report);
+    held(&mut out, report);
     latency(&mut out, report);
     errors(&mut out, report);
     tenants(&mut out, report);
@@ -91,6 +93,32 @@ fn figures(out: &mut String, report: &Report) {
         let _ = writeln!(out, "| {name} | {value} |");
     }
     out.push('\n');
+}
+
+fn held(out: &mut String, report: &Report) {
+    let Some(held) = &report.conns else {
+        return;
+    };
+    out.push_str("| held connections | |\n|---|---|\n");
+    for (name, value) in html::held::facts(held) {
+        let _ = writeln!(out, "| {name} | {value} |");
+    }
+    out.push('\n');
+    if let Some(probe) = &held.probe {
+        let (operation, target) = (escape(&probe.operation), escape(&probe.target));
+        let rate = quantity::number(probe.rate_per_s);
+        let _ = writeln!(
+            out,
+            "| probe: {operation} {target} at {rate}/s | mean | {} | max |",
+            PERCENTILES.join(" | ")
+        );
+        out.push_str("|---|---:|---:|---:|---:|---:|---:|---:|\n");
+        for phase in &probe.phases {
+            let row = times_row(&phase.part.latency.response);
+            let _ = writeln!(out, "| {} | {row} |", escape(&phase.part.name));
+        }
+        out.push('\n');
+    }
 }
 
 fn latency(out: &mut String, report: &Report) {

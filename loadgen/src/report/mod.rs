@@ -2,11 +2,13 @@
 
 pub mod advice;
 pub mod build;
+pub mod conns;
 pub mod model;
 pub mod objective;
 pub mod parse;
 pub mod reason;
 pub mod summary;
+pub mod summary_conns;
 pub mod verdict;
 
 pub mod render;

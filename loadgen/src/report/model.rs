@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::conns::Held;
 use crate::{
     operation::failure::{Class, Phase},
     schedule::Loop,
@@ -26,7 +27,7 @@ pub struct Report {
     pub format: String,
     /// What wrote it.
     pub tool: Tool,
-    /// `handshake`, `request`, `echo` or `bulk`.
+    /// `handshake`, `request`, `echo`, `bulk` or `conns`.
     pub operation: String,
     /// Whether operations start on a schedule (open) or when the one before is done (closed).
     #[serde(rename = "loop")]
@@ -68,6 +69,9 @@ pub struct Report {
     pub generator: Generator,
     /// CPU and memory of the target; absent unless `--target-pid` was given.
     pub target: Option<Target>,
+    /// Connections that were held; absent but for `conns`.
+    #[serde(default)]
+    pub conns: Option<Held>,
 }
 
 /// What wrote a report.

@@ -22,6 +22,10 @@ pub enum Reason {
     ManyFailures(f64),
     /// This share of the operations failed: few.
     SomeFailures(f64),
+    /// The target ended this many idle connections: too many.
+    ManyDropped(u64),
+    /// The target ended this many idle connections: few.
+    SomeDropped(u64),
     /// This share of the planned operations was done, and sent in time.
     Achieved(f64),
     /// This many operations found the backlog full.
@@ -65,6 +69,7 @@ impl Reason {
             | Reason::WrongKind(_)
             | Reason::Died(_)
             | Reason::ManyFailures(_)
+            | Reason::ManyDropped(_)
             | Reason::Achieved(_)
             | Reason::Overflow(_)
             | Reason::Late(_)
@@ -75,6 +80,7 @@ impl Reason {
             | Reason::DescriptorsExhausted
             | Reason::StolenMuch(_) => State::Invalid,
             Reason::SomeFailures(_)
+            | Reason::SomeDropped(_)
             | Reason::Waited(_)
             | Reason::StolenSome(_)
             | Reason::Short(_)
@@ -101,6 +107,7 @@ impl Reason {
             Reason::WrongKind(_) => "wrong_kind",
             Reason::Died(_) => "died",
             Reason::ManyFailures(_) | Reason::SomeFailures(_) => "failures",
+            Reason::ManyDropped(_) | Reason::SomeDropped(_) => "dropped",
             Reason::Achieved(_) => "achieved",
             Reason::Overflow(_) => "backlog_overflow",
             Reason::Late(_) => "send_lag",
@@ -121,9 +128,11 @@ impl Reason {
 
     fn measured(self) -> Option<f64> {
         match self {
-            Reason::Corrupt(count) | Reason::Died(count) | Reason::Overflow(count) => {
-                Some(count as f64)
-            }
+            Reason::Corrupt(count)
+            | Reason::Died(count)
+            | Reason::ManyDropped(count)
+            | Reason::SomeDropped(count)
+            | Reason::Overflow(count) => Some(count as f64),
             Reason::WrongKind(share)
             | Reason::ManyFailures(share)
             | Reason::SomeFailures(share)
@@ -151,6 +160,7 @@ impl Reason {
             Reason::Corrupt(_) | Reason::Died(_) | Reason::Overflow(_) => Some(0.0),
             Reason::TargetThreadsEnded(_) | Reason::SomeFailures(_) => Some(0.0),
             Reason::FewStreams(streams) => Some(streams.wanted as f64),
+            Reason::ManyDropped(_) | Reason::SomeDropped(_) => Some(0.0),
             Reason::WrongKind(_) => Some(limit::WRONG_KIND),
             Reason::ManyFailures(_) => Some(limit::FAILURES),
             Reason::Achieved(_) => Some(limit::ACHIEVED),
@@ -202,6 +212,10 @@ impl fmt::Display for Reason {
             Reason::ManyFailures(share) | Reason::SomeFailures(share) => {
                 write!(f, "{} of the operations failed", percent(share))
             }
+            Reason::ManyDropped(count) | Reason::SomeDropped(count) => write!(
+                f,
+                "the target ended {count} connections that were idle, so fewer were held than asked for: raise its idle limit or its limit of connections, or shorten --hold"
+            ),
             Reason::Achieved(share) => write!(
                 f,
                 "only {} of the planned operations were done in time (limit {}): the target, or the generator, cannot keep up; lower -R",

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::model::{Distribution, Names, Report, State};
+use super::{
+    model::{Distribution, Names, Report, State},
+    summary_conns,
+};
 use crate::schedule::Loop;
 
 /// Prints a report for people.
@@ -20,6 +23,9 @@ impl fmt::Display for Summary<'_> {
         }
         self.operations(f)?;
         self.latency(f)?;
+        if let Some(held) = &report.conns {
+            summary_conns::write(f, held)?;
+        }
         self.tls(f)?;
         self.http(f)?;
         self.cpu(f)?;
@@ -182,7 +188,8 @@ impl Summary<'_> {
     }
 }
 
-fn line(f: &mut fmt::Formatter<'_>, name: &str, times: &Distribution) -> fmt::Result {
+/// Times in a line, in microseconds.
+pub fn line(f: &mut fmt::Formatter<'_>, name: &str, times: &Distribution) -> fmt::Result {
     let at = |percentile: &str| times.percentiles_ns.get(percentile).copied().unwrap_or(0) as f64;
     write!(f, "  {name:<9}")?;
     for ns in [

@@ -44,6 +44,8 @@ pub struct Evidence {
     pub counts: Counts,
     /// Late sending.
     pub lag: Lag,
+    /// Connections that the target ended while they were only held.
+    pub dropped: u64,
     /// What was exhausted, or overflowed.
     pub exhausted: Exhausted,
     /// CPU of generator and host.
@@ -232,6 +234,13 @@ fn judge_counts(evidence: &Evidence, reasons: &mut Vec<Reason>) {
     if succeeded > 0 && share(achieved, planned) < ACHIEVED {
         reasons.push(Reason::Achieved(share(achieved, planned)));
     }
+    match evidence.dropped {
+        dropped if share(dropped, succeeded) > FAILURES => {
+            reasons.push(Reason::ManyDropped(dropped))
+        }
+        dropped if dropped > 0 => reasons.push(Reason::SomeDropped(dropped)),
+        _ => {}
+    }
     if evidence.exhausted.backlog > 0 {
         reasons.push(Reason::Overflow(evidence.exhausted.backlog));
     }
@@ -289,6 +298,7 @@ mod tests {
                 generator_p99: Duration::from_micros(20),
                 service_p50: Duration::from_millis(1),
             },
+            dropped: 0,
             exhausted: Exhausted::default(),
             conditions: Conditions {
                 busy: 0.5,

@@ -67,6 +67,8 @@ fn blame(reason: Reason, errors_bounded: bool) -> Blame {
         Reason::NothingSucceeded
         | Reason::Corrupt(_)
         | Reason::WrongKind(_)
+        | Reason::ManyDropped(_)
+        | Reason::SomeDropped(_)
         | Reason::ManyFailures(_) => Blame::Target,
         Reason::SomeFailures(_) if errors_bounded => Blame::Nobody,
         Reason::SomeFailures(_) => Blame::Target,

@@ -75,6 +75,11 @@ pub enum TargetError {
         /// Why.
         error: std::io::Error,
     },
+    /// `--probe` is malformed.
+    #[error(
+        "{0} is no probe: write a rate such as 10/s, or https://host:port/path, tls://host:port"
+    )]
+    Probe(String),
     /// `--connect-to` is malformed.
     #[error("{0} is no place to connect to: write HOST:PORT or, as for curl, H1:P1:HOST:PORT")]
     ConnectTo(String),

@@ -15,6 +15,11 @@ impl Clock {
         self.0.set(Some(start));
     }
 
+    /// When the load began; none before.
+    pub fn started(&self) -> Option<Instant> {
+        self.0.get()
+    }
+
     /// Since the load began; zero before.
     pub fn now(&self) -> Duration {
         let since = |start| Instant::now().saturating_duration_since(start);

@@ -13,6 +13,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use crate::{
     measure::recorder::Recorder,
+    operation::conns::{opens::Opens, stage::Step},
     schedule::{Arrival, closed::ClosedLoop, timeline::Timeline},
 };
 
@@ -23,6 +24,8 @@ pub enum Source {
     Open(Box<Timeline>),
     /// Connections that are free.
     Closed(ClosedLoop),
+    /// The steps of a run that holds connections.
+    Conns(Opens),
 }
 
 /// What a free connection is to do.
@@ -56,10 +59,12 @@ impl Dispatch {
 
     /// Puts what is due at `now` into the backlog.
     pub fn advance(&mut self, now: Duration, recorder: &mut Recorder) {
-        let Source::Open(timeline) = &mut self.source else {
-            return;
-        };
-        while let Some(arrival) = timeline.take(now) {
+        let source = &mut self.source;
+        while let Some(arrival) = match source {
+            Source::Open(timeline) => timeline.take(now),
+            Source::Conns(opens) => opens.take(now),
+            Source::Closed(_) => None,
+        } {
             recorder.planned(arrival);
             if self.backlog.len() < self.bound {
                 self.backlog.push_back(arrival);
@@ -80,6 +85,20 @@ impl Dispatch {
                 }
                 None => Next::Over,
             },
+            Source::Conns(opens) => match self.backlog.pop_front() {
+                Some(arrival) => {
+                    recorder.waiting(self.backlog.len());
+                    Next::Start(arrival)
+                }
+                None => match opens.pull(now) {
+                    Some(arrival) => {
+                        recorder.planned(arrival);
+                        Next::Start(arrival)
+                    }
+                    None if opens.is_over() => Next::Over,
+                    None => Next::Wait,
+                },
+            },
             Source::Open(timeline) => match (self.backlog.pop_front(), timeline.due()) {
                 (Some(arrival), _) => {
                     // What is left waits for the next one.
@@ -96,7 +115,15 @@ impl Dispatch {
     pub fn due(&self) -> Option<Duration> {
         match &self.source {
             Source::Open(timeline) => timeline.due(),
+            Source::Conns(opens) => opens.due(),
             Source::Closed(_) => None,
+        }
+    }
+
+    /// Begins a step of a run that has steps.
+    pub fn enter(&mut self, step: Step) {
+        if let Source::Conns(opens) = &mut self.source {
+            opens.enter(step);
         }
     }
 
@@ -116,6 +143,7 @@ impl Dispatch {
         match &mut self.source {
             Source::Open(timeline) => timeline.stop(),
             Source::Closed(closed) => closed.stop(),
+            Source::Conns(opens) => opens.stop(),
         }
     }
 

@@ -47,7 +47,11 @@ use self::{
 use crate::{
     affinity,
     measure::{collect::Exchange, interval::Interval, recorder::Recorder},
-    operation::{self, Shared, http1::connection::HttpConnection},
+    operation::{
+        self, Operation, Shared,
+        conns::{held::Held, stage::Step},
+        http1::connection::HttpConnection,
+    },
     schedule::Share,
     target::source::Departures,
 };
@@ -71,6 +75,8 @@ pub struct Worker {
     pub moved: Cell<bool>,
     /// Where connections come from.
     pub departures: Departures,
+    /// Connections that are only held; none where that is not what the run does.
+    pub held: Option<Held>,
     index: usize,
     dispatch: RefCell<Dispatch>,
     seats: Seats,
@@ -147,6 +153,7 @@ async fn drive(
         connected: Cell::new(false),
         over: Cell::new(None),
         departures: Departures::new(plan.sources.clone()),
+        held: plan.held(),
         round: Round::of(mine.len() * streams),
         plan,
     });
@@ -177,6 +184,9 @@ async fn drive(
         // A panic has been printed, and counted when the slot left.
         let _ = task.await;
     }
+    if let Some(held) = &worker.held {
+        held.finish(&worker).await;
+    }
     match worker.plan.loads {
         Loads::One => {
             control.abort();
@@ -198,6 +208,12 @@ fn kept_connections(plan: &Plan, used_at_once: usize) -> usize {
 async fn obey(worker: Rc<Worker>) {
     if worker.plan.loads == Loads::Many {
         return again::obey(&worker).await;
+    }
+    if let Operation::Conns(settings) = &worker.plan.operation {
+        if let Err(error) = operation::conns::obey(&worker, &settings.stage).await {
+            let _ = worker.messages.send(Message::NoTimer(error));
+        }
+        return;
     }
     let mut orders = worker.orders.clone();
     if orders
@@ -231,7 +247,10 @@ async fn pace_until_stopped(
     worker.started().await;
     // Dropping the pace loses nothing: it holds a timer and no operation of the ring.
     tokio::select! {
-        paced = pace::pace(Rc::clone(worker)) => paced,
+        paced = pace::pace(Rc::clone(worker)) => {
+            worker.wake_idle();
+            paced
+        }
         _ = orders.wait_for(|order| matches!(order, Order::Stop { .. })) => Ok(()),
     }
 }
@@ -255,6 +274,9 @@ async fn watch_over(worker: Rc<Worker>, slots: Vec<Rc<Slot>>) {
             let recorder = &mut worker.recorder.borrow_mut();
             worker.dispatch.borrow_mut().abandon(recorder);
             worker.round.changed();
+        }
+        if let Some(held) = &worker.held {
+            held.expire(Instant::now());
         }
         for slot in &slots {
             match drained {
@@ -304,6 +326,23 @@ impl Worker {
     /// Keeps a connection of `tenant`. Gives back the one that there is no room for.
     pub fn keep(&self, tenant: usize, connection: HttpConnection) -> Option<HttpConnection> {
         self.kept.borrow_mut().put(tenant, connection)
+    }
+
+    /// Waits for the start of the run, and gives what it will order.
+    pub async fn begun(&self) -> watch::Receiver<Order> {
+        self.started().await;
+        self.orders.clone()
+    }
+
+    /// Begins a step of a run that has steps.
+    pub fn enter(&self, step: Step) {
+        self.dispatch.borrow_mut().enter(step);
+    }
+
+    /// Plans nothing more, and lets connections that wait see it.
+    pub fn stop(&self) {
+        self.dispatch.borrow_mut().stop();
+        self.wake_idle();
     }
 
     /// Which worker it is.

@@ -56,7 +56,7 @@ pub enum Ahead {
     Always,
 }
 
-/// Keeps the schedule of `worker` until all is handed out that was planned.
+/// Keeps the schedule of `worker` until all is handed out that was planned so far.
 ///
 /// # Errors
 ///
@@ -79,7 +79,6 @@ pub async fn pace(worker: Rc<Worker>) -> io::Result<()> {
             }
         }
     }
-    worker.wake_idle();
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::{dispatch::Source, pace::Spin};
 use crate::{
     measure::interval::Interval,
-    operation::Operation,
+    operation::{Operation, conns::held::Held},
     schedule::{
         Extent, Share,
         closed::ClosedLoop,
@@ -88,8 +88,20 @@ impl Plan {
         }
     }
 
+    /// What holds the connections of a worker, where that is all they are for.
+    pub fn held(&self) -> Option<Held> {
+        let Operation::Conns(settings) = &self.operation else {
+            return None;
+        };
+        let stage = Arc::clone(&settings.stage);
+        Some(Held::new(stage, settings.close, self.timeout))
+    }
+
     /// What makes the operations of this share of `load` start.
     pub fn source(&self, load: &Load, share: Share) -> Source {
+        if let Operation::Conns(settings) = &self.operation {
+            return Source::Conns(settings.opens(share));
+        }
         match &load.open {
             Some(open) => {
                 let timeline = Timeline::new(open, load.extent, share, self.mix.clone());
@@ -131,6 +143,8 @@ pub enum Message {
     NoTimer(io::Error),
     /// Not of a worker: somebody wants the run to end.
     Interrupt,
+    /// Not of a worker: the load was to last until now.
+    Stop,
 }
 
 /// What the run tells its workers.

@@ -184,6 +184,7 @@ fn reasons(run: &Collected, extent: Extent) -> Vec<String> {
             generator_p99: run.totals.effort.lag.percentile(99.0),
             service_p50: latency.service.percentile(50.0),
         },
+        dropped: 0,
         exhausted: verdict::Exhausted {
             backlog: run.totals.effort.overflowed,
             ..verdict::Exhausted::default()

@@ -236,6 +236,7 @@ fn assemble(shape: Shape, all: &Recorded, series: Vec<Second>, failed: u64) -> R
             cpu_ns_per_operation: Some(52_000.0),
             lag: all.lag.distribution(),
         },
+        conns: None,
         target: Some(Target {
             pid: 4711,
             name: "sealgate".into(),

@@ -5,6 +5,7 @@
 
 pub mod axis;
 pub mod charts;
+pub mod held;
 pub mod http;
 pub mod plot;
 pub mod sweep;
@@ -66,6 +67,7 @@ pub fn page(runs: &[Run<'_>]) -> Result<String, RenderError> {
             @for (n, run) in runs.iter().enumerate() { (verdict(runs, n, run)) }
             (tables::figures(runs))
             (plots(runs, &names)?)
+            (held::tables(runs))
             (tables::latency(runs))
             (tables::errors(runs))
             (tables::tenants(runs))
@@ -203,6 +205,7 @@ fn plots(runs: &[Run<'_>], names: &[String]) -> Result<Markup, RenderError> {
             h2 id="plots" { "Plots" }
             div.plots {
                 @if let Some(plot) = charts::by_percentile(runs, names)? { (plot.render()) }
+                @if let Some(plot) = held::plot(runs, names) { (plot.render()) }
                 @if has_seconds {
                     (latency_over_time(runs, names))
                     (charts::rate(runs, names).render())
