@@ -130,9 +130,9 @@ fn not_bound(error: &HandshakeError) -> NotBound {
             rustls::Error::InvalidCertificate(_) => Cause::ClientCertificateRejected,
             _ => Cause::HandshakeFailed,
         },
-        HandshakeError::Tls(TlsError::KeyExhausted | TlsError::NotEstablished | TlsError::NoKeyUpdate) => {
-            Cause::HandshakeFailed
-        }
+        HandshakeError::Tls(
+            TlsError::KeyExhausted | TlsError::NotEstablished | TlsError::NoKeyUpdate,
+        ) => Cause::HandshakeFailed,
     };
     NotBound {
         cause,
