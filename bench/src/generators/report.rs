@@ -20,6 +20,11 @@ const NOTES: [&str; 6] = [
     "All but loadgen use Debian's OpenSSL, hey Go's TLS.",
 ];
 
+/// What an idle TLS connection may cost the generator.
+const IDLE_BYTES_MOST: f64 = 4096.0;
+/// How late the generator may be at the 99th percentile, where nothing else runs on its core.
+const LATE_MICROS_MOST: f64 = 20.0;
+
 struct Series {
     work: Work,
     tool: Tool,
@@ -138,6 +143,18 @@ impl Comparison {
                     beside(Tool::Loadgen, Tool::Curl),
                     2.0,
                 ),
+                Work::Idle => {
+                    let bytes = self.cost(work, Tool::Loadgen);
+                    hold("4096 bytes, × a connection's", IDLE_BYTES_MOST / bytes, 1.0);
+                }
+                Work::Timer => {
+                    let micros = self.cost(work, Tool::Loadgen);
+                    hold(
+                        "20 µs, × what is late at p99",
+                        LATE_MICROS_MOST / micros,
+                        1.0,
+                    );
+                }
                 Work::Latency => hold(
                     "wrk's median, × loadgen's",
                     beside(Tool::Loadgen, Tool::Wrk),

@@ -80,7 +80,7 @@ fn configuration(address: SocketAddr, certificate: &Certificate, directory: &Pat
     );
     format!(
         "daemon off; master_process off; pid {place}/nginx.pid; error_log {place}/nginx-error.log;\n\
-         events {{ worker_connections 8192; }}\n\
+         events {{ worker_connections 16384; }}\n\
          http {{\n    access_log off; open_file_cache max=8; keepalive_requests 1000000000; keepalive_timeout 600s;\n    \
          server {{\n        listen {address} ssl backlog=4096; root {place};\n        \
          ssl_certificate {chain}; ssl_certificate_key {key};\n        \

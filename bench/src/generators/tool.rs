@@ -56,6 +56,7 @@ impl Tool {
             ],
             Work::Bulk => &[Self::Loadgen, Self::Curl],
             Work::Latency => &[Self::Loadgen, Self::Wrk],
+            Work::Idle | Work::Timer => &[Self::Loadgen],
         }
     }
 
@@ -126,8 +127,16 @@ impl Tool {
                     Work::Latency => say(format!(
                         "request {small} -c {c} -R {RATE} -d {seconds}s --warmup 1s"
                     )),
+                    Work::Idle => say(format!("conns localhost:{port} -c {n} --hold 0s")),
+                    Work::Timer => say("calibrate -d 500ms --rounds 1 --json -".into()),
                 }
-                say("--tls 1.3 --groups X25519 --quiet --json -".into());
+                if work == Work::Timer {
+                    return Ok(words);
+                }
+                if work != Work::Idle {
+                    say("--quiet".into());
+                }
+                say("--tls 1.3 --groups X25519 --json -".into());
                 if self == Self::LoadgenVerifying {
                     say(format!("--cacert {}", target.authority().display()));
                 }
@@ -230,6 +239,11 @@ fn read_loadgen(work: Work, ended: &Ended) -> Option<Reading> {
     // What it says beside the report comes in lines of its own, behind it.
     let mut reports = serde_json::Deserializer::from_str(&ended.said).into_iter::<Value>();
     let report = reports.next()?.ok()?;
+    match work {
+        Work::Idle => return read_idle(&report),
+        Work::Timer => return read_timer(&report),
+        _ => {}
+    }
     let operations = &report["totals"]["operations"];
     if operations["failed"] != 0 || operations["wrong_kind"] != 0 || operations["unsent"] != 0 {
         return None;
@@ -243,6 +257,25 @@ fn read_loadgen(work: Work, ended: &Ended) -> Option<Reading> {
         _ => per_operation(work, ended, operations["succeeded"].as_f64()?)?,
     };
     Some(Reading { cost, rate })
+}
+
+fn read_idle(report: &Value) -> Option<Reading> {
+    let held = &report["conns"];
+    if held["held_most"] != held["asked"] || held["dropped"] != 0 {
+        return None;
+    }
+    let cost = held["generator"]["anonymous"]["bytes_per_connection"].as_f64()?;
+    Some(Reading { cost, rate: 0.0 })
+}
+
+fn read_timer(report: &Value) -> Option<Reading> {
+    let mut modes = report["timer"].as_array()?.iter();
+    let spinning = modes.find(|mode| mode["mode"] == "spin")?;
+    let p99_ns = spinning["late"]["percentiles_ns"]["p99"].as_f64()?;
+    Some(Reading {
+        cost: p99_ns / 1e3,
+        rate: 0.0,
+    })
 }
 
 /// wrk knows no rate, but asks a script how long to wait before each request.
@@ -333,6 +366,26 @@ mod tests {
             reading(Tool::Hey, Work::Handshakes, "[200]\t0 responses"),
             None
         );
+    }
+
+    #[test]
+    fn memory_and_timers_are_read() {
+        let said = |held: u32| {
+            serde_json::json!({ "conns": {
+                "asked": 100, "held_most": held, "dropped": 0,
+                "generator": { "anonymous": { "bytes_per_connection": 3000.5 } },
+            } })
+        };
+        let read = reading(Tool::Loadgen, Work::Idle, &said(100).to_string());
+        assert_eq!(read.expect("all were held").cost, 3000.5);
+        let read = reading(Tool::Loadgen, Work::Idle, &said(99).to_string());
+        assert_eq!(read, None);
+        let said = serde_json::json!({ "timer": [
+            { "mode": "sleep_then_spin", "late": { "percentiles_ns": { "p99": 1 } } },
+            { "mode": "spin", "late": { "percentiles_ns": { "p99": 2500 } } },
+        ] });
+        let read = reading(Tool::Loadgen, Work::Timer, &said.to_string());
+        assert_eq!(read.expect("it is there").cost, 2.5);
     }
 
     #[test]

@@ -22,6 +22,10 @@ pub enum Work {
     Bulk,
     /// Small requests at a fixed rate that is far from too much.
     Latency,
+    /// Idle TLS connections, and what each costs the generator.
+    Idle,
+    /// How late the generator notices that an operation is due, when it waits without sleep.
+    Timer,
 }
 
 /// How much of it.
@@ -35,7 +39,14 @@ pub enum Amount {
 
 impl Work {
     /// In the order of the table.
-    pub const ALL: [Self; 4] = [Self::Requests, Self::Handshakes, Self::Bulk, Self::Latency];
+    pub const ALL: [Self; 6] = [
+        Self::Requests,
+        Self::Handshakes,
+        Self::Bulk,
+        Self::Latency,
+        Self::Idle,
+        Self::Timer,
+    ];
 
     /// As it stands in the table and in the JSON.
     pub fn name(self) -> &'static str {
@@ -44,6 +55,8 @@ impl Work {
             Self::Handshakes => "handshakes",
             Self::Bulk => "bulk",
             Self::Latency => "latency",
+            Self::Idle => "idle",
+            Self::Timer => "timer",
         }
     }
 
@@ -58,6 +71,11 @@ impl Work {
             Self::Latency => {
                 format!("{RATE} GETs per second on {CONNECTIONS} kept connections")
             }
+            Self::Idle => format!(
+                "memory that each of {} idle TLS connections adds",
+                self.operations(Amount::Full)
+            ),
+            Self::Timer => "planned starts of `loadgen calibrate`, without sleep".into(),
         }
     }
 
@@ -68,6 +86,8 @@ impl Work {
             Self::Handshakes => "CPU-µs/handshake",
             Self::Bulk => "CPU-s/GB",
             Self::Latency => "µs, median as read",
+            Self::Idle => "B/connection",
+            Self::Timer => "µs late, p99",
         }
     }
 
@@ -78,10 +98,12 @@ impl Work {
             Self::Handshakes => 6000,
             Self::Bulk => 30,
             Self::Latency => u64::from(RATE) * self.seconds(Amount::Full),
+            Self::Idle => 9000,
+            Self::Timer => 1,
         };
         match amount {
             Amount::Full => full,
-            Amount::Quick => full / 10,
+            Amount::Quick => full.div_ceil(10),
         }
     }
 
