@@ -39,5 +39,7 @@ pub mod host;
 pub mod pattern;
 pub mod pem;
 pub mod placeholder;
+pub mod scenario;
 pub mod tenants;
 pub mod units;
+pub mod upstream;

@@ -6,6 +6,7 @@ pub mod calibrate;
 pub mod conns;
 pub mod http;
 pub mod load;
+pub mod mix;
 pub mod report;
 pub mod search;
 pub mod sweep;
@@ -20,6 +21,7 @@ pub use self::calibrate::CalibrateArgs;
 pub use self::conns::{ConnsArgs, Probe};
 pub use self::http::{HttpArgs, HttpVersion};
 pub use self::load::{LoadArgs, ScheduleArgs, TlsArgs, TlsVersion};
+pub use self::mix::{MixArgs, MixFlags};
 pub use self::report::{CompareArgs, ReportArgs};
 pub use self::search::{SearchArgs, SearchFlags, SearchOperation};
 pub use self::shell::{CompletionsArgs, ManArgs};
@@ -86,6 +88,8 @@ Examples:
       over HTTP/2, up to 32 requests at once on each of 4 connections
   loadgen request http://127.0.0.1:8080/path --http 2 -m 100 -d 10s
       HTTP/2 without TLS, by prior knowledge, as fast as 100 streams go
+  loadgen request https://127.0.0.1:8443/o --size 64k -n 1k --check hash --check-upstream http://127.0.0.1:8080
+      through a gateway that seals: what the origin behind it holds has to be sealed
   loadgen request tls://127.0.0.1:9000 --echo --size 100 -R 2k
       messages to a raw echo service, compared byte for byte
   loadgen request https://127.0.0.1:8443/path -R 5k -d 30s --key-update 1000req
@@ -131,6 +135,8 @@ pub enum Command {
     Calibrate(CalibrateArgs),
     /// Hold many connections: memory of the target for each, latency of others meanwhile.
     Conns(Box<ConnsArgs>),
+    /// Several operations in given shares, from a scenario.
+    Mix(MixArgs),
     /// An in-memory upstream: object store, echo, sink and source.
     Origin(OriginArgs),
     /// Show a stored report in another form: text, tables, HdrHistogram files, a page with plots.
@@ -209,6 +215,13 @@ pub struct RequestArgs {
     /// What makes an answer count.
     #[arg(long, value_enum, default_value = "status", conflicts_with = "echo")]
     pub check: CheckArg,
+    /// Statuses that count, and no other: 403,404 asserts that requests are refused.
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', conflicts_with = "echo", value_parser = clap::value_parser!(u16).range(200..600))]
+    pub expect_status: Vec<u16>,
+    /// Behind the run, ask the origin behind a gateway (`http://` of `loadgen origin`): it has to
+    /// hold sealed messages without plaintext, and to have answered as many requests as were sent.
+    #[arg(long, value_name = "URL", conflicts_with = "echo")]
+    pub check_upstream: Option<Target>,
     /// How to speak HTTP.
     #[command(flatten)]
     pub http: HttpArgs,

@@ -136,7 +136,11 @@ pub fn ceiling(path: &Path, force: Force, job: &Job<'_>) -> Result<Option<f64>, 
             1.0 / (full + resumed / per_cpu_s("handshakes_resumed")?)
         }
         // Other work, with ceilings of its own.
-        Operation::Http2(_) | Operation::Echo(_) | Operation::Bulk(_) | Operation::Conns(_) => {
+        Operation::Http2(_)
+        | Operation::Echo(_)
+        | Operation::Bulk(_)
+        | Operation::Conns(_)
+        | Operation::Mixed(_) => {
             return Ok(None);
         }
     };

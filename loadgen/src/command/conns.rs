@@ -191,6 +191,7 @@ fn probed_operation(
 ) -> Result<Operation, CommandError> {
     Ok(match name {
         "handshake" => Operation::Handshake(handshake::Settings {
+            resumes: false,
             close: handshake::Close::Rst,
             certificate: Shown::Always,
         }),

@@ -43,6 +43,7 @@ pub fn job(args: &HandshakeArgs) -> Result<Job<'_>, CommandError> {
         target,
         operation: Operation::Handshake(handshake::Settings {
             close: args.close,
+            resumes: args.resume > 0.0,
             certificate: match args.mtls {
                 Some(_) => Shown::InItsShare,
                 None => Shown::Always,

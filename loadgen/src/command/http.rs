@@ -130,6 +130,7 @@ fn prefers_http2(target: &Target, load: &LoadArgs) -> Result<bool, CommandError>
     let settings = handshake::Settings {
         close: handshake::Close::Notify,
         certificate: Shown::Always,
+        resumes: false,
     };
     let mut plan = load::plan(&Job {
         name: "probe",

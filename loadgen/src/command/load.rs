@@ -171,6 +171,7 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
         spin: load.schedule.spin,
         timeout: load.timeout,
         drain: load.schedule.drain,
+        others: Vec::new(),
         loads: Loads::One,
     })
 }
@@ -181,20 +182,36 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
 ///
 /// When flags are of no use, the run cannot start, or its result cannot be written.
 pub fn execute(job: Job<'_>) -> Result<Exit, CommandError> {
-    let length = schedule(job.load)?.0.duration;
-    let measured = match job.load.quiet {
-        true => measure(&job)?,
-        false => {
-            let mut view = LiveView::begin(length);
-            measure_watched(&job, &mut |second| view.second(second))?
-        }
-    };
+    let measured = watched(&job, plan(&job)?)?;
+    tell(&job, &measured)?;
+    Ok(measured.exit)
+}
+
+/// Runs the plan of a job, and shows each second while it lasts, unless it is to be quiet.
+///
+/// # Errors
+///
+/// When the run cannot start.
+pub fn watched(job: &Job<'_>, plan: Plan) -> Result<Measured, CommandError> {
+    if job.load.quiet {
+        return carried(job, plan, &mut |_| {});
+    }
+    let mut view = LiveView::begin(plan.extent.duration);
+    carried(job, plan, &mut |second| view.second(second))
+}
+
+/// Writes the report, and what to do about a target that fails.
+///
+/// # Errors
+///
+/// When they cannot be written.
+pub fn tell(job: &Job<'_>, measured: &Measured) -> Result<(), CommandError> {
     let report = &measured.report;
     publish(report, Summary(report), job.load.json.as_deref())?;
     if measured.exit == Exit::Target {
         writeln!(io::stderr(), "loadgen: {}", measured.advice)?;
     }
-    Ok(measured.exit)
+    Ok(())
 }
 
 /// What came of a job.
@@ -216,12 +233,14 @@ pub struct Measured {
 ///
 /// When flags are of no use, or the run cannot start.
 pub fn measure(job: &Job<'_>) -> Result<Measured, CommandError> {
-    measure_watched(job, &mut |_| {})
+    carried(job, plan(job)?, &mut |_| {})
 }
 
-/// Runs a job, and shows each second while it lasts.
-fn measure_watched(job: &Job<'_>, watch: &mut run::Watch<'_>) -> Result<Measured, CommandError> {
-    let plan = plan(job)?;
+fn carried(
+    job: &Job<'_>,
+    plan: Plan,
+    watch: &mut run::Watch<'_>,
+) -> Result<Measured, CommandError> {
     let frame = frame(job, &plan);
     let outcome = run::run_watched(plan, job.load.target_pid, watch)?;
     Ok(judged(job, outcome, frame))
@@ -250,7 +269,10 @@ pub fn judged(job: &Job<'_>, outcome: run::Outcome, frame: Frame) -> Measured {
     let all = build::totals(&outcome);
     let elapsed_s = outcome.elapsed.as_secs_f64();
     let objectives = load.slo.iter().map(|slo| slo.judge(&all, elapsed_s));
-    let objectives: Vec<_> = objectives.collect();
+    let mut objectives: Vec<_> = objectives.collect();
+    if let Operation::Mixed(mixed) = &job.operation {
+        objectives.extend(mixed.judge(&outcome.collected.totals.kinds, elapsed_s));
+    }
     let evidence = build::evidence(&outcome, &frame);
     let judgement = verdict::judge(&evidence, build::objectives_met(&objectives));
     let (exit, reasons) = (judgement.exit, judgement.reasons.clone());

@@ -8,6 +8,7 @@ pub mod http;
 pub mod load;
 pub mod report;
 pub mod compare;
+pub mod mix;
 pub mod origin;
 pub mod request;
 pub mod search;
@@ -35,6 +36,7 @@ use crate::{
         render::RenderError,
     },
     run::RunError,
+    scenario::ScenarioError,
     schedule::{arrivals::Process, curve::Rate},
     target::{
         source::SourceError,
@@ -42,6 +44,7 @@ use crate::{
         url::{Target, TargetError},
     },
     tenants::TenantsError,
+    upstream::UpstreamError,
 };
 
 /// A subcommand could not do its work. The operator's fault, and the message says what to change.
@@ -112,7 +115,13 @@ pub enum CommandError {
     /// HTTP is not negotiated by hand.
     #[error("an https target negotiates the HTTP that is spoken: drop --alpn, or load tls://")]
     AlpnOfHttp,
-    /// Flags that have no default: a defect.
+    /// What the origin holds is not what it should be.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// The scenario is of no use.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// Flags that did not come from the command line are of no use.
     #[error(transparent)]
     Flags(#[from] clap::Error),
     /// The schedule's flags do not fit together.
@@ -215,6 +224,7 @@ impl CommandError {
             // Nothing was measured, so nothing is proven.
             CommandError::Run(RunError::Interrupted) => Exit::Invalid,
             CommandError::Prepare(_)
+            | CommandError::Upstream(_)
             | CommandError::Http(HttpError::Probe(_))
             | CommandError::Target(TargetError::Unresolved { .. }) => Exit::Target,
             CommandError::NothingToServe
@@ -229,6 +239,8 @@ impl CommandError {
             | CommandError::OwnHeader(_)
             | CommandError::EchoSize
             | CommandError::EchoWithoutBody
+            | CommandError::Scenario(_)
+            | CommandError::Flags(_)
             | CommandError::Placeholder(_)
             | CommandError::NoObjects(_)
             | CommandError::Tenants(_)
@@ -237,7 +249,6 @@ impl CommandError {
             | CommandError::TenantAddress(_)
             | CommandError::Share(_)
             | CommandError::AlpnOfHttp
-            | CommandError::Flags(_)
             | CommandError::Schedule(_)
             | CommandError::Http(_)
             | CommandError::Head(_)
@@ -278,6 +289,7 @@ pub fn execute(command: &Command) -> Result<Exit, CommandError> {
         Command::Sweep(args) => sweep::sweep(args),
         Command::Calibrate(args) => calibrate::calibrate(args),
         Command::Conns(args) => conns::conns(args),
+        Command::Mix(args) => mix::mix(args),
         Command::Origin(args) => origin::origin(args),
         Command::Report(args) => report::report(args),
         Command::Compare(args) => compare::compare(args),

@@ -23,9 +23,11 @@ use crate::{
         reuse::Reuse,
         size::Size,
     },
-    placeholder::Text,
+    placeholder::{Filling, Text},
     schedule::mix::Mix,
     target::url::{Target, TargetError},
+    tenants::OWN_ROWS,
+    upstream::Upstream,
 };
 
 /// Largest echoed message: it is kept whole, per connection.
@@ -48,7 +50,33 @@ const SECRET_FIELDS: [&str; 4] = [
 ///
 /// When flags are of no use, or the result cannot be written.
 pub fn request(args: &RequestArgs) -> Result<Exit, CommandError> {
-    load::execute(job(args)?)
+    let job = job(args)?;
+    match &args.check_upstream {
+        None => load::execute(job),
+        Some(origin) => both_ways(job, origin),
+    }
+}
+
+/// Runs a job, and looks at what the origin behind the target has of it.
+fn both_ways(job: Job<'_>, origin: &Target) -> Result<Exit, CommandError> {
+    let tenants = super::tenants::tenants(job.load)?;
+    let path = Text::strict(&job.target.path)?;
+    let rows = tenants.as_ref().map_or(1, |all| all.rows().min(OWN_ROWS));
+    let paths = (0..rows).map(|tenant| {
+        path.filled(Filling {
+            tenants: tenants.as_deref(),
+            tenant,
+            object: 0,
+        })
+    });
+    let paths: Vec<_> = paths.collect();
+    let upstream = Upstream::before(origin)?;
+    let measured = load::watched(&job, load::plan(&job)?)?;
+    load::tell(&job, &measured)?;
+    let operations = &measured.report.totals.operations;
+    let sent = operations.sent + operations.warmup;
+    upstream.verify(sent, &paths)?;
+    Ok(measured.exit)
 }
 
 /// The load that the flags ask for.
@@ -83,7 +111,8 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
         check,
         reuse,
     };
-    let template = template(&target, &args.load, &args.headers, wanted)?;
+    let mut template = template(&target, &args.load, &args.headers, wanted)?;
+    template.statuses.clone_from(&args.expect_status);
     let version = Version::choose(&args.http, &target, &args.load)?;
     let particulars = json!({
         "http_version": version.name(),
@@ -92,6 +121,7 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
         "size": args.size.map(|size| size.to_string()),
         "headers": stored_fields(&args.headers),
         "check": check_name,
+        "expect_status": args.expect_status,
         "reuse": reuse.to_string(),
     });
     Ok(Job {
@@ -157,9 +187,6 @@ pub fn template(
         .parse::<Uri>()
         .map_err(|_| CommandError::Path(target.path.clone()))?;
     let path = Text::strict(&target.path)?;
-    if path.names_object() {
-        return Err(CommandError::NoObjects(target.path.clone()));
-    }
     let mut checked = Vec::new();
     for field in fields {
         checked.push(parse_field(field)?);

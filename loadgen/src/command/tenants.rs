@@ -48,6 +48,10 @@ pub fn check_placeholders(job: &Job<'_>) -> Result<(), CommandError> {
     let (load, target) = (job.load, &job.target);
     let has_tenants = load.tenants.tenants.is_some();
     let host = Text::strict(&target.host)?;
+    let mixed = matches!(job.operation, Operation::Mixed(_));
+    if !mixed && Text::strict(&target.path)?.names_object() {
+        return Err(CommandError::NoObjects(target.path.clone()));
+    }
     if has_tenants && host.names_tenant() && load.connect_to.is_none() {
         return Err(CommandError::TenantAddress(target.clone()));
     }

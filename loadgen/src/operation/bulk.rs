@@ -9,6 +9,7 @@ use super::failure::{Cause, Failure, Phase};
 use crate::{
     measure::recorder::Done,
     pattern::Pattern,
+    schedule::Arrival,
     worker::slot::{Connection, Slot},
 };
 
@@ -55,25 +56,35 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
             // Only now is it known whose it is.
             None => slot.redial().await,
         };
-        let sent = slot.begin(arrival);
-        let moved = match connection {
-            Ok(connection) => transfer(slot, settings, connection).await,
-            Err(failure) => Err(failure),
-        };
-        let (sent_bytes, received_bytes) = match settings.direction {
-            Direction::Down => (0, settings.bytes),
-            Direction::Up => (settings.bytes, 0),
-        };
-        match moved {
-            Ok(()) => slot.succeed(&Done {
-                arrival,
-                sent,
-                done: slot.now(),
-                sent_bytes,
-                received_bytes,
-            }),
-            Err(failure) => slot.fail(arrival, &failure).await,
-        }
+        serve(slot, settings, arrival, connection).await;
+    }
+}
+
+/// One transfer on `connection`, counted.
+pub async fn serve(
+    slot: &Slot,
+    settings: &Settings,
+    arrival: Arrival,
+    connection: Result<Connection, Failure>,
+) {
+    let sent = slot.begin(arrival);
+    let moved = match connection {
+        Ok(connection) => transfer(slot, settings, connection).await,
+        Err(failure) => Err(failure),
+    };
+    let (sent_bytes, received_bytes) = match settings.direction {
+        Direction::Down => (0, settings.bytes),
+        Direction::Up => (settings.bytes, 0),
+    };
+    match moved {
+        Ok(()) => slot.succeed(&Done {
+            arrival,
+            sent,
+            done: slot.now(),
+            sent_bytes,
+            received_bytes,
+        }),
+        Err(failure) => slot.fail(arrival, &failure).await,
     }
 }
 

@@ -7,6 +7,7 @@ use super::failure::{Cause, Failure, Phase};
 use crate::{
     measure::recorder::Done,
     pattern::Pattern,
+    schedule::Arrival,
     worker::slot::{Connection, Slot},
 };
 
@@ -17,34 +18,58 @@ pub struct Settings {
     pub size: usize,
 }
 
+/// A slot that echoes.
+pub struct Echoer<'a> {
+    slot: &'a Slot,
+    connection: Option<(ReadHalf, WriteHalf)>,
+    /// Whose connection it is, and where to.
+    owner: Option<usize>,
+    message: Message,
+}
+
 /// Echoes until the schedule ends.
 pub async fn drive(slot: &Slot, settings: &Settings) {
-    let mut connection = slot.establish().await.map(split);
-    let mut owner = slot.tenant();
-    let mut message = Message::new(settings.size);
+    let mut echoer = Echoer::new(slot, settings);
+    echoer.owner = slot.connection_key();
+    echoer.connection = slot.establish().await.map(split);
     slot.start().await;
     while let Some(arrival) = slot.next().await {
-        if slot.belongs_to_tenant() && owner != arrival.tenant {
-            if let Some((_, write)) = connection.take() {
-                write.socket().reset();
-            }
-            owner = arrival.tenant;
+        echoer.serve(arrival).await;
+    }
+    echoer.finish().await;
+}
+
+impl<'a> Echoer<'a> {
+    /// A slot that echoes messages of the size that `settings` say.
+    pub fn new(slot: &'a Slot, settings: &Settings) -> Self {
+        Self {
+            slot,
+            connection: None,
+            owner: None,
+            message: Message::new(settings.size),
         }
+    }
+
+    /// One operation, counted.
+    pub async fn serve(&mut self, arrival: Arrival) {
+        let slot = self.slot;
+        self.take_for(slot.connection_key());
         // A connection that has to be set up first is part of the time.
         let sent = slot.begin(arrival);
-        let (read, write) = match &mut connection {
+        let (read, write) = match &mut self.connection {
             Some(halves) => halves,
             None => match slot.redial().await {
-                Ok(fresh) => connection.insert(split(fresh)),
+                Ok(fresh) => self.connection.insert(split(fresh)),
                 Err(failure) => {
                     slot.fail(arrival, &failure).await;
-                    continue;
+                    return;
                 }
             },
         };
-        message.renumber();
+        self.message.renumber();
+        let bytes = &self.message.bytes;
         let send = async {
-            let result = write.write_slice(&message.bytes).await;
+            let result = write.write_slice(bytes).await;
             if result.is_err() {
                 // Else the receiving side would wait for what never left.
                 write.socket().reset();
@@ -52,34 +77,49 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
             result.map_err(|error| slot.blame(Phase::Send, Cause::Write(error)))
         };
         // Both at once: a message larger than all buffers between would stop both sides.
-        let (sending, receiving) = join(send, receive(slot, read, &message.bytes)).await;
+        let (sending, receiving) = join(send, receive(slot, read, bytes)).await;
         match sending.and(receiving) {
             Ok(()) => {
-                let len = settings.size as u64;
-                let done = slot.now();
-                let done = Done {
+                let len = bytes.len() as u64;
+                slot.succeed(&Done {
                     arrival,
                     sent,
-                    done,
+                    done: slot.now(),
                     sent_bytes: len,
                     received_bytes: len,
-                };
-                slot.succeed(&done);
+                });
             }
             Err(failure) => {
                 slot.fail(arrival, &failure).await;
                 write.socket().reset();
-                connection = None;
+                self.connection = None;
             }
         }
     }
-    if let Some((mut read, mut write)) = connection
-        && write.finish().await.is_ok()
-    {
-        // The target's own end, so that nothing is cut off.
-        while let Ok(Some(_)) = read.read().await {}
+
+    /// Gives the connection up if it is another one's.
+    fn take_for(&mut self, owner: Option<usize>) {
+        let kept = self.connection.take_if(|_| self.owner != owner);
+        if let Some((_, write)) = kept {
+            write.socket().reset();
+        }
+        self.owner = owner;
+        if let Some((_, write)) = &self.connection {
+            self.slot.adopt(write.socket());
+        }
     }
-    slot.disarm();
+
+    /// Closes its connection.
+    pub async fn finish(self) {
+        if let Some((mut read, mut write)) = self.connection {
+            self.slot.adopt(write.socket());
+            if write.finish().await.is_ok() {
+                // The target's own end, so that nothing is cut off.
+                while let Ok(Some(_)) = read.read().await {}
+            }
+        }
+        self.slot.disarm();
+    }
 }
 
 fn split(connection: Connection) -> (ReadHalf, WriteHalf) {

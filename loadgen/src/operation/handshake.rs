@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     measure::recorder::Done,
-    schedule::mix::Mix,
+    schedule::Arrival,
     target::{client_certificate::Shown, tickets::Tickets},
     worker::slot::{Connection, Slot},
 };
@@ -41,57 +41,97 @@ pub enum Close {
 pub struct Settings {
     /// How connections end.
     pub close: Close,
+    /// Whether any of them takes a ticket.
+    pub resumes: bool,
     /// When a client certificate is shown.
     pub certificate: Shown,
 }
 
+/// A slot that shakes hands.
+pub struct Handshaker<'a> {
+    slot: &'a Slot,
+    settings: &'a Settings,
+    sessions: Sessions,
+    /// Waits for a ticket in vain, in a row.
+    ticketless: u32,
+    /// Why there is no ticket, until a handshake that needs one has failed by it.
+    unprimed: Option<Failure>,
+}
+
 /// Shakes hands until the schedule ends.
 pub async fn drive(slot: &Slot, settings: &Settings) {
-    let mut sessions = Sessions::new(settings.certificate);
-    let resumes = slot.configs().is_some() && resumes(&slot.worker.plan.mix);
+    let mut handshaker = Handshaker::new(slot, settings);
+    // Where tickets are a tenant's own, the tenant is known only with the operation.
+    let early = settings.resumes && !slot.belongs_to_tenant();
     slot.start().await;
-    let mut ticketless = 0;
-    // Why there is no ticket, until a handshake that needs one has failed by it.
-    let mut unprimed = None;
-    while ticketless < PATIENCE || unprimed.is_some() {
+    while handshaker.ticketless < PATIENCE || handshaker.unprimed.is_some() {
         // Before the next operation is taken: a ticket is a condition of it and not its work.
-        if resumes && !slot.belongs_to_tenant() && unprimed.is_none() {
-            unprimed = sessions.prime(slot, &mut ticketless).await.err();
+        if early {
+            handshaker.prime().await;
         }
         let Some(arrival) = slot.next().await else {
             return;
         };
-        let wanted = Kind::ALL[arrival.kind];
-        // Only now is the tenant known. What its first ticket takes is lag, and no service time.
-        if slot.belongs_to_tenant() && wanted.resumes() {
-            unprimed = sessions.prime(slot, &mut ticketless).await.err();
+        handshaker.serve(arrival, Kind::ALL[arrival.kind]).await;
+    }
+}
+
+impl<'a> Handshaker<'a> {
+    /// A slot that shakes hands as `settings` say.
+    pub fn new(slot: &'a Slot, settings: &'a Settings) -> Self {
+        Self {
+            slot,
+            settings,
+            sessions: Sessions::new(settings.certificate),
+            ticketless: 0,
+            unprimed: None,
+        }
+    }
+
+    /// Fetches a ticket if there is none.
+    async fn prime(&mut self) {
+        if self.ticketless >= PATIENCE {
+            // In a mix: it would only be waited for in vain again.
+            self.unprimed = Some(Failure::new(Phase::Handshake, Cause::NoTicket));
+        } else if self.unprimed.is_none() {
+            let primed = self.sessions.prime(self.slot, &mut self.ticketless);
+            self.unprimed = primed.await.err();
+        }
+    }
+
+    /// One operation, counted.
+    pub async fn serve(&mut self, arrival: Arrival, wanted: Kind) {
+        let slot = self.slot;
+        // What a tenant's first ticket takes is lag, and no service time.
+        if wanted.resumes() {
+            self.prime().await;
         }
         let sent = slot.begin(arrival);
-        let session = resumes.then(|| sessions.of(slot)).flatten();
+        if wanted.resumes()
+            && let Some(failure) = self.unprimed.take()
+        {
+            return slot.fail(arrival, &failure).await;
+        }
+        let session = match self.settings.resumes {
+            true => self.sessions.of(slot),
+            false => None,
+        };
         let (tickets, resuming) = session.unzip();
         let tickets = tickets.unwrap_or_default();
+        let variants = &self.sessions.variants;
         let full = slot.full_config();
-        let config = full.map(|full| sessions.variants.config(wanted, full, resuming.as_ref()));
-        if wanted.resumes()
-            && let Some(failure) = unprimed.take()
-        {
-            slot.fail(arrival, &failure).await;
-            continue;
-        }
+        let config = full.map(|full| variants.config(wanted, full, resuming.as_ref()));
         let dialled = slot.dial_with(config.as_ref(), Variants::early_data(wanted));
         let connection = match dialled.await {
             Ok(connection) => connection,
-            Err(failure) => {
-                slot.fail(arrival, &failure).await;
-                continue;
-            }
+            Err(failure) => return slot.fail(arrival, &failure).await,
         };
         if arrival.measured
             && let Some(facts) = connection.stream.facts()
         {
             slot.note_early_data(facts.early_data);
         }
-        match sessions.variants.check(&connection, wanted) {
+        match variants.check(&connection, wanted) {
             Ok(()) => {
                 if arrival.measured {
                     slot.note(&connection);
@@ -106,14 +146,8 @@ pub async fn drive(slot: &Slot, settings: &Settings) {
             }
             Err(failure) => slot.fail(arrival, &failure).await,
         }
-        close(slot, connection, settings.close, wanted, &tickets).await;
+        close(slot, connection, self.settings.close, wanted, &tickets).await;
     }
-}
-
-/// Whether any handshake takes a ticket.
-fn resumes(mix: &Mix) -> bool {
-    let mut kinds = Kind::ALL.into_iter().enumerate();
-    kinds.any(|(index, kind)| kind.resumes() && mix.has(index))
 }
 
 /// Tickets, and the configuration that uses them.

@@ -14,6 +14,7 @@ pub mod failure;
 pub mod handshake;
 pub mod http1;
 pub mod http2;
+pub mod mixed;
 pub mod request;
 pub mod reuse;
 pub mod size;
@@ -38,12 +39,14 @@ pub enum Operation {
     Bulk(bulk::Settings),
     /// Connections that are only held.
     Conns(Arc<conns::Settings>),
+    /// Several of these.
+    Mixed(mixed::Mixed),
 }
 
 impl Operation {
     /// Names of the kinds that it can be of; an arrival's kind is an index into these.
-    pub fn kinds(&self) -> &'static [&'static str] {
-        match self {
+    pub fn kinds(&self) -> Vec<String> {
+        let names: &[&str] = match self {
             // As `failure::Kind::ALL` has them.
             Operation::Handshake(_) => &["full", "resumed", "early_data", "mtls"],
             Operation::Request(_) | Operation::Http2(_) => &["request"],
@@ -53,7 +56,9 @@ impl Operation {
                 bulk::Direction::Down => &["down"],
                 bulk::Direction::Up => &["up"],
             },
-        }
+            Operation::Mixed(mixed) => return mixed.kinds(),
+        };
+        names.iter().map(ToString::to_string).collect()
     }
 
     /// Operations that may be under way at once on one connection.
@@ -99,6 +104,7 @@ pub async fn drive(slot: &Slot, shared: &Shared) {
         Operation::Echo(settings) => echo::drive(slot, settings).await,
         Operation::Bulk(settings) => bulk::drive(slot, settings).await,
         Operation::Conns(settings) => conns::drive(slot, settings).await,
+        Operation::Mixed(mixed) => mixed::drive(slot, mixed).await,
     }
     slot.settle();
 }

@@ -7,7 +7,7 @@ use super::{
     failure::Failure,
     http1::{
         connection::{Broken, HttpConnection},
-        template::Template,
+        template::{Lens, Template},
     },
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A slot that sends requests.
-struct Requester<'a> {
+pub struct Requester<'a> {
     slot: &'a Slot,
     template: &'a Template,
     connection: Option<HttpConnection>,
@@ -29,54 +29,67 @@ struct Requester<'a> {
 
 /// Sends requests until the schedule ends.
 pub async fn drive(slot: &Slot, template: &Template) {
-    let mut requester = Requester {
-        slot,
-        template,
-        connection: None,
-        out: Vec::new(),
-        // Streams above those of the arrivals and of the sizes.
-        random: Random::new(template.seed, u64::MAX - slot.index as u64),
-    };
+    let mut requester = Requester::new(slot, template);
     if let Some(connection) = slot.establish().await {
         requester.connection = Some(requester.speak(connection));
-        requester.put_back(slot.tenant()).await;
+        requester.put_back().await;
     }
     slot.start().await;
     while let Some(arrival) = slot.next().await {
         requester.serve(arrival).await;
     }
-    if let Some(connection) = requester.connection {
-        connection.close(slot).await;
-    }
-    while let Some(kept) = slot.worker.take_oldest() {
-        kept.close(slot).await;
-    }
+    requester.finish().await;
 }
 
-impl Requester<'_> {
+impl<'a> Requester<'a> {
+    /// A slot that sends requests made of `template`.
+    pub fn new(slot: &'a Slot, template: &'a Template) -> Self {
+        Self {
+            slot,
+            template,
+            connection: None,
+            out: Vec::new(),
+            // Streams above those of the arrivals and of the sizes.
+            random: Random::new(template.seed, u64::MAX - slot.index as u64),
+        }
+    }
+
     fn speak(&mut self, connection: Connection) -> HttpConnection {
         self.slot.note_http("1.1");
         let exchanges = self.template.reuse.draw(&mut self.random);
         HttpConnection::new(connection, exchanges)
     }
 
-    async fn serve(&mut self, arrival: Arrival) {
+    /// Closes its connection, and those that are kept.
+    pub async fn finish(self) {
+        if let Some(connection) = self.connection {
+            connection.close(self.slot).await;
+        }
+        while let Some(kept) = self.slot.worker.take_oldest() {
+            kept.close(self.slot).await;
+        }
+    }
+
+    /// One operation, counted.
+    pub async fn serve(&mut self, arrival: Arrival) {
         let slot = self.slot;
-        let body_len = self.template.body_len(slot.worker.index(), arrival.number);
+        let worker = slot.worker.index();
+        let object = self.template.object(worker, arrival.number);
+        let lens = self.template.lens(worker, arrival, object);
         let filling = Filling {
             tenants: slot.tenants(),
             tenant: arrival.tenant,
-            object: 0,
+            object,
         };
-        self.template.write(filling, body_len, &mut self.out);
-        self.take_out(arrival.tenant);
+        self.template.write(filling, lens.sent, &mut self.out);
+        self.take_out();
         let sent = slot.begin(arrival);
-        match self.request(body_len).await {
+        match self.request(lens).await {
             Ok(received_bytes) => slot.succeed(&Done {
                 arrival,
                 sent,
                 done: slot.now(),
-                sent_bytes: body_len,
+                sent_bytes: lens.sent,
                 received_bytes,
             }),
             Err(failure) => slot.fail(arrival, &failure).await,
@@ -85,34 +98,34 @@ impl Requester<'_> {
         if let Some(connection) = self.connection.take_if(|kept| !kept.is_reusable()) {
             connection.close(slot).await;
         }
-        self.put_back(arrival.tenant).await;
+        self.put_back().await;
     }
 
-    /// Where connections are a tenant's own: takes one of this tenant's, if there is any.
-    fn take_out(&mut self, tenant: usize) {
-        if self.slot.belongs_to_tenant() {
-            self.connection = self.slot.worker.take_kept(tenant);
+    /// Where connections are not for every operation: takes one for this, if there is any.
+    fn take_out(&mut self) {
+        if let Some(key) = self.slot.connection_key() {
+            self.connection = self.slot.worker.take_kept(key);
             if let Some(connection) = &self.connection {
                 self.slot.adopt(connection.socket());
             }
         }
     }
 
-    /// Where connections are a tenant's own: leaves this one for the next operation of the tenant,
-    /// on whichever slot. One that finds no room is closed.
-    async fn put_back(&mut self, tenant: usize) {
-        if self.slot.belongs_to_tenant()
+    /// Where connections are not for every operation: leaves this one for the next one of the same
+    /// tenant and place, on whichever slot. One that finds no room is closed.
+    async fn put_back(&mut self) {
+        if let Some(key) = self.slot.connection_key()
             && let Some(connection) = self.connection.take()
         {
             self.slot.disarm();
-            if let Some(oldest) = self.slot.worker.keep(tenant, connection) {
+            if let Some(oldest) = self.slot.worker.keep(key, connection) {
                 oldest.close(self.slot).await;
             }
         }
     }
 
     /// One request; a second attempt on a new connection when a kept one turns out to be closed.
-    async fn request(&mut self, body_len: u64) -> Result<u64, Failure> {
+    async fn request(&mut self, lens: Lens) -> Result<u64, Failure> {
         loop {
             let connection = match &mut self.connection {
                 Some(connection) => connection,
@@ -122,7 +135,7 @@ impl Requester<'_> {
                     self.connection.insert(fresh)
                 }
             };
-            let exchanged = connection.exchange(self.slot, self.template, &self.out, body_len);
+            let exchanged = connection.exchange(self.slot, self.template, &self.out, lens);
             let Broken {
                 failure,
                 usable,

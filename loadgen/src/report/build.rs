@@ -25,7 +25,7 @@ pub struct Frame {
     /// Name of the operation.
     pub operation: &'static str,
     /// Names of its kinds.
-    pub kinds: &'static [&'static str],
+    pub kinds: Vec<String>,
     /// Names of the rows of tenants; none where there is only one, without a name.
     pub tenants: Vec<String>,
     /// Whether the loop was open.

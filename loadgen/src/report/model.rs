@@ -27,7 +27,7 @@ pub struct Report {
     pub format: String,
     /// What wrote it.
     pub tool: Tool,
-    /// `handshake`, `request`, `echo`, `bulk` or `conns`.
+    /// `handshake`, `request`, `echo`, `bulk`, `mix` or `conns`.
     pub operation: String,
     /// Whether operations start on a schedule (open) or when the one before is done (closed).
     #[serde(rename = "loop")]

@@ -35,7 +35,7 @@ use std::{
 use sealgate_uring::{Pool, spawn};
 use tokio::sync::watch;
 
-pub use self::plan::{Again, Line, Load, Loads, Message, Order, Plan};
+pub use self::plan::{Again, Endpoint, Line, Load, Loads, Message, Order, Plan};
 use self::{
     again::Round,
     clock::Clock,

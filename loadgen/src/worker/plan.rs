@@ -36,6 +36,8 @@ pub struct Plan {
     pub sources: Sources,
     /// How to speak TLS; none for TCP.
     pub tls: Option<Configs>,
+    /// Where operations of a mix go that go elsewhere.
+    pub others: Vec<Endpoint>,
     /// Connections of all workers.
     pub connections: usize,
     /// Workers.
@@ -74,10 +76,28 @@ pub struct Load {
     pub open: Option<OpenLoad>,
 }
 
+/// Another place than the plan's.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Where.
+    pub address: SocketAddr,
+    /// How to speak TLS; none for TCP.
+    pub tls: Option<Configs>,
+}
+
 impl Plan {
     /// Operations that may be under way at once on one connection: its slots.
     pub fn streams(&self) -> usize {
         self.operation.streams()
+    }
+
+    /// The address of an endpoint, and how to speak TLS there; 0 is the plan's own.
+    pub fn endpoint(&self, endpoint: usize) -> (SocketAddr, Option<&Configs>) {
+        let other = endpoint.checked_sub(1).and_then(|n| self.others.get(n));
+        match other {
+            Some(other) => (other.address, other.tls.as_ref()),
+            None => (self.address, self.tls.as_ref()),
+        }
     }
 
     /// The first load.

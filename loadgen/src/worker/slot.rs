@@ -18,7 +18,10 @@ use tokio::sync::Notify;
 use super::{Worker, dispatch::Next};
 use crate::{
     measure::{interval::count, recorder::Done},
-    operation::failure::{Cause, Class, Failure, Phase},
+    operation::{
+        Operation,
+        failure::{Cause, Class, Failure, Phase},
+    },
     schedule::Arrival,
     target::{key_update::Meter, tls::Configs},
     tenants::Tenants,
@@ -64,6 +67,8 @@ pub struct Slot {
     failed_dials: Cell<u32>,
     /// Whose operation it has, or had last.
     tenant: Cell<usize>,
+    /// Where it goes.
+    endpoint: Cell<usize>,
     /// Operations that were taken and have not ended.
     under_way: Cell<usize>,
     pub(super) key_updates: Rc<Meter>,
@@ -113,6 +118,7 @@ impl Slot {
             expired: Cell::new(None),
             failed_dials: Cell::new(0),
             tenant: Cell::new(first_tenant),
+            endpoint: Cell::new(0),
             under_way: Cell::new(0),
             key_updates: Rc::default(),
         }
@@ -139,7 +145,7 @@ impl Slot {
 
     /// TLS settings; none for plain TCP.
     pub fn configs(&self) -> Option<&Configs> {
-        self.worker.plan.tls.as_ref()
+        self.worker.plan.endpoint(self.endpoint.get()).1
     }
 
     /// The tenants of the run; none where there is only one, without a name.
@@ -160,6 +166,24 @@ impl Slot {
     /// Whether a connection is one tenant's own, by its server name or client certificate.
     pub fn belongs_to_tenant(&self) -> bool {
         self.configs().is_some_and(Configs::belong_to_tenants)
+    }
+
+    /// Goes to another of the plan's endpoints from now on.
+    pub fn turn_to(&self, endpoint: usize) {
+        self.endpoint.set(endpoint);
+    }
+
+    /// What tells the connections apart that an operation may use; none when all are alike.
+    pub fn connection_key(&self) -> Option<usize> {
+        let plan = &self.worker.plan;
+        let tenants = plan.mix.tenants().map_or(1, |all| all.count());
+        let place = self.endpoint.get() * tenants;
+        match (self.belongs_to_tenant(), &plan.operation) {
+            (true, _) => Some(place + self.tenant()),
+            // Operations of a mix take turns on a slot.
+            (false, Operation::Mixed(_)) => Some(place),
+            (false, _) => None,
+        }
     }
 
     /// Takes a connection that stands for its own, to reset it when nothing moves.
@@ -330,7 +354,7 @@ impl Slot {
 
     /// Connects from the first source that has a port left.
     async fn connect(&self) -> Result<Socket, Failure> {
-        let address = self.worker.plan.address;
+        let (address, _) = self.worker.plan.endpoint(self.endpoint.get());
         let mut departure = self.worker.departures.departure();
         loop {
             let socket = match departure.address() {

@@ -76,14 +76,27 @@ impl BodyCheck {
     /// # Errors
     ///
     /// When the answer does not count.
-    pub fn finish(self, head: Head, sent: u64, first: &FirstAnswer) -> Result<u64, Failure> {
+    pub fn finish(
+        self,
+        head: Head,
+        sent: u64,
+        wanted: (&[u16], &FirstAnswer),
+    ) -> Result<u64, Failure> {
+        let (statuses, first) = wanted;
         let found = self.received;
         let failed = |cause| Err(Failure::new(Phase::Check, cause));
+        if !statuses.is_empty() && !statuses.contains(&head.status) {
+            return failed(Cause::Status(head.status));
+        }
         if self.check == Check::Complete {
             return Ok(found);
         }
         if head.status >= 400 {
-            return failed(Cause::Status(head.status));
+            // An error that was asked for has a body of its own.
+            return match statuses.is_empty() {
+                true => failed(Cause::Status(head.status)),
+                false => Ok(found),
+            };
         }
         let expected = match self.check {
             Check::Length(expected) => expected,
@@ -168,7 +181,7 @@ mod tests {
         for piece in body.chunks(7) {
             checked.take(piece);
         }
-        let judged = checked.finish(head, sent, first);
+        let judged = checked.finish(head, sent, (&[], first));
         judged.map_err(|failure| failure.class().to_string())
     }
 
@@ -199,6 +212,15 @@ mod tests {
         assert_eq!(
             judge(Check::Echo, head(200), 101, body),
             Err("wrong_length".to_owned())
+        );
+        let wanted = |status| {
+            let wanted = (&[403, 404][..], &FirstAnswer::default());
+            let judged = BodyCheck::new(Check::Status).finish(head(status), 0, wanted);
+            judged.map_err(|failure| failure.class().to_string())
+        };
+        assert_eq!(
+            (wanted(403), wanted(200)),
+            (Ok(0), Err("status".to_owned()))
         );
         let named = Head {
             digest: Some(sha256(body)),

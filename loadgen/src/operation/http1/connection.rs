@@ -7,7 +7,7 @@ use sealgate_uring::Socket;
 use super::{
     check::BodyCheck,
     response::{Progress, ResponseReader},
-    template::{SMALL_BODY, Template},
+    template::{Lens, SMALL_BODY, Template},
 };
 use crate::{
     operation::failure::{Cause, Class, Failure, Phase},
@@ -61,7 +61,7 @@ impl HttpConnection {
         self.left > 0 && self.reader.head().keep_alive
     }
 
-    /// Sends the request in `out`, which may have a body of `body_len` bytes, and reads the answer
+    /// Sends the request in `out`, which may have a body of its own after that, and reads the answer
     /// to its end; gives the bytes of the answer's body.
     ///
     /// # Errors
@@ -72,8 +72,9 @@ impl HttpConnection {
         slot: &Slot,
         template: &Template,
         out: &[u8],
-        body_len: u64,
+        lens: Lens,
     ) -> Result<u64, Broken> {
+        let body_len = lens.sent;
         self.reader.expect();
         self.left -= 1;
         let was_used = std::mem::replace(&mut self.used, true);
@@ -105,7 +106,7 @@ impl HttpConnection {
         }
         let head = self.reader.head();
         slot.worker.recorder.borrow_mut().status(head.status);
-        body.finish(head, body_len, &template.first)
+        body.finish(head, lens.answered, (&template.statuses, &template.first))
             .map_err(|failure| Broken {
                 usable: matches!(failure.cause, Cause::Status(_)),
                 stale: false,

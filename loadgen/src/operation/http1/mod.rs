@@ -6,5 +6,6 @@
 
 pub mod check;
 pub mod connection;
+pub mod objects;
 pub mod response;
 pub mod template;

@@ -4,13 +4,14 @@ use std::{borrow::Cow, io::Write, sync::Arc};
 
 use super::{
     check::{self, Check, FirstAnswer},
+    objects::Objects,
     response::Asked,
 };
 use crate::{
     operation::{reuse::Reuse, size::Size},
     pattern::Pattern,
     placeholder::{Filling, Text},
-    schedule::random::Random,
+    schedule::{Arrival, random::Random},
 };
 
 /// Bodies up to this size leave in one piece with their head.
@@ -29,8 +30,12 @@ pub struct Template {
     pub fields: Vec<(String, String)>,
     /// Sizes of the body; none when there is no body.
     pub size: Option<Size>,
+    /// The objects that it touches; none when it is always the same.
+    pub objects: Option<Objects>,
     /// What the answer has to be.
     pub check: Check,
+    /// Statuses that count; empty for those below 400.
+    pub statuses: Vec<u16>,
     /// Requests on one connection.
     pub reuse: Reuse,
     /// Where chance comes from.
@@ -39,6 +44,24 @@ pub struct Template {
     pub first: Arc<FirstAnswer>,
     /// `Content-Digest` of a body whose size does not change.
     digest: Option<String>,
+}
+
+/// Bytes of bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lens {
+    /// Sent.
+    pub sent: u64,
+    /// To come back, where an answer is compared with what was sent.
+    pub answered: u64,
+}
+
+impl Lens {
+    fn same(len: u64) -> Self {
+        Self {
+            sent: len,
+            answered: len,
+        }
+    }
 }
 
 /// What a template is made of.
@@ -80,6 +103,8 @@ impl Template {
             path: parts.path.filled(Filling::default()),
             fields: parts.fields.to_vec(),
             size: parts.size,
+            objects: None,
+            statuses: Vec::new(),
             check: parts.check,
             reuse: parts.reuse,
             seed: parts.seed,
@@ -100,6 +125,26 @@ impl Template {
     pub fn is_idempotent(&self) -> bool {
         let methods = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"];
         methods.contains(&self.method.as_str())
+    }
+
+    /// The number of the object that the operation with this number on this worker touches.
+    pub fn object(&self, worker: u64, number: u64) -> u64 {
+        let objects = self.objects.as_ref();
+        objects.map_or(0, |objects| objects.number(worker, number))
+    }
+
+    /// Bytes of the body that is sent, and of the one that has to come back where that is known.
+    pub fn lens(&self, worker: u64, arrival: Arrival, object: u64) -> Lens {
+        let size = self.objects.as_ref();
+        let size = size.and_then(|objects| objects.size(arrival.tenant, object));
+        match (self.size, size) {
+            (Some(_), Some(size)) => Lens::same(size),
+            (None, Some(size)) => Lens {
+                sent: 0,
+                answered: size,
+            },
+            (_, None) => Lens::same(self.body_len(worker, arrival.number)),
+        }
     }
 
     /// Bytes of the body of the operation with this number on this worker.

@@ -117,9 +117,11 @@ pub async fn exchange(
         live.note(&slot.worker, &Cause::StreamReset(Reason::NO_ERROR));
     }
     slot.worker.recorder.borrow_mut().status(answer.head.status);
-    let received = answer
-        .body
-        .finish(answer.head, body_len, &settings.template.first);
+    let received = answer.body.finish(
+        answer.head,
+        body_len,
+        (&settings.template.statuses, &settings.template.first),
+    );
     let received_bytes = received.map_err(|failure| Broken {
         failure,
         connection: Connection::Usable,
