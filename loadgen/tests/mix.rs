@@ -78,6 +78,14 @@ fn the_example_does_exactly_what_check_says_it_would() {
         );
         assert_eq!(json["operation"], "mix");
     }
+    let ran = loadgen(&["mix", &path, "-n", "100", "-R", "1k"]);
+    for line in [
+        "operation   read: 70 ok, 0 failed",
+        "tenant      t3: ",
+        "tenant      and 12 more rows",
+    ] {
+        assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
+    }
 }
 
 #[test]

@@ -3,10 +3,13 @@
 use std::fmt;
 
 use super::{
-    model::{Distribution, Names, Report, State},
+    model::{Distribution, Names, Part, Report, State},
     summary_conns,
 };
 use crate::schedule::Loop;
+
+/// Rows of operations, and of tenants: what fits on a screen.
+const MAX_PARTS: usize = 8;
 
 /// Prints a report for people.
 #[derive(Debug)]
@@ -23,6 +26,7 @@ impl fmt::Display for Summary<'_> {
         }
         self.operations(f)?;
         self.latency(f)?;
+        self.parts(f)?;
         if let Some(held) = &report.conns {
             summary_conns::write(f, held)?;
         }
@@ -99,6 +103,43 @@ impl Summary<'_> {
         ] {
             if times.count > 0 {
                 line(f, name, times)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Operations and tenants by themselves, where there are several.
+    fn parts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, parts) in [("operation", &self.0.kinds), ("tenant", &self.0.tenants)] {
+            if parts.len() < 2 {
+                continue;
+            }
+            for Part {
+                name,
+                operations,
+                latency,
+                ..
+            } in parts.iter().take(MAX_PARTS)
+            {
+                let at = |name| {
+                    latency
+                        .response
+                        .percentiles_ns
+                        .get(name)
+                        .copied()
+                        .unwrap_or(0)
+                };
+                writeln!(
+                    f,
+                    "{what:<11} {name}: {} ok, {} failed, response p50 {:.1} us, p99 {:.1} us",
+                    operations.succeeded,
+                    operations.failed + operations.unsent,
+                    at("p50") as f64 / 1e3,
+                    at("p99") as f64 / 1e3
+                )?;
+            }
+            if let Some(more @ 1..) = parts.len().checked_sub(MAX_PARTS) {
+                writeln!(f, "{what:<11} and {more} more rows in the report (--json)")?;
             }
         }
         Ok(())
