@@ -219,7 +219,7 @@ impl Tool {
             Self::Loadgen | Self::LoadgenVerifying => return None,
         };
         let cost = match work {
-            Work::Latency => micros(after_word(said, "50%")?)?,
+            Work::Latency => micros(after_word(said, " 50% ")?)?,
             _ => per_operation(work, ended, operations)?,
         };
         Some(Reading { cost, rate })
@@ -236,8 +236,12 @@ fn per_operation(work: Work, ended: &Ended, operations: f64) -> Option<f64> {
 }
 
 fn read_loadgen(work: Work, ended: &Ended) -> Option<Reading> {
-    // What it says beside the report comes in lines of its own, behind it.
-    let mut reports = serde_json::Deserializer::from_str(&ended.said).into_iter::<Value>();
+    // What it says beside the report comes in lines of its own, before it and behind it.
+    let start = match ended.said.starts_with('{') {
+        true => 0,
+        false => ended.said.find("\n{")? + 1,
+    };
+    let mut reports = serde_json::Deserializer::from_str(&ended.said[start..]).into_iter::<Value>();
     let report = reports.next()?.ok()?;
     match work {
         Work::Idle => return read_idle(&report),
@@ -333,7 +337,7 @@ mod tests {
 
     #[test]
     fn what_each_generator_says_is_read() {
-        let wrk = "  Latency Distribution\n     50%    1.25ms\n     75%    4.29ms\n  \
+        let wrk = "    Req/Sec     1.92k   108.64     2.13k    92.50%\n  Latency Distribution\n     50%    1.25ms\n     75%    4.29ms\n  \
                    1000 requests in 4.02s, 9.86MB read\nRequests/sec:   7597.66\n";
         let read = reading(Tool::Wrk, Work::Requests, wrk).expect("it went well");
         assert_eq!((read.cost, read.rate), (2000.0, 7597.66));
@@ -384,7 +388,8 @@ mod tests {
             { "mode": "sleep_then_spin", "late": { "percentiles_ns": { "p99": 1 } } },
             { "mode": "spin", "late": { "percentiles_ns": { "p99": 2500 } } },
         ] });
-        let read = reading(Tool::Loadgen, Work::Timer, &said.to_string());
+        let said = format!("round 1 of 1\n{said}");
+        let read = reading(Tool::Loadgen, Work::Timer, &said);
         assert_eq!(read.expect("it is there").cost, 2.5);
     }
 
