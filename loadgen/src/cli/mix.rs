@@ -13,7 +13,7 @@ pub struct MixArgs {
     /// Print what would be run, by operation and tenant, and run nothing.
     #[arg(long)]
     pub check: bool,
-    /// The scenario: target, [load] with flags by name, and [[operation]] tables.
+    /// The scenario: target, a table `load` with flags by name, and a table for each `operation`.
     pub scenario: PathBuf,
     /// Flags of every load (see `loadgen request --help`), before those of the scenario.
     #[arg(
