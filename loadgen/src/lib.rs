@@ -41,5 +41,6 @@ pub mod pem;
 pub mod placeholder;
 pub mod scenario;
 pub mod tenants;
+pub mod text;
 pub mod units;
 pub mod upstream;

@@ -11,6 +11,8 @@ use serde::Deserialize;
 use serde_spanned::Spanned;
 use thiserror::Error;
 
+use crate::text;
+
 /// Operations of one mix.
 const MAX_OPERATIONS: usize = 64;
 
@@ -255,7 +257,7 @@ impl Source {
         if len > MAX_BYTES {
             return Err(source.at(0..0, Problem::TooLong(len)));
         }
-        source.text = fs::read_to_string(path).map_err(unreadable)?;
+        source.text = text::read_file(path, MAX_BYTES).map_err(unreadable)?;
         let parsed: Result<Scenario, _> = toml::from_str(&source.text);
         let scenario = parsed.map_err(|error| {
             let problem = Problem::Toml(error.message().to_owned());

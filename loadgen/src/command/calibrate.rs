@@ -1,7 +1,6 @@
 //! `loadgen calibrate`: what the generator can do on this machine, against a server of its own.
 
 use std::{
-    fs,
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
     path::Path,
@@ -32,10 +31,12 @@ use crate::{
         verdict,
     },
     run::{self, Outcome, RunError},
-    signals,
+    signals, text,
     worker::timer_error::{self, Waiting},
 };
 
+/// The largest calibration that is read. One has some 10 kB.
+const MAX_CALIBRATION_BYTES: u64 = 1 << 20;
 /// Starts whose lateness is measured, and how far they are apart.
 const TIMER_STARTS: (u32, Duration) = (1000, Duration::from_millis(1));
 /// A body that a request gets: as small as answers of services are.
@@ -111,10 +112,11 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<Exit, CommandError> {
 /// When the file cannot be read, is no calibration, or is one of another host and `force` is not
 /// given.
 pub fn ceiling(path: &Path, force: Force, job: &Job<'_>) -> Result<Option<f64>, CommandError> {
-    let text = fs::read_to_string(path).map_err(|error| CommandError::Input {
-        path: path.to_owned(),
-        error,
-    })?;
+    let text =
+        text::read_file(path, MAX_CALIBRATION_BYTES).map_err(|error| CommandError::Input {
+            path: path.to_owned(),
+            error,
+        })?;
     let unusable = |error| CommandError::Calibration {
         path: path.to_owned(),
         error,

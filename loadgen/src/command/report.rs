@@ -1,8 +1,8 @@
 //! `loadgen report`: a stored report in another form.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read, Write},
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +16,7 @@ use crate::{
         parse::parse,
         render::{Format, render},
     },
+    text,
 };
 
 /// The largest report that is read. A second at 400 operations takes some 6.5 kB, a day 560 MB.
@@ -62,8 +63,8 @@ fn together(files: &[PathBuf]) -> Result<String, CommandError> {
 /// Reads a stored report; `-` is standard input.
 pub fn read(path: &Path) -> Result<Report, CommandError> {
     let text = match path == Path::new("-") {
-        true => bounded(io::stdin().lock(), MAX_REPORT_BYTES),
-        false => File::open(path).and_then(|file| bounded(file, MAX_REPORT_BYTES)),
+        true => text::read(io::stdin().lock(), MAX_REPORT_BYTES),
+        false => text::read_file(path, MAX_REPORT_BYTES),
     };
     let text = text.map_err(|error| CommandError::Input {
         path: path.to_owned(),
@@ -73,19 +74,6 @@ pub fn read(path: &Path) -> Result<Report, CommandError> {
         path: path.to_owned(),
         error,
     })
-}
-
-/// Reads to the end, which has to come within so many bytes.
-fn bounded(source: impl Read, limit: u64) -> io::Result<String> {
-    let mut text = String::new();
-    let read = source.take(limit + 1).read_to_string(&mut text)?;
-    match read as u64 > limit {
-        true => Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("it has more than {limit} bytes; no report has"),
-        )),
-        false => Ok(text),
-    }
 }
 
 /// Writes a result to a file, or to standard output.
@@ -102,17 +90,5 @@ pub fn write(path: Option<&Path>, text: &str) -> Result<(), CommandError> {
             out.write_all(text.as_bytes())?;
             Ok(out.flush()?)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_longer_than_its_bound_is_not_read() {
-        assert_eq!(bounded(&b"four"[..], 4).unwrap(), "four");
-        let error = bounded(io::repeat(b'x'), 4).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
     }
 }

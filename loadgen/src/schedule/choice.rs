@@ -13,6 +13,7 @@ use std::{
 use thiserror::Error;
 
 use super::random::Random;
+use crate::text;
 
 /// Most items that can be chosen from: a table of them takes 16 MB.
 pub const MAX_ITEMS: usize = 1_000_000;
@@ -157,7 +158,7 @@ pub fn read_weights(path: &Path) -> Result<Vec<Weighted>, WeightsError> {
             bytes,
         });
     }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let text = text::read_file(path, MAX_FILE_BYTES).map_err(unreadable)?;
     parse_weights(&text).map_err(|(line, problem)| WeightsError::Line {
         path: path.to_owned(),
         line,
