@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is looked for, never in the clear itself.
 pub struct Needle {
@@ -30,17 +31,24 @@ impl Needle {
     }
 }
 
+/// One search at a time in a process: another one's buffer holds copies of whatever it has just read.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// A search that takes no memory of its own while it runs: it would be given what was just freed, and write over what is looked for.
 pub struct Search {
     buffer: Vec<u8>,
     maps: String,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Search {
     pub fn new() -> Self {
+        // A test that failed while it searched leaves nothing behind that another one would find.
+        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         Self {
             buffer: vec![0; CHUNK_LEN_BYTES + LEN_BYTES],
             maps: String::with_capacity(1 << 20),
+            _alone: alone,
         }
     }
 
