@@ -134,12 +134,10 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::choice::Spread;
 
     #[test]
     fn places_are_filled_in_and_other_braces_stay() {
         let tenants = Tenants::new(&"2".parse().unwrap(), "t{n}.example", &[], 1).unwrap();
-        assert_eq!(tenants.spread(), &Spread::Uniform);
         let filling = Filling {
             tenants: Some(&tenants),
             tenant: 1,

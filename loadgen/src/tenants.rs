@@ -8,7 +8,7 @@ use std::{fmt, io::Write, str::FromStr};
 use thiserror::Error;
 
 use crate::schedule::{
-    choice::{self, Choice, MAX_ITEMS, Spread, SpreadError, WeightsError},
+    choice::{self, Choice, MAX_ITEMS, Spread, SpreadError, Weighted, WeightsError},
     random::Random,
 };
 
@@ -141,7 +141,6 @@ pub struct Tenants {
     /// Shares by place, of 1.
     shares: Vec<f64>,
     seed: u64,
-    spread: Spread,
 }
 
 #[derive(Debug)]
@@ -177,16 +176,28 @@ impl Tenants {
                         count,
                     });
                 }
-                let weights = read.iter().map(|item| item.weight).collect();
-                let names = read.into_iter().map(|item| item.name).collect();
-                (Names::Listed(names), weights)
+                listed(read)
             }
         };
         for Noisy { tenant, factor } in noisy {
             let listed = find(&names, weights.len(), tenant)?;
             weights[listed] *= factor;
         }
-        let order = order(&weights);
+        Self::weighted(names, &weights, seed)
+    }
+
+    /// Tenants with these names and weights.
+    ///
+    /// # Errors
+    ///
+    /// When there are none, too many, or none with a weight.
+    pub fn listed(named: Vec<Weighted>, seed: u64) -> Result<Self, TenantsError> {
+        let (names, weights) = listed(named);
+        Self::weighted(names, &weights, seed)
+    }
+
+    fn weighted(names: Names, weights: &[f64], seed: u64) -> Result<Self, TenantsError> {
+        let order = order(weights);
         let sum: f64 = weights.iter().sum();
         let place = |n: usize| order.get(n).map_or(n, |listed| *listed as usize);
         let weights: Vec<_> = (0..weights.len()).map(|n| weights[place(n)]).collect();
@@ -196,18 +207,12 @@ impl Tenants {
             shares: weights.iter().map(|weight| weight / sum).collect(),
             order,
             seed,
-            spread: asked.spread.clone(),
         })
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
         self.choice.items()
-    }
-
-    /// How operations are spread over them.
-    pub fn spread(&self) -> &Spread {
-        &self.spread
     }
 
     /// The share of a tenant, of 1.
@@ -251,6 +256,12 @@ impl Tenants {
             _ => self.name(row),
         }
     }
+}
+
+fn listed(named: Vec<Weighted>) -> (Names, Vec<f64>) {
+    let weights = named.iter().map(|item| item.weight).collect();
+    let names = named.into_iter().map(|item| item.name).collect();
+    (Names::Listed(names), weights)
 }
 
 fn numbered(name: &str, count: usize) -> Result<Names, TenantsError> {

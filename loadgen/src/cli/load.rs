@@ -12,7 +12,7 @@ use crate::{
         curve::Rate,
         parse::{self, Stages},
     },
-    target::{key_update::Every, source::Network},
+    target::{key_update::Every, sni::Sni, source::Network},
     units,
     worker::pace::Spin,
 };
@@ -125,9 +125,12 @@ pub struct TlsArgs {
     /// Key of the client certificate (PEM).
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
-    /// Server name to ask for [default: the host of the target].
-    #[arg(long, value_name = "NAME")]
-    pub sni: Option<String>,
+    /// Server name to ask for [default: the host of the target]. Several in given shares, by a seeded
+    /// draw: a,b,c or a,b,c:uniform alike, a,b,c:zipf(1.1) falling off in this order, a,b,c:5,3,2 by
+    /// weights, or names.csv with lines NAME or NAME,WEIGHT. Each has connections and tickets of its
+    /// own and, as a tenant, a row in the report; {tenant} stands for it, and Host has it too.
+    #[arg(long, value_name = "NAME,...[:SHARES]")]
+    pub sni: Option<Sni>,
     /// Key exchange groups in order of preference, separated by colons.
     #[arg(long, value_name = "GROUPS")]
     pub groups: Option<String>,

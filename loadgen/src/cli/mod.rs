@@ -69,6 +69,8 @@ Examples:
       three of ten with a client certificate, and all with one of two protocols
   loadgen handshake app.example:443 --connect-to 127.0.0.1:8443 --groups X25519MLKEM768 --tls 1.3
       another address, one key exchange group
+  loadgen handshake 127.0.0.1:8443 -R 500 -d 30s --resume 50% --sni 'a.example,b.example:zipf(1.1)'
+      two server names, one more often than the other, each with tickets of its own
   loadgen handshake '{tenant}.example:443' --connect-to 127.0.0.1:8443 -R 500 --tenants 3:weights.csv
       for tenants with the names and shares of a file";
 

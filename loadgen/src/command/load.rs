@@ -327,7 +327,7 @@ fn configuration(job: &Job<'_>, plan: &Plan) -> Configuration {
         spin: plan.spin.to_string(),
         backlog: open.map(|_| plan.backlog as u64),
         tls: plan.tls.as_ref().map(Configs::describe),
-        tenants: tenants::describe(&job.load.tenants, plan.mix.tenants()),
+        tenants: tenants::describe(job.load, plan.mix.tenants()),
         slo: job.load.slo.iter().map(ToString::to_string).collect(),
         sources: job.load.source.iter().map(ToString::to_string).collect(),
         particulars,

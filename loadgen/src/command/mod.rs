@@ -103,6 +103,14 @@ pub enum CommandError {
         "{0}: {{tenant}} is replaced by a tenant's name, and there are no tenants: add --tenants N"
     )]
     NoTenants(String),
+    /// Names from two sides.
+    #[error(
+        "several names in --sni are tenants already: drop --tenants, or write --sni '{{tenant}}.example'"
+    )]
+    NamesAndTenants,
+    /// Connections that are held have one name.
+    #[error("connections that are only held ask for one server name: name one in --sni")]
+    NamesOfConns,
     /// Tenants and streams.
     #[error("requests of several tenants go over HTTP/1.1 only: drop --http 2, or --tenants")]
     TenantsOverHttp2,
@@ -245,6 +253,8 @@ impl CommandError {
             | CommandError::NoObjects(_)
             | CommandError::Tenants(_)
             | CommandError::NoTenants(_)
+            | CommandError::NamesAndTenants
+            | CommandError::NamesOfConns
             | CommandError::TenantsOverHttp2
             | CommandError::TenantAddress(_)
             | CommandError::Share(_)

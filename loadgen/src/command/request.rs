@@ -198,7 +198,7 @@ pub fn template(
         // The name in Host is the name in SNI: a gateway may refuse anything else (421).
         let mut named = target.clone();
         if let Some(sni) = &load.tls.sni {
-            named.host.clone_from(sni);
+            named.host = sni.text().to_owned();
         }
         checked.insert(0, parse_field(&format!("Host: {}", named.host_field()))?);
     }

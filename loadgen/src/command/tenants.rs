@@ -4,37 +4,54 @@ use std::{path::Path, sync::Arc};
 
 use super::{CommandError, load::Job};
 use crate::{
-    cli::{LoadArgs, TenantArgs},
+    cli::LoadArgs,
     operation::Operation,
     placeholder::Text,
     report::model::TenantConfiguration,
     schedule::choice::Spread,
-    tenants::Tenants,
+    target::sni::{Names, Sni},
+    tenants::{Asked, Tenants},
 };
 
-/// The tenants that the flags ask for; none without `--tenants`.
+/// The tenants that the flags ask for; none without `--tenants` or several names in `--sni`.
 ///
 /// # Errors
 ///
 /// When a file, a name or a number is of no use.
 pub fn tenants(load: &LoadArgs) -> Result<Option<Arc<Tenants>>, CommandError> {
     let args = &load.tenants;
-    let Some(asked) = &args.tenants else {
-        return Ok(None);
-    };
     let seed = load.schedule.seed;
+    let asked = match (&args.tenants, names(load)) {
+        (None, None) => return Ok(None),
+        (None, Some(names)) => return Ok(Some(names.tenants(seed)?)),
+        (Some(_), Some(_)) => return Err(CommandError::NamesAndTenants),
+        (Some(asked), None) => asked,
+    };
     let tenants = Tenants::new(asked, &args.tenant_name, &args.noisy_tenant, seed)?;
     Ok(Some(Arc::new(tenants)))
 }
 
+/// The server names, where several are asked for.
+fn names(load: &LoadArgs) -> Option<&Names> {
+    load.tls.sni.as_ref().and_then(Sni::mix)
+}
+
 /// The tenants for the report.
-pub fn describe(args: &TenantArgs, tenants: Option<&Arc<Tenants>>) -> Option<TenantConfiguration> {
-    let tenants = tenants?;
-    let named = matches!(tenants.spread(), Spread::Weights(_));
+pub fn describe(load: &LoadArgs, tenants: Option<&Arc<Tenants>>) -> Option<TenantConfiguration> {
+    let (tenants, args) = (tenants?, &load.tenants);
+    let numbered = || Some(args.tenant_name.clone());
+    let (spread, name) = match (&args.tenants, names(load)) {
+        (Some(Asked { spread, .. }), _) => match spread {
+            Spread::Weights(_) => (spread.to_string(), None),
+            Spread::Uniform | Spread::Zipf(_) => (spread.to_string(), numbered()),
+        },
+        (None, Some(names)) => (names.shares(), None),
+        (None, None) => return None,
+    };
     Some(TenantConfiguration {
         count: tenants.count() as u64,
-        spread: tenants.spread().to_string(),
-        name: (!named).then(|| args.tenant_name.clone()),
+        spread,
+        name,
         noisy: args.noisy_tenant.iter().map(ToString::to_string).collect(),
     })
 }
@@ -46,7 +63,7 @@ pub fn describe(args: &TenantArgs, tenants: Option<&Arc<Tenants>>) -> Option<Ten
 /// When the flags do not fit together.
 pub fn check_placeholders(job: &Job<'_>) -> Result<(), CommandError> {
     let (load, target) = (job.load, &job.target);
-    let has_tenants = load.tenants.tenants.is_some();
+    let has_tenants = load.tenants.tenants.is_some() || names(load).is_some();
     let host = Text::strict(&target.host)?;
     let mixed = matches!(job.operation, Operation::Mixed(_));
     if !mixed && Text::strict(&target.path)?.names_object() {
@@ -58,6 +75,7 @@ pub fn check_placeholders(job: &Job<'_>) -> Result<(), CommandError> {
     if has_tenants {
         return match &job.operation {
             Operation::Http2(_) => Err(CommandError::TenantsOverHttp2),
+            Operation::Conns(_) => Err(CommandError::NamesOfConns),
             _ => Ok(()),
         };
     }
@@ -65,7 +83,7 @@ pub fn check_placeholders(job: &Job<'_>) -> Result<(), CommandError> {
     let tls = &load.tls;
     let written = [
         Some(target.to_string()),
-        tls.sni.clone(),
+        tls.sni.as_ref().map(ToString::to_string),
         tls.cert.as_deref().map(path),
         tls.key.as_deref().map(path),
     ];

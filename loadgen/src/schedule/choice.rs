@@ -147,6 +147,20 @@ pub fn zipf(items: usize, exponent: f64) -> Vec<f64> {
 ///
 /// When the file cannot be read, or a line is of no use.
 pub fn read_weights(path: &Path) -> Result<Vec<Weighted>, WeightsError> {
+    read(path, None)
+}
+
+/// Reads lines of `NAME` or `NAME,WEIGHT` alike; a name by itself has the weight 1.
+///
+/// # Errors
+///
+/// When the file cannot be read, or a line is of no use.
+pub fn read_names(path: &Path) -> Result<Vec<Weighted>, WeightsError> {
+    read(path, Some(1.0))
+}
+
+/// Reads lines, of which those without a weight have that of `lone`.
+fn read(path: &Path, lone: Option<f64>) -> Result<Vec<Weighted>, WeightsError> {
     let unreadable = |error| WeightsError::Unreadable {
         path: path.to_owned(),
         error,
@@ -159,14 +173,14 @@ pub fn read_weights(path: &Path) -> Result<Vec<Weighted>, WeightsError> {
         });
     }
     let text = text::read_file(path, MAX_FILE_BYTES).map_err(unreadable)?;
-    parse_weights(&text).map_err(|(line, problem)| WeightsError::Line {
+    parse_weights(&text, lone).map_err(|(line, problem)| WeightsError::Line {
         path: path.to_owned(),
         line,
         problem,
     })
 }
 
-fn parse_weights(text: &str) -> Result<Vec<Weighted>, (usize, LineProblem)> {
+fn parse_weights(text: &str, lone: Option<f64>) -> Result<Vec<Weighted>, (usize, LineProblem)> {
     let mut seen = std::collections::HashMap::new();
     let mut all = Vec::new();
     for (n, line) in text.lines().enumerate() {
@@ -174,7 +188,7 @@ fn parse_weights(text: &str) -> Result<Vec<Weighted>, (usize, LineProblem)> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let item = parse_line(line).map_err(|problem| (n + 1, problem))?;
+        let item = parse_line(line, lone).map_err(|problem| (n + 1, problem))?;
         if let Some(first) = seen.insert(item.name.clone(), n + 1) {
             let name = item.name;
             return Err((n + 1, LineProblem::Twice { name, first }));
@@ -184,18 +198,30 @@ fn parse_weights(text: &str) -> Result<Vec<Weighted>, (usize, LineProblem)> {
     Ok(all)
 }
 
-fn parse_line(line: &str) -> Result<Weighted, LineProblem> {
-    let (name, weight) = line.split_once(',').ok_or(LineProblem::Fields)?;
-    let (name, weight) = (name.trim(), weight.trim());
+fn parse_line(line: &str, lone: Option<f64>) -> Result<Weighted, LineProblem> {
+    let (name, weight) = match (line.split_once(','), lone) {
+        (Some((name, weight)), _) => {
+            let weight = weight.trim();
+            let number = parse_weight(weight);
+            let wrong = || LineProblem::Weight(weight.to_owned());
+            (name.trim(), number.ok_or_else(wrong))
+        }
+        (None, Some(weight)) => (line, Ok(weight)),
+        (None, None) => return Err(LineProblem::Fields),
+    };
     if !is_name(name) {
         return Err(LineProblem::Name(name.to_owned()));
     }
-    let number = weight.parse::<f64>().ok();
-    let number = number.filter(|number| (0.0..=1e12).contains(number));
     Ok(Weighted {
         name: name.to_owned(),
-        weight: number.ok_or_else(|| LineProblem::Weight(weight.to_owned()))?,
+        weight: weight?,
     })
+}
+
+/// A weight; none when it is no number, or one that fits nowhere.
+pub fn parse_weight(text: &str) -> Option<f64> {
+    let number = text.parse::<f64>().ok();
+    number.filter(|number| (0.0..=1e12).contains(number))
 }
 
 /// Whether `text` fits into a host name, a path, a header field and a file name as it stands.
@@ -400,7 +426,7 @@ mod tests {
     #[test]
     fn bad_lines_are_named_with_what_would_be_right() {
         let good = "# shares\nacme,2.5\n\nglobex , 1\r\n";
-        let read = parse_weights(good).unwrap();
+        let read = parse_weights(good, None).unwrap();
         let read: Vec<_> = read.iter().map(|w| (w.name.as_str(), w.weight)).collect();
         assert_eq!(read, [("acme", 2.5), ("globex", 1.0)]);
         for (text, line, says) in [
@@ -412,7 +438,7 @@ mod tests {
             (",1", 1, "no name"),
             ("a,1\nb,1\na,2", 3, "on line 1 already"),
         ] {
-            let (at, problem) = parse_weights(text).unwrap_err();
+            let (at, problem) = parse_weights(text, None).unwrap_err();
             assert_eq!(at, line, "{text}");
             assert!(problem.to_string().contains(says), "{problem}");
         }

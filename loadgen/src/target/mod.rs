@@ -2,6 +2,7 @@
 
 pub mod client_certificate;
 pub mod key_update;
+pub mod sni;
 pub mod source;
 pub mod tenant_tls;
 pub mod tickets;

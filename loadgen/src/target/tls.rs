@@ -21,6 +21,7 @@ use thiserror::Error;
 
 use super::{
     key_update::Every,
+    sni::Sni,
     tenant_tls::{MAX_CERTIFICATES, TenantTls},
     tickets::Tickets,
 };
@@ -178,8 +179,9 @@ impl Configs {
             config.enable_secret_extraction = true;
             Ok(Arc::new(config))
         };
-        let written_name = args.sni.as_deref().unwrap_or(host).to_owned();
-        let text = Text::strict(&written_name)?;
+        let asked = args.sni.as_ref();
+        let written_name = asked.map_or(host.to_owned(), ToString::to_string);
+        let text = Text::strict(asked.map_or(host, Sni::text))?;
         let name = text.filled(Filling {
             tenants: tenants.map(|all| &**all),
             ..Filling::default()

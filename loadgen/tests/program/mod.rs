@@ -164,7 +164,10 @@ pub fn curl_headers(args: &[&str]) -> (u16, Vec<u8>, String) {
 
 /// Certificates in a directory that goes away with this value: `ca.pem`, `server.pem`,
 /// `server.key`, `client.pem`, `client.key`.
-pub struct TlsFiles(TempDir);
+pub struct TlsFiles {
+    dir: TempDir,
+    issuer: Issuer<'static, KeyPair>,
+}
 
 impl TlsFiles {
     pub fn new() -> Self {
@@ -177,26 +180,27 @@ impl TlsFiles {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = params.self_signed(&ca_key).unwrap();
         let issuer = Issuer::new(params, ca_key);
-        let files = Self(dir);
+        let files = Self { dir, issuer };
         files.write("ca.pem", &ca.pem());
-        for (name, names) in [
-            ("server", vec!["localhost", "127.0.0.1"]),
-            ("client", vec!["me"]),
-        ] {
-            let key = KeyPair::generate().unwrap();
-            let names = names.into_iter().map(String::from).collect::<Vec<_>>();
-            let mut params = CertificateParams::new(names).unwrap();
-            // OpenSSL takes a leaf with its issuer's name for self-signed.
-            params.distinguished_name.push(DnType::CommonName, name);
-            let certificate = params.signed_by(&key, &issuer).unwrap();
-            files.write(&format!("{name}.pem"), &certificate.pem());
-            files.write(&format!("{name}.key"), &key.serialize_pem());
-        }
+        files.certify("server", &["localhost", "127.0.0.1"]);
+        files.certify("client", &["me"]);
         files
     }
 
+    /// Writes `name.pem` and `name.key`: a certificate for `names`.
+    pub fn certify(&self, name: &str, names: &[&str]) {
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        // OpenSSL takes a leaf with its issuer's name for self-signed.
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        self.write(&format!("{name}.pem"), &certificate.pem());
+        self.write(&format!("{name}.key"), &key.serialize_pem());
+    }
+
     pub fn path(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().to_owned()
+        self.dir.path().join(name).to_str().unwrap().to_owned()
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {

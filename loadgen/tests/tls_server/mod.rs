@@ -17,7 +17,8 @@ use rustls::{
     HandshakeKind, RootCertStore, ServerConfig, ServerConnection,
     crypto::aws_lc_rs::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::{ServerSessionMemoryCache, WebPkiClientVerifier},
+    server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache, WebPkiClientVerifier},
+    sign::CertifiedKey,
 };
 
 use crate::program::{TlsFiles, service};
@@ -58,6 +59,8 @@ pub struct Behaviour {
     pub allows_no_early_data: bool,
     /// Protocols of ALPN.
     pub alpn: &'static [&'static str],
+    /// Server names, each with the name that its certificate has; none for one certificate.
+    pub names: &'static [(&'static str, &'static str)],
 }
 
 /// A running server.
@@ -106,11 +109,6 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 
 fn config(files: &TlsFiles, behaviour: Behaviour) -> ServerConfig {
     let provider = Arc::new(default_provider());
-    let chain: Vec<_> = CertificateDer::pem_file_iter(files.path("server.pem"))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    let key = PrivateKeyDer::from_pem_file(files.path("server.key")).unwrap();
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .unwrap();
@@ -126,7 +124,13 @@ fn config(files: &TlsFiles, behaviour: Behaviour) -> ServerConfig {
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let mut config = builder.with_single_cert(chain, key).unwrap();
+    let mut config = match behaviour.names {
+        [] => {
+            let (chain, key) = identity(files, "server");
+            builder.with_single_cert(chain, key).unwrap()
+        }
+        names => builder.with_cert_resolver(Arc::new(ByName::new(files, names))),
+    };
     // Early data needs tickets that are used once, and so a memory of them.
     config.session_storage = ServerSessionMemoryCache::new(4096);
     config.max_early_data_size = match behaviour.allows_no_early_data {
@@ -136,6 +140,37 @@ fn config(files: &TlsFiles, behaviour: Behaviour) -> ServerConfig {
     let alpn = behaviour.alpn.iter();
     config.alpn_protocols = alpn.map(|name| name.as_bytes().to_vec()).collect();
     config
+}
+
+fn identity(
+    files: &TlsFiles,
+    name: &str,
+) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    let chain = CertificateDer::pem_file_iter(files.path(&format!("{name}.pem"))).unwrap();
+    let key = PrivateKeyDer::from_pem_file(files.path(&format!("{name}.key"))).unwrap();
+    (chain.map(Result::unwrap).collect(), key)
+}
+
+/// A certificate for each server name; the name in it may be another.
+#[derive(Debug)]
+struct ByName(BTreeMap<&'static str, Arc<CertifiedKey>>);
+
+impl ByName {
+    fn new(files: &TlsFiles, names: &[(&'static str, &'static str)]) -> Self {
+        let certified = names.iter().map(|(asked, certified)| {
+            files.certify(asked, &[certified]);
+            let (chain, key) = identity(files, asked);
+            let key = CertifiedKey::from_der(chain, key, &default_provider()).unwrap();
+            (*asked, Arc::new(key))
+        });
+        Self(certified.collect())
+    }
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.get(hello.server_name()?).cloned()
+    }
 }
 
 /// One connection.
