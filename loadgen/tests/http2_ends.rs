@@ -241,7 +241,11 @@ fn a_connection_on_which_nothing_comes_any_more_is_replaced() {
         "2s",
     ];
     let (_, json) = run(&format!("http://{address}/"), &flags);
-    assert_eq!(counts(&json), [4, 4, 2, 2], "{json:#}");
+    // Where the answer to our SETTINGS is late, it came behind the first request: then only the second
+    // one finds the connection dead, and the third one was on it too.
+    let failed = counts(&json)[3];
+    assert!(matches!(failed, 2 | 3), "{json:#}");
+    assert_eq!(counts(&json), [4, 4, 4 - failed, failed], "{json:#}");
     // It was broken off with the connection, by us, and that is said.
     let errors = json["errors"].as_array().unwrap();
     assert!(

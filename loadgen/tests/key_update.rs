@@ -6,7 +6,7 @@ mod tls_server;
 
 use program::{Origin, TlsFiles, loadgen, result};
 use serde_json::{Value, json};
-use tls_server::{Behaviour, TlsServer, openssl::Openssl};
+use tls_server::{Behaviour, Speaks, TlsServer, openssl::Openssl};
 
 fn sent(json: &Value) -> u64 {
     json["key_updates"]["sent"].as_u64().unwrap()
@@ -111,6 +111,47 @@ fn after_so_many_bytes_there_is_one_in_either_direction() {
         assert!((2..=40).contains(&sent(&bulk)), "{way}: {}", sent(&bulk));
         assert!(sent(&bulk) - received(&bulk) <= 2, "{way}: {bulk:#}");
     }
+}
+
+#[test]
+fn a_connection_of_a_tenant_counts_its_own_requests_whichever_slot_uses_it() {
+    let files = TlsFiles::new();
+    let server = TlsServer::start(
+        &files,
+        Behaviour {
+            speaks: Speaks::Http,
+            ..Behaviour::default()
+        },
+    );
+    let url = format!("https://{}/", server.target());
+    let flags = [
+        "--sni",
+        "{tenant}.test",
+        "--tenants",
+        "3",
+        "-n",
+        "300",
+        "-c",
+        "3",
+    ];
+    let every = ["--key-update", "7req"];
+    let (_, json) = result(&[&["request", &url][..], &flags, &every].concat());
+    assert_succeeded(&json, 300);
+    let seen = server.seen();
+    let requests: u64 = seen.connections.values().map(|of| of.requests).sum();
+    assert_eq!(requests, 300);
+    for of in seen.connections.values() {
+        assert_eq!(
+            of.key_updates,
+            (of.requests - 1) / 7,
+            "{:?}",
+            seen.connections
+        );
+    }
+    assert_eq!(
+        (sent(&json), received(&json)),
+        (seen.key_updates, seen.key_updates)
+    );
 }
 
 #[test]

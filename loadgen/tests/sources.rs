@@ -170,6 +170,30 @@ fn connections_that_do_not_fit_are_refused_before_the_run() {
 }
 
 #[test]
+fn a_mix_keeps_a_connection_for_each_of_its_echoes() {
+    let dir = tempfile::tempdir().unwrap();
+    let scenario = dir.path().join("mix.toml");
+    let operation = |name: &str, kind: &str, port: u16| {
+        format!(
+            "[[operation]]\nname = \"{name}\"\nkind = \"{kind}\"\nshare = 1\n\
+             target = \"tcp://127.0.0.1:{port}\"\n"
+        )
+    };
+    let text = [
+        "target = \"http://127.0.0.1:9\"\n[load]\ncount = 1\nconnections = 80\n".to_owned(),
+        operation("a", "echo", 9),
+        operation("b", "echo", 7),
+        operation("c", "bulk", 9),
+    ];
+    std::fs::write(&scenario, text.concat()).unwrap();
+    let script = format!("ulimit -n 256; exec {PROGRAM} mix {}", scenario.display());
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("240 connections do not fit"), "{said}");
+}
+
+#[test]
 fn the_soft_limit_of_descriptors_is_no_limit() {
     let origin = Origin::start(&[]);
     let script = format!(

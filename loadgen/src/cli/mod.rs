@@ -185,7 +185,7 @@ pub enum CheckArg {
     /// A status below 400.
     Status,
     /// The same, and the body has the SHA-256 that Content-Digest or Repr-Digest names, or else
-    /// that of the first answer; requests carry a Content-Digest of their own.
+    /// that of the first answer to the same tenant; requests carry a Content-Digest of their own.
     Hash,
     /// The same, and the body is that of the request, byte for byte.
     Echo,

@@ -155,7 +155,8 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
     let kept = kept.map_or(0, |all| {
         threads as usize * kept::bound(all.count(), threads as usize)
     });
-    descriptors::check(kept as u64 + u64::from(connections), threads.into())?;
+    let of_slots = u64::from(connections) * job.operation.connections_of_slot() as u64;
+    descriptors::check(kept as u64 + of_slots, threads.into())?;
     Ok(Plan {
         operation: job.operation.clone(),
         mix,

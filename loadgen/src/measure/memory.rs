@@ -80,15 +80,16 @@ mod tests {
 
     #[test]
     fn what_is_allocated_is_seen_and_nobody_has_no_memory() {
-        let before = Memory::of(Process::Own).unwrap();
-        let block = std::hint::black_box(vec![1_u8; 64 << 20]);
-        let after = Memory::of(Process::Own).unwrap();
-        assert!(
-            after.anonymous >= before.anonymous + (60 << 20),
-            "{before:?} {after:?}"
-        );
-        assert!(after.resident >= after.anonymous);
-        drop(block);
+        // Other tests of this process may free as much meanwhile, but hardly every time.
+        let seen = (0..20).any(|_| {
+            let before = Memory::of(Process::Own).unwrap();
+            let block = std::hint::black_box(vec![1_u8; 64 << 20]);
+            let after = Memory::of(Process::Own).unwrap();
+            drop(block);
+            assert!(after.resident >= after.anonymous);
+            after.anonymous >= before.anonymous + (60 << 20)
+        });
+        assert!(seen);
         assert_eq!(Memory::of(Process::Other(u32::MAX)), None);
     }
 }

@@ -1,5 +1,7 @@
 //! Echo: a message there and back, compared byte for byte.
 
+use std::rc::Rc;
+
 use futures_util::future::join;
 use sealgate_stream::{ReadHalf, WriteHalf};
 
@@ -8,6 +10,7 @@ use crate::{
     measure::recorder::Done,
     pattern::Pattern,
     schedule::Arrival,
+    target::key_update::Meter,
     worker::slot::{Connection, Slot},
 };
 
@@ -18,10 +21,17 @@ pub struct Settings {
     pub size: usize,
 }
 
+/// A connection that is kept.
+struct Halves {
+    read: ReadHalf,
+    write: WriteHalf,
+    meter: Option<Rc<Meter>>,
+}
+
 /// A slot that echoes.
 pub struct Echoer<'a> {
     slot: &'a Slot,
-    connection: Option<(ReadHalf, WriteHalf)>,
+    connection: Option<Halves>,
     /// Whose connection it is, and where to.
     owner: Option<usize>,
     message: Message,
@@ -56,7 +66,7 @@ impl<'a> Echoer<'a> {
         self.take_for(slot.connection_key());
         // A connection that has to be set up first is part of the time.
         let sent = slot.begin(arrival);
-        let (read, write) = match &mut self.connection {
+        let Halves { read, write, .. } = match &mut self.connection {
             Some(halves) => halves,
             None => match slot.redial().await {
                 Ok(fresh) => self.connection.insert(split(fresh)),
@@ -100,19 +110,24 @@ impl<'a> Echoer<'a> {
     /// Gives the connection up if it is another one's.
     fn take_for(&mut self, owner: Option<usize>) {
         let kept = self.connection.take_if(|_| self.owner != owner);
-        if let Some((_, write)) = kept {
+        if let Some(Halves { write, .. }) = kept {
             write.socket().reset();
         }
         self.owner = owner;
-        if let Some((_, write)) = &self.connection {
-            self.slot.adopt(write.socket());
+        if let Some(Halves { write, meter, .. }) = &self.connection {
+            self.slot.adopt(write.socket(), meter);
         }
     }
 
     /// Closes its connection.
     pub async fn finish(self) {
-        if let Some((mut read, mut write)) = self.connection {
-            self.slot.adopt(write.socket());
+        if let Some(Halves {
+            mut read,
+            mut write,
+            meter,
+        }) = self.connection
+        {
+            self.slot.adopt(write.socket(), &meter);
             if write.finish().await.is_ok() {
                 // The target's own end, so that nothing is cut off.
                 while let Ok(Some(_)) = read.read().await {}
@@ -122,8 +137,13 @@ impl<'a> Echoer<'a> {
     }
 }
 
-fn split(connection: Connection) -> (ReadHalf, WriteHalf) {
-    connection.stream.split()
+fn split(connection: Connection) -> Halves {
+    let (read, write) = connection.stream.split();
+    Halves {
+        read,
+        write,
+        meter: connection.meter,
+    }
 }
 
 async fn receive(slot: &Slot, read: &mut ReadHalf, expected: &[u8]) -> Result<(), Failure> {

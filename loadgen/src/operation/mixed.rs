@@ -76,6 +76,14 @@ impl Mixed {
         &self.0
     }
 
+    /// Connections that a slot may have at once: one for each echo, which it keeps, and one for
+    /// whatever else it does.
+    pub fn connections_of_slot(&self) -> usize {
+        let echoes = |part: &&Part| matches!(part.does, Does::Echo(_));
+        let echoes = self.0.iter().filter(echoes).count();
+        echoes + usize::from(echoes < self.0.len())
+    }
+
     /// Names of all kinds, in the order of the operations.
     pub fn kinds(&self) -> Vec<String> {
         self.0.iter().flat_map(Part::kinds).collect()

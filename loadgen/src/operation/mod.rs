@@ -68,6 +68,14 @@ impl Operation {
             _ => 1,
         }
     }
+
+    /// Connections that a slot may have at once, beside those that all slots of a worker share.
+    pub fn connections_of_slot(&self) -> usize {
+        match self {
+            Operation::Mixed(mixed) => mixed.connections_of_slot(),
+            _ => 1,
+        }
+    }
 }
 
 /// What the slots of one connection share.

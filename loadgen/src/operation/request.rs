@@ -106,7 +106,7 @@ impl<'a> Requester<'a> {
         if let Some(key) = self.slot.connection_key() {
             self.connection = self.slot.worker.take_kept(key);
             if let Some(connection) = &self.connection {
-                self.slot.adopt(connection.socket());
+                connection.adopt_by(self.slot);
             }
         }
     }

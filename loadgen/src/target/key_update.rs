@@ -49,22 +49,28 @@ impl fmt::Display for Every {
     }
 }
 
-/// What the sessions of one slot have in common with it: operations go in, KeyUpdates come out.
-#[derive(Debug, Default)]
+/// What one connection's session is told, and tells: operations go in, KeyUpdates come out. It goes
+/// with the connection, whichever slot uses it.
+#[derive(Debug)]
 pub struct Meter {
+    /// Operations on the connection.
     done: Cell<u64>,
-    counted: Cell<KeyUpdates>,
+    /// KeyUpdates on all connections of the worker.
+    counted: Rc<Cell<KeyUpdates>>,
 }
 
 impl Meter {
+    /// That of a new connection, whose KeyUpdates are added to `counted`.
+    pub fn new(counted: Rc<Cell<KeyUpdates>>) -> Self {
+        Self {
+            done: Cell::new(0),
+            counted,
+        }
+    }
+
     /// An operation is done.
     pub fn done(&self) {
         self.done.set(self.done.get() + 1);
-    }
-
-    /// KeyUpdates since the last time.
-    pub fn take(&self) -> KeyUpdates {
-        self.counted.take()
     }
 }
 

@@ -32,6 +32,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sealgate_tls::KeyUpdates;
 use sealgate_uring::{Pool, spawn};
 use tokio::sync::watch;
 
@@ -75,6 +76,8 @@ pub struct Worker {
     pub moved: Cell<bool>,
     /// Where connections come from.
     pub departures: Departures,
+    /// KeyUpdates that no recorder has counted yet.
+    key_updates: Rc<Cell<KeyUpdates>>,
     /// Connections that are only held; none where that is not what the run does.
     pub held: Option<Held>,
     index: usize,
@@ -153,6 +156,7 @@ async fn drive(
         connected: Cell::new(false),
         over: Cell::new(None),
         departures: Departures::new(plan.sources.clone()),
+        key_updates: Rc::default(),
         held: plan.held(),
         round: Round::of(mine.len() * streams),
         plan,

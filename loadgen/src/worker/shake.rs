@@ -12,7 +12,7 @@ use crate::{
     measure::interval::count,
     operation::failure::{Cause, Failure, Phase},
     target::{
-        key_update::Rekeyed,
+        key_update::{Meter, Rekeyed},
         tls::{Configs, Protocol},
     },
 };
@@ -55,7 +55,9 @@ impl Slot {
         match configs.key_update {
             None => Stream::connect_session(socket, pool, session).await,
             Some(every) => {
-                let session = Rekeyed::new(session, every, Rc::clone(&self.key_updates));
+                let meter = Rc::new(Meter::new(Rc::clone(&self.worker.key_updates)));
+                self.meter.replace(Some(Rc::clone(&meter)));
+                let session = Rekeyed::new(session, every, meter);
                 Stream::connect_session(socket, pool, session).await
             }
         }
@@ -73,9 +75,17 @@ impl Slot {
         count(&mut recorder.connections().negotiated.early_data, name, 1);
     }
 
+    /// Tells the connection that an operation on it is over, and counts what else happened.
+    pub(super) fn operation_over(&self) {
+        if let Some(meter) = &*self.meter.borrow() {
+            meter.done();
+        }
+        self.settle();
+    }
+
     /// Counts what happened on connections beside their operations.
     pub fn settle(&self) {
-        let updates = self.key_updates.take();
+        let updates = self.worker.key_updates.take();
         if updates != KeyUpdates::default() {
             let mut recorder = self.worker.recorder.borrow_mut();
             let sum = &mut recorder.connections().key_updates;

@@ -45,6 +45,8 @@ pub struct Connection {
     pub handshake: Option<Duration>,
     /// When it stood, since the load began.
     pub established: Duration,
+    /// What counts its operations and KeyUpdates; none where no keys are renewed.
+    pub meter: Option<Rc<Meter>>,
 }
 
 /// A place in a worker for one operation at a time. Its methods are what an operation may do.
@@ -71,7 +73,8 @@ pub struct Slot {
     endpoint: Cell<usize>,
     /// Operations that were taken and have not ended.
     under_way: Cell<usize>,
-    pub(super) key_updates: Rc<Meter>,
+    /// That of the connection it uses, or used last; none where no keys are renewed.
+    pub(super) meter: RefCell<Option<Rc<Meter>>>,
 }
 
 /// What an operation waits on.
@@ -120,22 +123,18 @@ impl Slot {
             tenant: Cell::new(first_tenant),
             endpoint: Cell::new(0),
             under_way: Cell::new(0),
-            key_updates: Rc::default(),
+            meter: RefCell::new(None),
         }
     }
 
     /// Another slot of the same connection, `lane` seats behind this first one.
     pub fn beside(&self, lane: usize) -> Self {
-        Self {
-            // The connection's keys are one, whichever slot dials it.
-            key_updates: Rc::clone(&self.key_updates),
-            ..Self::new(
-                Rc::clone(&self.worker),
-                self.pool.clone(),
-                self.index,
-                self.seat + lane,
-            )
-        }
+        Self::new(
+            Rc::clone(&self.worker),
+            self.pool.clone(),
+            self.index,
+            self.seat + lane,
+        )
     }
 
     /// Which of its connection's slots it is.
@@ -186,9 +185,11 @@ impl Slot {
         }
     }
 
-    /// Takes a connection that stands for its own, to reset it when nothing moves.
-    pub fn adopt(&self, socket: &Socket) {
+    /// Takes a connection that stands for its own, to reset it when nothing moves. What is done is
+    /// done on that connection from now on.
+    pub fn adopt(&self, socket: &Socket, meter: &Option<Rc<Meter>>) {
         self.guard(socket);
+        self.meter.replace(meter.clone());
     }
 
     /// Connects before the run starts. None after some failed attempts, which are noted.
@@ -332,6 +333,7 @@ impl Slot {
         early_data: Option<&[u8]>,
     ) -> Result<Connection, Failure> {
         let begun = Instant::now();
+        self.meter.replace(None);
         let socket = self.connect().await?;
         let connected = Instant::now();
         self.progress();
@@ -349,6 +351,7 @@ impl Slot {
             connect: connected - begun,
             handshake,
             established: self.worker.clock.now(),
+            meter: self.meter.borrow().clone(),
         })
     }
 
@@ -417,8 +420,7 @@ impl Slot {
     pub fn succeed(&self, done: &Done) {
         self.worker.moved.set(true);
         self.worker.recorder.borrow_mut().succeed(done);
-        self.key_updates.done();
-        self.settle();
+        self.operation_over();
         self.worker.round.end(&self.under_way);
     }
 
@@ -430,8 +432,7 @@ impl Slot {
             .recorder
             .borrow_mut()
             .fail(arrival, failure, now);
-        self.key_updates.done();
-        self.settle();
+        self.operation_over();
         self.worker.round.end(&self.under_way);
         self.pause_after(failure).await;
     }
@@ -487,8 +488,9 @@ impl Slot {
     }
 
     /// Guards a stream of a connection that others share.
-    pub fn guard_stream(&self) {
+    pub fn guard_stream(&self, meter: &Option<Rc<Meter>>) {
         self.guard_either(Guarded::Stream);
+        self.meter.replace(meter.clone());
     }
 
     fn guard_either(&self, guarded: Guarded) {

@@ -133,6 +133,36 @@ pub fn result(args: &[&str]) -> (i32, Value) {
     (ran.code, json)
 }
 
+/// Reasons of a verdict that speak of the machine on which the run was, and not of what it did.
+const OF_THE_MACHINE: [&str; 8] = [
+    "achieved",
+    "generator_busy",
+    "no_free_connection",
+    "send_lag",
+    "short",
+    "starved",
+    "stolen",
+    "waited_for_core",
+];
+
+/// Asserts that a run did all that it planned, `n` operations, without an error. On a busy machine
+/// it may say that its times prove nothing (4): that, and no other doubt, is let pass.
+pub fn assert_whole(code: i32, json: &Value, n: u64) {
+    assert!(matches!(code, 0 | 4), "{code}: {json:#}");
+    let operations = &json["totals"]["operations"];
+    let counts = ["planned", "succeeded", "failed", "unsent"].map(|name| &operations[name]);
+    assert_eq!(
+        counts.map(Value::as_u64),
+        [Some(n), Some(n), Some(0), Some(0)],
+        "{json:#}"
+    );
+    assert_eq!(json["errors"], serde_json::json!([]), "{json:#}");
+    for reason in json["verdict"]["reasons"].as_array().unwrap() {
+        let code = reason["code"].as_str().unwrap();
+        assert!(OF_THE_MACHINE.contains(&code), "{json:#}");
+    }
+}
+
 /// Runs curl; gives the status and the body.
 pub fn curl(args: &[&str]) -> (u16, Vec<u8>) {
     let (status, body, _) = curl_headers(args);

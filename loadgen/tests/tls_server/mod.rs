@@ -46,6 +46,26 @@ pub struct Seen {
     /// Finished handshakes by name, and by protocol.
     pub names: BTreeMap<String, u64>,
     pub protocols: BTreeMap<String, u64>,
+    /// HTTP requests and KeyUpdates by connection; and requests that came as early data.
+    pub connections: BTreeMap<usize, OfConnection>,
+    pub early_requests: u64,
+}
+
+/// What a server does with what it gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Speaks {
+    /// Sends it back.
+    #[default]
+    Echo,
+    /// Answers each request, which has no body, with two bytes.
+    Http,
+}
+
+/// What went over one connection.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct OfConnection {
+    pub requests: u64,
+    pub key_updates: u64,
 }
 
 /// How a server is to behave.
@@ -61,6 +81,8 @@ pub struct Behaviour {
     pub alpn: &'static [&'static str],
     /// Server names, each with the name that its certificate has; none for one certificate.
     pub names: &'static [(&'static str, &'static str)],
+    /// What goes over its connections.
+    pub speaks: Speaks,
 }
 
 /// A running server.
@@ -88,7 +110,9 @@ impl TlsServer {
             let every = behaviour.refuses_early_data_every;
             let refuses = every > 0 && number % every == 0;
             let config = if refuses { &refusing } else { &config };
-            Serving::new(stream, config, &counts).run();
+            let mut serving = Serving::new(stream, config, &counts);
+            (serving.number, serving.speaks) = (number, behaviour.speaks);
+            serving.run();
         });
         Self { address, seen }
     }
@@ -181,6 +205,10 @@ struct Serving<'a> {
     /// Headers of records that came, from the last one on.
     unparsed: Vec<u8>,
     took_early_data: bool,
+    number: usize,
+    speaks: Speaks,
+    /// What came of a request's head.
+    head: Vec<u8>,
 }
 
 impl<'a> Serving<'a> {
@@ -191,6 +219,9 @@ impl<'a> Serving<'a> {
             seen,
             unparsed: Vec::new(),
             took_early_data: false,
+            number: 0,
+            speaks: Speaks::Echo,
+            head: Vec::new(),
         }
     }
 
@@ -228,12 +259,25 @@ impl<'a> Serving<'a> {
             self.tls.read_tls(&mut unread)?;
             let state = self.tls.process_new_packets();
             let state = state.map_err(|_| io::ErrorKind::InvalidData)?;
-            if let Some(mut early) = self.tls.early_data() {
-                self.took_early_data |= early.read(&mut [0; 4096])? > 0;
+            let mut early = Vec::new();
+            if let Some(mut reader) = self.tls.early_data() {
+                reader.read_to_end(&mut early)?;
+            }
+            if !early.is_empty() {
+                self.took_early_data = true;
+                if self.speaks == Speaks::Http {
+                    let requests = self.answer(&early)?;
+                    lock(self.seen).early_requests += requests;
+                }
             }
             let mut plaintext = vec![0; state.plaintext_bytes_to_read()];
             self.tls.reader().read_exact(&mut plaintext)?;
-            self.tls.writer().write_all(&plaintext)?;
+            match self.speaks {
+                Speaks::Echo => self.tls.writer().write_all(&plaintext)?,
+                Speaks::Http => {
+                    self.answer(&plaintext)?;
+                }
+            }
             if state.peer_has_closed() {
                 self.tls.send_close_notify();
             }
@@ -244,6 +288,22 @@ impl<'a> Serving<'a> {
         Ok(())
     }
 
+    /// Answers the requests that end with `bytes`; gives their number.
+    fn answer(&mut self, bytes: &[u8]) -> io::Result<u64> {
+        self.head.extend_from_slice(bytes);
+        let mut requests = 0;
+        while let Some(at) = self.head.windows(4).position(|end| end == b"\r\n\r\n") {
+            self.head.drain(..at + 4);
+            requests += 1;
+            let mut seen = lock(self.seen);
+            seen.connections.entry(self.number).or_default().requests += 1;
+            drop(seen);
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            self.tls.writer().write_all(answer)?;
+        }
+        Ok(requests)
+    }
+
     fn find_key_updates(&mut self, bytes: &[u8]) {
         self.unparsed.extend_from_slice(bytes);
         while let Some(&[kind, _, _, high, low]) = self.unparsed.first_chunk() {
@@ -252,7 +312,11 @@ impl<'a> Serving<'a> {
                 return;
             }
             self.unparsed.drain(..5 + len);
-            lock(self.seen).key_updates += u64::from((kind, len) == KEY_UPDATE_RECORD);
+            if (kind, len) == KEY_UPDATE_RECORD {
+                let mut seen = lock(self.seen);
+                seen.key_updates += 1;
+                seen.connections.entry(self.number).or_default().key_updates += 1;
+            }
         }
     }
 

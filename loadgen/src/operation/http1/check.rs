@@ -1,11 +1,9 @@
 //! What an answer has to be for its operation to count.
 
-use std::sync::OnceLock;
-
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::response::Head;
+use super::{first::FirstAnswers, response::Head};
 use crate::{
     operation::failure::{Cause, Failure, Phase},
     pattern::Pattern,
@@ -20,20 +18,26 @@ pub enum Check {
     Status,
     /// The same, and this long.
     Length(u64),
-    /// The same as `Status`, and as long as the first answer of the run.
+    /// The same as `Status`, and as long as the first answer of the same tenant.
     SameLength,
     /// The same as `Status`, and its body has the digest that the target names, or else that of
-    /// the first answer of the run.
+    /// the first answer of the same tenant.
     Hash,
     /// The same as `Status`, and its body is the request's.
     Echo,
 }
 
-/// What the first answer of a run was, which the others are held to.
-#[derive(Debug, Default)]
-pub struct FirstAnswer {
-    digest: OnceLock<[u8; 32]>,
-    len: OnceLock<u64>,
+/// What an answer is held to, beside the check.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// Bytes that come back, where an answer is compared with what was sent.
+    pub len: u64,
+    /// Statuses that count; empty for those below 400.
+    pub statuses: &'a [u16],
+    /// What the first answers were.
+    pub first: &'a FirstAnswers,
+    /// Whose answer it is.
+    pub tenant: usize,
 }
 
 /// Checks the body of one answer while it comes.
@@ -70,19 +74,18 @@ impl BodyCheck {
         self.received += bytes.len() as u64;
     }
 
-    /// The verdict on an answer whose request had a body of `sent` bytes; gives the bytes of the
-    /// answer's body.
+    /// The verdict on an answer; gives the bytes of its body.
     ///
     /// # Errors
     ///
     /// When the answer does not count.
-    pub fn finish(
-        self,
-        head: Head,
-        sent: u64,
-        wanted: (&[u16], &FirstAnswer),
-    ) -> Result<u64, Failure> {
-        let (statuses, first) = wanted;
+    pub fn finish(self, head: Head, wanted: Expected<'_>) -> Result<u64, Failure> {
+        let Expected {
+            len,
+            statuses,
+            first,
+            tenant,
+        } = wanted;
         let found = self.received;
         let failed = |cause| Err(Failure::new(Phase::Check, cause));
         if !statuses.is_empty() && !statuses.contains(&head.status) {
@@ -100,8 +103,8 @@ impl BodyCheck {
         }
         let expected = match self.check {
             Check::Length(expected) => expected,
-            Check::SameLength => *first.len.get_or_init(|| found),
-            Check::Echo => sent,
+            Check::SameLength => first.length(tenant, found),
+            Check::Echo => len,
             Check::Complete | Check::Status | Check::Hash => found,
         };
         if let Some(offset) = self.differs.filter(|offset| *offset < expected) {
@@ -117,12 +120,7 @@ impl BodyCheck {
                 .try_into()
                 .expect("SHA-256 has 32 bytes");
             // An answer without body, as to a PUT, has nothing to compare.
-            if found > 0
-                && is
-                    != head
-                        .digest
-                        .unwrap_or_else(|| *first.digest.get_or_init(|| is))
-            {
+            if found > 0 && is != head.digest.unwrap_or_else(|| first.digest(tenant, is)) {
                 return failed(Cause::WrongDigest);
             }
         }
@@ -167,7 +165,16 @@ mod tests {
     use super::*;
 
     fn judge(check: Check, head: Head, sent: u64, body: &[u8]) -> Result<u64, String> {
-        judge_with(check, head, sent, body, &FirstAnswer::default())
+        judge_with(check, head, sent, body, &FirstAnswers::default())
+    }
+
+    fn expected(len: u64, first: &FirstAnswers) -> Expected<'_> {
+        Expected {
+            len,
+            statuses: &[],
+            first,
+            tenant: 0,
+        }
     }
 
     fn judge_with(
@@ -175,13 +182,13 @@ mod tests {
         head: Head,
         sent: u64,
         body: &[u8],
-        first: &FirstAnswer,
+        first: &FirstAnswers,
     ) -> Result<u64, String> {
         let mut checked = BodyCheck::new(check);
         for piece in body.chunks(7) {
             checked.take(piece);
         }
-        let judged = checked.finish(head, sent, (&[], first));
+        let judged = checked.finish(head, expected(sent, first));
         judged.map_err(|failure| failure.class().to_string())
     }
 
@@ -214,8 +221,12 @@ mod tests {
             Err("wrong_length".to_owned())
         );
         let wanted = |status| {
-            let wanted = (&[403, 404][..], &FirstAnswer::default());
-            let judged = BodyCheck::new(Check::Status).finish(head(status), 0, wanted);
+            let first = FirstAnswers::default();
+            let wanted = Expected {
+                statuses: &[403, 404],
+                ..expected(0, &first)
+            };
+            let judged = BodyCheck::new(Check::Status).finish(head(status), wanted);
             judged.map_err(|failure| failure.class().to_string())
         };
         assert_eq!(
@@ -228,7 +239,7 @@ mod tests {
         };
         assert_eq!(judge(Check::Hash, named, 0, body), Ok(100));
         assert_eq!(judge(Check::Hash, named, 0, &damaged), mismatch);
-        let first = FirstAnswer::default();
+        let first = FirstAnswers::default();
         assert_eq!(judge_with(Check::Hash, head(200), 0, body, &first), Ok(100));
         assert_eq!(
             judge_with(Check::Hash, head(200), 0, &damaged, &first),

@@ -1,8 +1,9 @@
 //! One HTTP/1.1 connection of the generator, and one exchange on it.
 
+use std::rc::Rc;
+
 use futures_util::future::join;
 use sealgate_stream::{ReadHalf, WriteHalf};
-use sealgate_uring::Socket;
 
 use super::{
     check::BodyCheck,
@@ -12,6 +13,7 @@ use super::{
 use crate::{
     operation::failure::{Cause, Class, Failure, Phase},
     pattern::Pattern,
+    target::key_update::Meter,
     worker::slot::{Connection, Slot},
 };
 
@@ -20,6 +22,7 @@ pub struct HttpConnection {
     read: ReadHalf,
     write: WriteHalf,
     reader: ResponseReader,
+    meter: Option<Rc<Meter>>,
     /// Exchanges that it may still have.
     left: u64,
     /// Whether it has had one.
@@ -45,15 +48,16 @@ impl HttpConnection {
         Self {
             read,
             write,
+            meter: connection.meter,
             reader: ResponseReader::default(),
             left: exchanges,
             used: false,
         }
     }
 
-    /// To reset it.
-    pub fn socket(&self) -> &Socket {
-        self.write.socket()
+    /// Has `slot` use it.
+    pub fn adopt_by(&self, slot: &Slot) {
+        slot.adopt(self.write.socket(), &self.meter);
     }
 
     /// Whether it takes another request.
@@ -106,7 +110,7 @@ impl HttpConnection {
         }
         let head = self.reader.head();
         slot.worker.recorder.borrow_mut().status(head.status);
-        body.finish(head, lens.answered, (&template.statuses, &template.first))
+        body.finish(head, template.expected(lens))
             .map_err(|failure| Broken {
                 usable: matches!(failure.cause, Cause::Status(_)),
                 stale: false,

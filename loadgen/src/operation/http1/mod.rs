@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod connection;
+pub mod first;
 pub mod objects;
 pub mod response;
 pub mod template;

@@ -3,7 +3,8 @@
 use std::{borrow::Cow, io::Write, sync::Arc};
 
 use super::{
-    check::{self, Check, FirstAnswer},
+    check::{self, Check, Expected},
+    first::FirstAnswers,
     objects::Objects,
     response::Asked,
 };
@@ -40,15 +41,17 @@ pub struct Template {
     pub reuse: Reuse,
     /// Where chance comes from.
     pub seed: u64,
-    /// The digest that all answers have to have.
-    pub first: Arc<FirstAnswer>,
+    /// What the first answers were, which the others are held to.
+    first: Arc<FirstAnswers>,
     /// `Content-Digest` of a body whose size does not change.
     digest: Option<String>,
 }
 
-/// Bytes of bodies.
+/// Bytes of bodies, and whose they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lens {
+    /// Which tenant's.
+    pub tenant: usize,
     /// Sent.
     pub sent: u64,
     /// To come back, where an answer is compared with what was sent.
@@ -56,8 +59,9 @@ pub struct Lens {
 }
 
 impl Lens {
-    fn same(len: u64) -> Self {
+    fn same(tenant: usize, len: u64) -> Self {
         Self {
+            tenant,
             sent: len,
             answered: len,
         }
@@ -135,15 +139,27 @@ impl Template {
 
     /// Bytes of the body that is sent, and of the one that has to come back where that is known.
     pub fn lens(&self, worker: u64, arrival: Arrival, object: u64) -> Lens {
+        let tenant = arrival.tenant;
         let size = self.objects.as_ref();
         let size = size.and_then(|objects| objects.size(arrival.tenant, object));
         match (self.size, size) {
-            (Some(_), Some(size)) => Lens::same(size),
+            (Some(_), Some(size)) => Lens::same(tenant, size),
             (None, Some(size)) => Lens {
+                tenant,
                 sent: 0,
                 answered: size,
             },
-            (_, None) => Lens::same(self.body_len(worker, arrival.number)),
+            (_, None) => Lens::same(tenant, self.body_len(worker, arrival.number)),
+        }
+    }
+
+    /// What the answer to a request with these bodies has to be, beside the check.
+    pub fn expected(&self, lens: Lens) -> Expected<'_> {
+        Expected {
+            len: lens.answered,
+            statuses: &self.statuses,
+            first: &self.first,
+            tenant: lens.tenant,
         }
     }
 

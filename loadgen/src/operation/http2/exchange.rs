@@ -14,6 +14,7 @@ use crate::{
         http1::{
             check::{self, BodyCheck},
             response::Head,
+            template::Lens,
         },
     },
     pattern::Pattern,
@@ -69,7 +70,7 @@ struct Progress<'a> {
     answered: Cell<bool>,
 }
 
-/// Sends a request with a body of `body_len` bytes and reads the answer to its end.
+/// Sends a request with a body of so many bytes and reads the answer to its end.
 ///
 /// # Errors
 ///
@@ -78,9 +79,10 @@ pub async fn exchange(
     slot: &Slot,
     live: &Live,
     settings: &Settings,
-    body_len: u64,
+    lens: Lens,
 ) -> Result<Moved, Broken> {
-    slot.guard_stream();
+    let body_len = lens.sent;
+    slot.guard_stream(&live.meter);
     let before = live.received_bytes();
     let progress = Progress {
         slot,
@@ -117,11 +119,8 @@ pub async fn exchange(
         live.note(&slot.worker, &Cause::StreamReset(Reason::NO_ERROR));
     }
     slot.worker.recorder.borrow_mut().status(answer.head.status);
-    let received = answer.body.finish(
-        answer.head,
-        body_len,
-        (&settings.template.statuses, &settings.template.first),
-    );
+    let expected = settings.template.expected(lens);
+    let received = answer.body.finish(answer.head, expected);
     let received_bytes = received.map_err(|failure| Broken {
         failure,
         connection: Connection::Usable,

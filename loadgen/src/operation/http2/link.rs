@@ -29,6 +29,7 @@ use crate::{
         reuse::Reuse,
     },
     schedule::random::Random,
+    target::key_update::Meter,
     worker::{
         Worker,
         slot::{self, Slot},
@@ -58,6 +59,8 @@ pub struct Live {
     left: Cell<u64>,
     /// Whether it has answered one.
     pub used: Cell<bool>,
+    /// What counts its operations and KeyUpdates; none where no keys are renewed.
+    pub meter: Option<Rc<Meter>>,
     moved: AbortHandle,
     socket: Socket,
     given_up: Cell<bool>,
@@ -267,7 +270,7 @@ impl Link {
     ) -> Result<Live, Failure> {
         assert_h2(&connection)?;
         slot.note(&connection);
-        let socket = connection.socket.clone();
+        let (socket, meter) = (connection.socket.clone(), connection.meter.clone());
         let io = connection.stream.into_hyper();
         let moved = io.abort_handle();
         let failed = |error| slot.blame(Phase::Handshake, fault::cause(error));
@@ -287,6 +290,7 @@ impl Link {
             requests,
             left: Cell::new(self.reuse.draw(&mut self.random.borrow_mut())),
             used: Cell::new(false),
+            meter,
             moved,
             socket,
             given_up: Cell::new(false),

@@ -24,7 +24,7 @@ use self::{
 };
 use super::{
     failure::{Cause, Failure, Phase},
-    http1::template::Template,
+    http1::template::{Lens, Template},
 };
 use crate::{measure::recorder::Done, schedule::Arrival, worker::slot::Slot};
 
@@ -61,9 +61,10 @@ pub async fn drive(slot: &Slot, settings: &Settings, link: &Rc<Link>) {
 
 async fn serve(slot: &Slot, settings: &Settings, link: &Rc<Link>, arrival: Arrival) {
     let worker = slot.worker.index();
-    let body_len = settings.template.body_len(worker, arrival.number);
+    let object = settings.template.object(worker, arrival.number);
+    let lens = settings.template.lens(worker, arrival, object);
     let sent = slot.begin(arrival);
-    match request(slot, settings, link, body_len).await {
+    match request(slot, settings, link, lens).await {
         Ok(moved) => slot.succeed(&Done {
             arrival,
             sent,
@@ -80,12 +81,12 @@ async fn request(
     slot: &Slot,
     settings: &Settings,
     link: &Rc<Link>,
-    body_len: u64,
+    lens: Lens,
 ) -> Result<Moved, Rc<Failure>> {
     let mut last = Failure::new(Phase::Send, Cause::Closed);
     for _ in 0..ATTEMPTS {
         let live = link.live(slot).await?;
-        match exchange(slot, &live, settings, body_len).await {
+        match exchange(slot, &live, settings, lens).await {
             Ok(moved) => return Ok(moved),
             Err(Broken {
                 failure,
