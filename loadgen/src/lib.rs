@@ -29,6 +29,7 @@ pub mod target;
 pub mod measure;
 pub mod search;
 pub mod sweep;
+pub mod ab;
 pub mod report;
 pub mod exit;
 pub mod origin;

@@ -209,7 +209,7 @@ impl Session {
         self.carry(self.plan.extent.warmup, Order::Start, watch)
     }
 
-    /// Runs another load, an open loop, behind the first one. The plan has to be one of many loads.
+    /// Runs another load behind the first one. The plan has to be one of many loads.
     ///
     /// # Errors
     ///

@@ -2,6 +2,7 @@
 //! from wrk2, `-H -X --cacert --cert --key -k --connect-to` from curl, `--sni --groups` from h2load,
 //! `--stages --slo` from k6.
 
+pub mod ab;
 pub mod calibrate;
 pub mod conns;
 pub mod http;
@@ -17,6 +18,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use self::ab::{AbArgs, AbFlags, AbOperation};
 pub use self::calibrate::CalibrateArgs;
 pub use self::conns::{ConnsArgs, Probe};
 pub use self::http::{HttpArgs, HttpVersion};
@@ -52,6 +54,8 @@ Examples:
   loadgen bulk tls://127.0.0.1:9000 --down -c 4 -n 16     16 downloads of 100 MB
   loadgen conns 127.0.0.1:8443 -c 9000 --target-pid PID   memory of the target per idle connection
   loadgen origin --http 127.0.0.1:8080                    something to load
+  loadgen ab request https://127.0.0.1:8443/ https://127.0.0.1:9443/ --target-pids 71,72
+                                                          two targets beside each other
   loadgen search request https://127.0.0.1:8443/ --slo 'p99<5ms'
                                                           the highest rate that holds
 
@@ -133,6 +137,8 @@ pub enum Command {
     Search(SearchArgs),
     /// A grid of runs: tables and plots over flags that are varied.
     Sweep(SweepArgs),
+    /// Two targets beside each other, in slices, and perhaps a control: ratios that noise spares.
+    Ab(AbArgs),
     /// What the generator can do on this machine.
     Calibrate(CalibrateArgs),
     /// Hold many connections: memory of the target for each, latency of others meanwhile.
@@ -233,7 +239,7 @@ pub struct RequestArgs {
 }
 
 /// `loadgen bulk`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = BULK_EXAMPLES)]
 pub struct BulkArgs {
     /// `tls://host:port` of the origin's source or sink, or `https://host:port/path`.

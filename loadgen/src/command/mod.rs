@@ -1,5 +1,6 @@
 //! What each subcommand does, from its flags to its exit code.
 
+pub mod ab;
 pub mod bulk;
 pub mod calibrate;
 pub mod conns;
@@ -189,6 +190,9 @@ pub enum CommandError {
         /// Why.
         error: io::Error,
     },
+    /// The flags of a comparison do not fit together.
+    #[error(transparent)]
+    Ab(#[from] ab::AbError),
     /// The flags of a search do not fit together.
     #[error(transparent)]
     Search(#[from] search::SearchError),
@@ -271,6 +275,7 @@ impl CommandError {
             | CommandError::NoPage(..)
             | CommandError::NotComparable(_)
             | CommandError::Output { .. }
+            | CommandError::Ab(_)
             | CommandError::Search(_)
             | CommandError::Sweep(_)
             | CommandError::Calibration { .. }
@@ -295,6 +300,7 @@ pub fn execute(command: &Command) -> Result<Exit, CommandError> {
         Command::Handshake(args) => handshake::handshake(args),
         Command::Request(args) => request::request(args),
         Command::Bulk(args) => bulk::bulk(args),
+        Command::Ab(args) => ab::ab(args),
         Command::Search(args) => search::search(args),
         Command::Sweep(args) => sweep::sweep(args),
         Command::Calibrate(args) => calibrate::calibrate(args),

@@ -267,7 +267,8 @@ impl Interval {
 }
 
 impl Connections {
-    fn add(&mut self, more: &Connections) {
+    /// Adds those of another worker, or of another time.
+    pub fn add(&mut self, more: &Connections) {
         self.established += more.established;
         self.priming += more.priming;
         self.died += more.died;

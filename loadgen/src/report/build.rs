@@ -104,7 +104,7 @@ pub fn evidence(outcome: &Outcome, frame: &Frame) -> Evidence {
 }
 
 /// Operations done that were sent in time.
-fn achieved(counts: &interval::Counts) -> u64 {
+pub fn achieved(counts: &interval::Counts) -> u64 {
     (counts.succeeded + counts.failed).saturating_sub(counts.late)
 }
 

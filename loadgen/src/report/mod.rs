@@ -23,6 +23,7 @@ pub mod levels;
 pub mod live;
 pub mod quantity;
 
+pub mod ab;
 pub mod calibration;
 pub mod search;
 pub mod sweep;

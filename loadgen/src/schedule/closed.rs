@@ -14,6 +14,8 @@ pub struct ClosedLoop {
     end: Option<Duration>,
     left: u64,
     number: u64,
+    /// Whether somebody was told that nothing more starts.
+    over: bool,
     share: Share,
     mix: Mix,
 }
@@ -27,6 +29,7 @@ impl ClosedLoop {
             end: extent.duration.map(|duration| extent.warmup + duration),
             left: operations.map_or(u64::MAX, |operations| share.part(operations)),
             number: 0,
+            over: false,
             share,
             mix,
         }
@@ -34,6 +37,12 @@ impl ClosedLoop {
 
     /// The next operation of a connection that is free at `now`; none when the run is over.
     pub fn next(&mut self, now: Duration) -> Option<Arrival> {
+        let next = self.start(now);
+        self.over |= next.is_none();
+        next
+    }
+
+    fn start(&mut self, now: Duration) -> Option<Arrival> {
         let measured = now >= self.warmup;
         if measured {
             if self.end.is_some_and(|end| now >= end) {
@@ -52,8 +61,14 @@ impl ClosedLoop {
         })
     }
 
+    /// Whether nothing more starts: a connection that was free has asked, or it was stopped.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// Starts nothing more.
     pub fn stop(&mut self) {
+        self.over = true;
         (self.end, self.warmup) = (Some(Duration::ZERO), Duration::ZERO);
     }
 }
@@ -75,7 +90,9 @@ mod tests {
         assert!(!run.next(at(4)).unwrap().measured);
         assert!(run.next(at(5)).unwrap().measured);
         assert!(run.next(at(6)).is_some());
+        assert!(!run.is_over(), "nobody has asked in vain");
         assert_eq!(run.next(at(7)), None, "two were started");
+        assert!(run.is_over());
         let timed = Extent {
             operations: None,
             ..extent
@@ -85,6 +102,7 @@ mod tests {
         assert_eq!(run.next(at(15)), None, "the time is up");
         let mut run = ClosedLoop::new(timed, share, Mix::default());
         run.stop();
+        assert!(run.is_over());
         assert_eq!(run.next(at(1)), None, "it was stopped");
     }
 }

@@ -9,14 +9,18 @@
 
 use std::{
     cell::Cell,
+    io,
     rc::Rc,
     time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{Load, Loads, Message, Order, Worker, pace_until_stopped, slot::Slot};
-use crate::{measure::recorder::Moments, schedule::Share};
+use crate::{
+    measure::recorder::Moments,
+    schedule::{Loop, Share},
+};
 
 /// Operations sent this long behind the last planned start, or later, were not sent in time.
 const GRACE: Duration = Duration::from_millis(100);
@@ -134,6 +138,7 @@ pub async fn obey(worker: &Rc<Worker>) {
             break;
         };
         next += 1;
+        let looped = worker.looped(&order);
         match order {
             Order::Again(again) => worker.begin(again.number, again.at, &again.load),
             Order::Stop { .. } => {
@@ -143,7 +148,11 @@ pub async fn obey(worker: &Rc<Worker>) {
             Order::Start(_) | Order::Prepare => {}
         }
         let mut stop = worker.orders.clone();
-        if let Err(error) = pace_until_stopped(worker, &mut stop).await {
+        let ended = match looped {
+            Loop::Open => pace_until_stopped(worker, &mut stop).await,
+            Loop::Closed => worker.settled_or_stopped(&mut stop).await,
+        };
+        if let Err(error) = ended {
             let _ = worker.messages.send(Message::NoTimer(error));
             break;
         }
@@ -189,6 +198,25 @@ impl Worker {
         self.recorder.borrow_mut().restart(moments(load));
         self.round.load.set(number);
         self.round.begun.notify_waiters();
+    }
+
+    /// What kind of loop an order begins.
+    fn looped(&self, order: &Order) -> Loop {
+        let open = match order {
+            Order::Again(again) => again.load.open.is_some(),
+            Order::Start(_) | Order::Stop { .. } | Order::Prepare => self.plan.open.is_some(),
+        };
+        if open { Loop::Open } else { Loop::Closed }
+    }
+
+    /// Waits, in a closed loop, until all of it has ended or the run orders its end.
+    async fn settled_or_stopped(&self, stop: &mut watch::Receiver<Order>) -> io::Result<()> {
+        // Dropping the wait loses nothing: it holds no operation of the ring.
+        tokio::select! {
+            () = self.settled() => {}
+            _ = stop.wait_for(|order| matches!(order, Order::Stop { .. })) => {}
+        }
+        Ok(())
     }
 
     /// Waits until every operation of the load has ended, or nobody is left to do any.

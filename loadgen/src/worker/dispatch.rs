@@ -127,9 +127,13 @@ impl Dispatch {
         }
     }
 
-    /// Whether nothing is planned any more and nothing waits. A closed loop plans nothing.
+    /// Whether nothing is planned any more and nothing waits; in a closed loop, which plans
+    /// nothing, whether a connection has found that out.
     pub fn is_over(&self) -> bool {
-        self.due().is_none() && self.backlog.is_empty()
+        match &self.source {
+            Source::Closed(closed) => closed.is_over(),
+            Source::Open(_) | Source::Conns(_) => self.due().is_none() && self.backlog.is_empty(),
+        }
     }
 
     /// Takes operations from `source` from now on.

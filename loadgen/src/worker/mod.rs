@@ -370,6 +370,10 @@ impl Worker {
         if next == Next::Over && timed && self.over.get().is_none() {
             self.over.set(Some(now));
         }
+        if next == Next::Over {
+            // The load of a closed loop has ended when a free connection hears of it.
+            self.round.changed();
+        }
         next
     }
 

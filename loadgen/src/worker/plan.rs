@@ -63,7 +63,7 @@ pub struct Plan {
 pub enum Loads {
     /// That of the plan.
     One,
-    /// That of the plan, an open loop, and then those that are ordered; see [`super::again`].
+    /// That of the plan, and then those that are ordered; see [`super::again`].
     Many,
 }
 
