@@ -100,6 +100,8 @@ Examples:
       messages to a raw echo service, compared byte for byte
   loadgen request https://127.0.0.1:8443/path -R 5k -d 30s --key-update 1000req
       new keys on each connection every 1000 requests; KeyUpdates are counted both ways
+  loadgen request https://127.0.0.1:8443/path -R 500 -d 30s --reuse 1:5 --early-data 50%
+      1 to 5 requests on a connection, half of the connections begin with one as early data
   loadgen request 'https://{tenant}.example/o' --connect-to 127.0.0.1:8443 -R 5k \
       --tenants '100:zipf(1.1)' --noisy-tenant t7=10x --cert 'certs/{tenant}.pem' --key 'certs/{tenant}.key'
       t1.example to t100.example with their own certificates, one of them ten times as loud";
@@ -217,6 +219,12 @@ pub struct RequestArgs {
     /// as many as the target takes].
     #[arg(long, value_name = "N|MIN:MAX", conflicts_with = "echo")]
     pub reuse: Option<Reuse>,
+    /// Share of the new connections that send their first request as early data (0-RTT), which
+    /// resumes a session: GET, HEAD or OPTIONS over HTTP/1.1. What became of it is counted: accepted,
+    /// rejected, not_allowed (by the ticket), too_early (425). A request that was not taken is sent
+    /// again behind the handshake. See --reuse: connections that are kept are not new.
+    #[arg(long, value_name = "N%", default_value = "0%", value_parser = units::percent, conflicts_with = "echo")]
+    pub early_data: f64,
     /// Send messages to a raw echo service and compare what comes back.
     #[arg(long, conflicts_with_all = ["version", "streams"])]
     pub echo: bool,

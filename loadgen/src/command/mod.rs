@@ -21,7 +21,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use self::{handshake::ShareError, http::HttpError};
+use self::{handshake::ShareError, http::HttpError, request::EarlyDataError};
 use crate::{
     cli::Command,
     descriptors::{self, TooManyConnections},
@@ -121,6 +121,9 @@ pub enum CommandError {
     /// Shares of handshakes do not fit together.
     #[error(transparent)]
     Share(#[from] ShareError),
+    /// Requests cannot go as early data.
+    #[error(transparent)]
+    EarlyData(#[from] EarlyDataError),
     /// HTTP is not negotiated by hand.
     #[error("an https target negotiates the HTTP that is spoken: drop --alpn, or load tls://")]
     AlpnOfHttp,
@@ -262,6 +265,7 @@ impl CommandError {
             | CommandError::TenantsOverHttp2
             | CommandError::TenantAddress(_)
             | CommandError::Share(_)
+            | CommandError::EarlyData(_)
             | CommandError::AlpnOfHttp
             | CommandError::Schedule(_)
             | CommandError::Http(_)

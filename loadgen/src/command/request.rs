@@ -5,6 +5,7 @@ use hyper::{
     header::{HeaderName, HeaderValue},
 };
 use serde_json::{Value, json};
+use thiserror::Error;
 
 use super::{
     CommandError,
@@ -12,7 +13,7 @@ use super::{
     load::{self, Job},
 };
 use crate::{
-    cli::{CheckArg, LoadArgs, RequestArgs},
+    cli::{CheckArg, LoadArgs, RequestArgs, TlsVersion},
     exit::Exit,
     operation::{
         Operation, echo,
@@ -113,7 +114,11 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
     };
     let mut template = template(&target, &args.load, &args.headers, wanted)?;
     template.statuses.clone_from(&args.expect_status);
+    template.early_data_percent = args.early_data;
     let version = Version::choose(&args.http, &target, &args.load)?;
+    if args.early_data > 0.0 {
+        check_early_data(args, &target, &method, version)?;
+    }
     let particulars = json!({
         "http_version": version.name(),
         "streams": version.streams(),
@@ -123,6 +128,7 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
         "check": check_name,
         "expect_status": args.expect_status,
         "reuse": reuse.to_string(),
+        "early_data_percent_of_connections": args.early_data,
     });
     Ok(Job {
         name: "request",
@@ -132,6 +138,42 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
         load: &args.load,
         particulars,
     })
+}
+
+/// Early data of requests that cannot be had. The operator's fault.
+#[derive(Debug, Error)]
+pub enum EarlyDataError {
+    /// There is none without TLS.
+    #[error("early data goes with a TLS handshake: write https://, or drop --early-data")]
+    Plain,
+    /// There is none in TLS 1.2.
+    #[error("TLS 1.2 has no early data: drop --early-data or --tls 1.2")]
+    Tls12,
+    /// One request at a time, on a connection of its own.
+    #[error("requests go as early data over HTTP/1.1 only: drop --http 2 or --early-data")]
+    Http2,
+    /// It may be replayed.
+    #[error(
+        "early data can be replayed, so it may not change anything (RFC 8470): send GET, HEAD or OPTIONS without --size, and not {0}"
+    )]
+    Unsafe(String),
+}
+
+fn check_early_data(
+    args: &RequestArgs,
+    target: &Target,
+    method: &str,
+    version: Version,
+) -> Result<(), EarlyDataError> {
+    let is_safe = ["GET", "HEAD", "OPTIONS"].contains(&method);
+    match (args.size, version) {
+        _ if !target.scheme.encrypted() => Err(EarlyDataError::Plain),
+        _ if args.load.tls.tls == Some(TlsVersion::Tls12) => Err(EarlyDataError::Tls12),
+        (_, Version::Http2(_)) => Err(EarlyDataError::Http2),
+        (None, Version::Http1) if is_safe => Ok(()),
+        (None, Version::Http1) => Err(EarlyDataError::Unsafe(method.to_owned())),
+        (Some(_), Version::Http1) => Err(EarlyDataError::Unsafe(format!("{method} with a body"))),
+    }
 }
 
 fn raw_echo(args: &RequestArgs, target: Target) -> Result<Job<'_>, CommandError> {

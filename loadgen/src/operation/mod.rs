@@ -9,6 +9,7 @@
 
 pub mod bulk;
 pub mod conns;
+pub mod early;
 pub mod echo;
 pub mod failure;
 pub mod handshake;
@@ -17,6 +18,7 @@ pub mod http2;
 pub mod mixed;
 pub mod request;
 pub mod reuse;
+pub mod sessions;
 pub mod size;
 pub mod variant;
 

@@ -4,7 +4,8 @@
 //! user waits for.
 
 use super::{
-    failure::Failure,
+    early::{self, Early},
+    failure::{Cause, Failure},
     http1::{
         connection::{Broken, HttpConnection},
         template::{Lens, Template},
@@ -17,11 +18,16 @@ use crate::{
     worker::slot::{Connection, Slot},
 };
 
+/// The status of an answer to early data that the target wants to have again (RFC 8470 §5.2).
+const TOO_EARLY: u16 = 425;
+
 /// A slot that sends requests.
 pub struct Requester<'a> {
     slot: &'a Slot,
     template: &'a Template,
     connection: Option<HttpConnection>,
+    /// None where no request goes as early data.
+    early: Option<Early<'a>>,
     /// The request as bytes, in memory that is used again.
     out: Vec<u8>,
     random: Random,
@@ -30,7 +36,10 @@ pub struct Requester<'a> {
 /// Sends requests until the schedule ends.
 pub async fn drive(slot: &Slot, template: &Template) {
     let mut requester = Requester::new(slot, template);
-    if let Some(connection) = slot.establish().await {
+    // Early data goes with the handshake, so there has to be a request first.
+    if requester.early.is_none()
+        && let Some(connection) = slot.establish().await
+    {
         requester.connection = Some(requester.speak(connection));
         requester.put_back().await;
     }
@@ -48,6 +57,7 @@ impl<'a> Requester<'a> {
             slot,
             template,
             connection: None,
+            early: Early::new(slot, template.early_data_percent),
             out: Vec::new(),
             // Streams above those of the arrivals and of the sizes.
             random: Random::new(template.seed, u64::MAX - slot.index as u64),
@@ -83,6 +93,10 @@ impl<'a> Requester<'a> {
         };
         self.template.write(filling, lens.sent, &mut self.out);
         self.take_out();
+        // A ticket is a condition of the operation and not its work.
+        if let (None, Some(early)) = (&self.connection, &mut self.early) {
+            early.prime().await;
+        }
         let sent = slot.begin(arrival);
         match self.request(lens).await {
             Ok(received_bytes) => slot.succeed(&Done {
@@ -124,8 +138,15 @@ impl<'a> Requester<'a> {
         }
     }
 
-    /// One request; a second attempt on a new connection when a kept one turns out to be closed.
+    /// One request; a second attempt on a new connection when a kept one turns out to be closed, and
+    /// another one when the target finds early data too early (RFC 8470 §5.2).
     async fn request(&mut self, lens: Lens) -> Result<u64, Failure> {
+        let mut request = early::Request::ToSend;
+        if let (None, Some(early)) = (&self.connection, &mut self.early) {
+            let (fresh, is) = early.dial(&self.out).await?;
+            request = is;
+            self.connection = Some(self.speak(fresh));
+        }
         loop {
             let connection = match &mut self.connection {
                 Some(connection) => connection,
@@ -135,7 +156,12 @@ impl<'a> Requester<'a> {
                     self.connection.insert(fresh)
                 }
             };
-            let exchanged = connection.exchange(self.slot, self.template, &self.out, lens);
+            let is = std::mem::replace(&mut request, early::Request::ToSend);
+            let out = match is {
+                early::Request::ToSend => &self.out[..],
+                early::Request::Taken => &[],
+            };
+            let exchanged = connection.exchange(self.slot, self.template, out, lens);
             let Broken {
                 failure,
                 usable,
@@ -147,6 +173,13 @@ impl<'a> Requester<'a> {
             if !usable {
                 self.slot.reset();
                 self.connection = None;
+            }
+            if is == early::Request::Taken && matches!(failure.cause, Cause::Status(TOO_EARLY)) {
+                self.slot.note_too_early();
+                if let Some(spent) = self.connection.take_if(|kept| !kept.is_reusable()) {
+                    spent.close(self.slot).await;
+                }
+                continue;
             }
             // A new connection is never stale, so there is one more attempt at most.
             if !(stale && self.template.is_idempotent()) {

@@ -71,6 +71,15 @@ impl Slot {
             EarlyData::Accepted => "accepted",
             EarlyData::Rejected => "rejected",
         };
+        self.count_early_data(name);
+    }
+
+    /// Notes that the target took a request as early data, and wants to have it again.
+    pub fn note_too_early(&self) {
+        self.count_early_data("too_early");
+    }
+
+    fn count_early_data(&self, name: &'static str) {
         let mut recorder = self.worker.recorder.borrow_mut();
         count(&mut recorder.connections().negotiated.early_data, name, 1);
     }

@@ -83,6 +83,8 @@ pub struct Behaviour {
     pub names: &'static [(&'static str, &'static str)],
     /// What goes over its connections.
     pub speaks: Speaks,
+    /// Requests that come as early data are answered with 425.
+    pub finds_too_early: bool,
 }
 
 /// A running server.
@@ -111,7 +113,7 @@ impl TlsServer {
             let refuses = every > 0 && number % every == 0;
             let config = if refuses { &refusing } else { &config };
             let mut serving = Serving::new(stream, config, &counts);
-            (serving.number, serving.speaks) = (number, behaviour.speaks);
+            (serving.number, serving.behaviour) = (number, behaviour);
             serving.run();
         });
         Self { address, seen }
@@ -206,7 +208,7 @@ struct Serving<'a> {
     unparsed: Vec<u8>,
     took_early_data: bool,
     number: usize,
-    speaks: Speaks,
+    behaviour: Behaviour,
     /// What came of a request's head.
     head: Vec<u8>,
 }
@@ -220,7 +222,7 @@ impl<'a> Serving<'a> {
             unparsed: Vec::new(),
             took_early_data: false,
             number: 0,
-            speaks: Speaks::Echo,
+            behaviour: Behaviour::default(),
             head: Vec::new(),
         }
     }
@@ -265,17 +267,21 @@ impl<'a> Serving<'a> {
             }
             if !early.is_empty() {
                 self.took_early_data = true;
-                if self.speaks == Speaks::Http {
-                    let requests = self.answer(&early)?;
+                if self.behaviour.speaks == Speaks::Http {
+                    let status = match self.behaviour.finds_too_early {
+                        true => "425 Too Early",
+                        false => "200 OK",
+                    };
+                    let requests = self.answer(&early, status)?;
                     lock(self.seen).early_requests += requests;
                 }
             }
             let mut plaintext = vec![0; state.plaintext_bytes_to_read()];
             self.tls.reader().read_exact(&mut plaintext)?;
-            match self.speaks {
+            match self.behaviour.speaks {
                 Speaks::Echo => self.tls.writer().write_all(&plaintext)?,
                 Speaks::Http => {
-                    self.answer(&plaintext)?;
+                    self.answer(&plaintext, "200 OK")?;
                 }
             }
             if state.peer_has_closed() {
@@ -289,7 +295,7 @@ impl<'a> Serving<'a> {
     }
 
     /// Answers the requests that end with `bytes`; gives their number.
-    fn answer(&mut self, bytes: &[u8]) -> io::Result<u64> {
+    fn answer(&mut self, bytes: &[u8], status: &str) -> io::Result<u64> {
         self.head.extend_from_slice(bytes);
         let mut requests = 0;
         while let Some(at) = self.head.windows(4).position(|end| end == b"\r\n\r\n") {
@@ -298,8 +304,8 @@ impl<'a> Serving<'a> {
             let mut seen = lock(self.seen);
             seen.connections.entry(self.number).or_default().requests += 1;
             drop(seen);
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-            self.tls.writer().write_all(answer)?;
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nok");
+            self.tls.writer().write_all(answer.as_bytes())?;
         }
         Ok(requests)
     }

@@ -66,7 +66,8 @@ impl HttpConnection {
     }
 
     /// Sends the request in `out`, which may have a body of its own after that, and reads the answer
-    /// to its end; gives the bytes of the answer's body.
+    /// to its end; gives the bytes of the answer's body. Nothing is in `out` where the request went as
+    /// early data.
     ///
     /// # Errors
     ///

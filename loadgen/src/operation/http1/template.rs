@@ -39,6 +39,8 @@ pub struct Template {
     pub statuses: Vec<u16>,
     /// Requests on one connection.
     pub reuse: Reuse,
+    /// Share of the new connections that send their first request as early data, in percent.
+    pub early_data_percent: f64,
     /// Where chance comes from.
     pub seed: u64,
     /// What the first answers were, which the others are held to.
@@ -111,6 +113,7 @@ impl Template {
             statuses: Vec::new(),
             check: parts.check,
             reuse: parts.reuse,
+            early_data_percent: 0.0,
             seed: parts.seed,
             first: Arc::default(),
             digest,
