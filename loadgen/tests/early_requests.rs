@@ -37,7 +37,7 @@ fn outcome(json: &Value, name: &str) -> u64 {
 fn a_share_of_the_connections_begins_with_a_request_that_the_target_takes() {
     let files = TlsFiles::new();
     let server = start(&files, Behaviour::default());
-    let flags = ["--early-data", "50%", "--reuse", "1", "-n", "60", "-c", "2"];
+    let flags = ["--early-data", "50%", "--reuse", "1", "-n", "60", "-c", "1"];
     let (code, json) = run(&server, &flags);
     assert_whole(code, &json, 60);
     assert_eq!(json["tls"]["early_data"], json!({ "accepted": 30 }));
@@ -53,7 +53,7 @@ fn a_share_of_the_connections_begins_with_a_request_that_the_target_takes() {
         "-n",
         "60",
         "-c",
-        "2",
+        "1",
     ];
     let (code, json) = run(&server, &flags);
     assert_whole(code, &json, 60);

@@ -5,6 +5,7 @@ mod http2_target;
 mod program;
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     process::{Command, Stdio},
     sync::atomic::Ordering::SeqCst,
@@ -404,4 +405,91 @@ fn flags_that_do_not_fit_are_refused_with_what_would() {
         assert_eq!(ran.code, 1, "{flags:?}: {}", ran.stderr);
         assert!(ran.stderr.contains(said), "{flags:?}: {}", ran.stderr);
     }
+}
+
+/// Requests by URI, and the most URIs on one connection.
+fn by_uri(server: &Server) -> (BTreeMap<String, u64>, usize) {
+    let connections = server.counters.of_connections.lock().unwrap();
+    let mut all = BTreeMap::new();
+    for (uri, n) in connections.values().flatten() {
+        *all.entry(uri.clone()).or_default() += n;
+    }
+    let most = connections.values().map(BTreeMap::len).max();
+    (all, most.unwrap_or(0))
+}
+
+/// What the report says of the same, by tenant.
+fn by_tenant(json: &Value, uri: impl Fn(&str) -> String) -> BTreeMap<String, u64> {
+    let rows = json["tenants"].as_array().unwrap().iter();
+    let counted = |row: &Value| {
+        let succeeded = row["operations"]["succeeded"].as_u64().unwrap();
+        (uri(row["name"].as_str().unwrap()), succeeded)
+    };
+    rows.map(counted).filter(|(_, n)| *n > 0).collect()
+}
+
+#[test]
+fn tenants_have_their_own_names_and_connections() {
+    let files = TlsFiles::new();
+    let server = Server::tls(&files, &[H2], Conduct::default());
+    let address = server.address.to_string();
+    let flags = [
+        "--connect-to",
+        &address,
+        "--tenants",
+        "5:zipf(1)",
+        "-n",
+        "300",
+    ];
+    let lanes = ["-c", "2", "-m", "4", "-t", "2", "-H", "X-Tenant: {tenant}"];
+    let closed = run(
+        "https://{tenant}.test/o/{tenant}",
+        &[&flags[..], &lanes].concat(),
+    );
+    assert_done(&closed, 300);
+    let (seen, most) = by_uri(&server);
+    let named = by_tenant(&closed.1, |name| format!("https://{name}.test/o/{name}"));
+    assert_eq!(
+        (seen, most),
+        (named, 1),
+        "a connection is one tenant's alone"
+    );
+    // In each of two places one for each tenant, and no more.
+    let established = closed.1["connections"]["established"].as_u64().unwrap();
+    assert!((5..=10).contains(&established), "{established}");
+    assert_eq!(established, server.connections());
+    let names = closed.1["tls"]["server_name"].as_object().unwrap();
+    assert_eq!(names.len(), 5, "{names:?}");
+
+    // A target that allows one stream gets one, whatever the lanes want.
+    let narrow = Conduct {
+        max_streams: Some(1),
+        ..Conduct::default()
+    };
+    let server = Server::tls(&files, &[H2], narrow);
+    let address = server.address.to_string();
+    let flags = [
+        "--connect-to",
+        &address,
+        "--sni",
+        "a.test,b.test",
+        "-n",
+        "100",
+    ];
+    let open = ["-c", "1", "-m", "4", "-R", "2k", "--size", "10"];
+    let opened = run("https://x.test/", &[&flags[..], &open].concat());
+    assert_done(&opened, 100);
+    assert_eq!(server.counters.most_at_once.load(SeqCst), 1);
+    assert_eq!((by_uri(&server).1, server.connections()), (1, 2));
+}
+
+#[test]
+fn tenants_share_connections_where_only_the_path_is_theirs() {
+    let server = Server::plain(Conduct::default());
+    let flags = ["--tenants", "3", "-n", "90", "-c", "2", "-m", "4"];
+    let done = run(&server.url("/{tenant}/o"), &flags);
+    assert_done(&done, 90);
+    let named = by_tenant(&done.1, |name| server.url(&format!("/{name}/o")));
+    assert_eq!(by_uri(&server).0, named);
+    assert_eq!(server.connections(), 2);
 }

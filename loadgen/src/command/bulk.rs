@@ -65,7 +65,9 @@ pub fn job(args: &BulkArgs) -> Result<Job<'_>, CommandError> {
             direction,
             bytes: len_bytes(args),
         }),
-        Some(version) => version.operation(requests(&target, args, direction)?, &target)?,
+        Some(version) => {
+            version.operation(requests(&target, args, direction)?, &target, &args.load)?
+        }
     };
     Ok(Job {
         name: "bulk",
@@ -122,7 +124,7 @@ fn prepare(target: &Target, args: &BulkArgs, version: Version) -> Result<(), Com
     let mut plan = load::plan(&Job {
         name: "prepare",
         target: target.clone(),
-        operation: version.operation(requests(target, args, Direction::Up)?, target)?,
+        operation: version.operation(requests(target, args, Direction::Up)?, target, &args.load)?,
         mix: Mix::default(),
         load: &args.load,
         particulars: json!({}),

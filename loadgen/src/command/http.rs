@@ -9,13 +9,14 @@ use thiserror::Error;
 use super::{
     CommandError,
     load::{self, Job},
+    tenants,
 };
 use crate::{
     cli::{HttpArgs, HttpVersion, LoadArgs},
     operation::{
         Operation, handshake,
         http1::template::Template,
-        http2::{self, head},
+        http2::{self, head::Heads},
     },
     report::advice::advice,
     run,
@@ -90,7 +91,12 @@ impl Version {
     /// # Errors
     ///
     /// When HTTP/2 cannot carry them.
-    pub fn operation(self, template: Template, target: &Target) -> Result<Operation, CommandError> {
+    pub fn operation(
+        self,
+        template: Template,
+        target: &Target,
+        load: &LoadArgs,
+    ) -> Result<Operation, CommandError> {
         match self {
             Version::Http1 => Ok(Operation::Request(Box::new(template))),
             Version::Http2(streams) => {
@@ -98,9 +104,10 @@ impl Version {
                     Spoken::Https | Spoken::Tls => Scheme::HTTPS,
                     Spoken::Http | Spoken::Tcp => Scheme::HTTP,
                 };
-                let request = head::request(&template, scheme)?;
+                let tenants = tenants::tenants(load)?;
+                let heads = Heads::new(&template, scheme, tenants.as_deref())?;
                 Ok(Operation::Http2(Box::new(http2::Settings {
-                    request,
+                    heads,
                     template,
                     streams,
                 })))

@@ -16,7 +16,7 @@ use crate::{
     descriptors,
     exit::Exit,
     host,
-    operation::Operation,
+    operation::{Operation, Owner},
     report::{
         advice::advice,
         build::{self, Frame},
@@ -155,8 +155,9 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
     let kept = kept.map_or(0, |all| {
         threads as usize * kept::bound(all.count(), threads as usize)
     });
-    let of_slots = u64::from(connections) * job.operation.connections_of_slot() as u64;
-    descriptors::check(kept as u64 + of_slots, threads.into())?;
+    let owner = if own { Owner::Tenant } else { Owner::Nobody };
+    let at_once = u64::from(connections) * job.operation.connections_at_once(owner) as u64;
+    descriptors::check(kept as u64 + at_once, threads.into())?;
     Ok(Plan {
         operation: job.operation.clone(),
         mix,

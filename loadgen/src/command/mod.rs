@@ -112,9 +112,6 @@ pub enum CommandError {
     /// Connections that are held have one name.
     #[error("connections that are only held ask for one server name: name one in --sni")]
     NamesOfConns,
-    /// Tenants and streams.
-    #[error("requests of several tenants go over HTTP/1.1 only: drop --http 2, or --tenants")]
-    TenantsOverHttp2,
     /// A host that differs between tenants has no address.
     #[error("{0} has a host for each tenant: say where they all are with --connect-to HOST:PORT")]
     TenantAddress(Target),
@@ -262,7 +259,6 @@ impl CommandError {
             | CommandError::NoTenants(_)
             | CommandError::NamesAndTenants
             | CommandError::NamesOfConns
-            | CommandError::TenantsOverHttp2
             | CommandError::TenantAddress(_)
             | CommandError::Share(_)
             | CommandError::EarlyData(_)

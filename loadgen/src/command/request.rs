@@ -132,7 +132,7 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
     });
     Ok(Job {
         name: "request",
-        operation: version.operation(template, &target)?,
+        operation: version.operation(template, &target, &args.load)?,
         target,
         mix: Mix::default(),
         load: &args.load,

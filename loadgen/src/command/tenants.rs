@@ -74,7 +74,6 @@ pub fn check_placeholders(job: &Job<'_>) -> Result<(), CommandError> {
     }
     if has_tenants {
         return match &job.operation {
-            Operation::Http2(_) => Err(CommandError::TenantsOverHttp2),
             Operation::Conns(_) => Err(CommandError::NamesOfConns),
             _ => Ok(()),
         };

@@ -24,7 +24,10 @@ pub mod variant;
 
 use std::{rc::Rc, sync::Arc};
 
-use crate::worker::slot::Slot;
+use crate::{
+    target::tls::Configs,
+    worker::{Plan, slot::Slot},
+};
 
 /// What to do, with everything that is particular to it.
 #[derive(Debug, Clone)]
@@ -71,13 +74,24 @@ impl Operation {
         }
     }
 
-    /// Connections that a slot may have at once, beside those that all slots of a worker share.
-    pub fn connections_of_slot(&self) -> usize {
-        match self {
-            Operation::Mixed(mixed) => mixed.connections_of_slot(),
+    /// Connections that may be in use at once in the place of one.
+    pub fn connections_at_once(&self, own: Owner) -> usize {
+        match (self, own) {
+            (Operation::Mixed(mixed), _) => mixed.connections_of_slot(),
+            // Each lane may have an operation of another tenant.
+            (Operation::Http2(settings), Owner::Tenant) => settings.streams,
             _ => 1,
         }
     }
+}
+
+/// Whose a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Everybody's.
+    Nobody,
+    /// One tenant's, by its server name or client certificate.
+    Tenant,
 }
 
 /// What the slots of one connection share.
@@ -87,12 +101,18 @@ pub enum Shared {
     Nothing,
     /// The connection.
     Link(Rc<http2::link::Link>),
+    /// Those of tenants.
+    Links(Rc<http2::tenants::Links>),
 }
 
 impl Shared {
     /// For connection `index` of the run.
-    pub fn new(operation: &Operation, index: usize) -> Self {
-        match operation {
+    pub fn new(plan: &Plan, index: usize) -> Self {
+        let own = plan.tls.as_ref().is_some_and(Configs::belong_to_tenants);
+        match &plan.operation {
+            Operation::Http2(_) if own => {
+                Shared::Links(Rc::new(http2::tenants::Links::new(plan, index)))
+            }
             Operation::Http2(settings) => {
                 Shared::Link(Rc::new(http2::link::Link::new(settings, index)))
             }
@@ -106,11 +126,11 @@ pub async fn drive(slot: &Slot, shared: &Shared) {
     match &slot.worker.plan.operation {
         Operation::Handshake(settings) => handshake::drive(slot, settings).await,
         Operation::Request(template) => request::drive(slot, template).await,
-        Operation::Http2(settings) => {
-            if let Shared::Link(link) = shared {
-                http2::drive(slot, settings, link).await;
-            }
-        }
+        Operation::Http2(settings) => match shared {
+            Shared::Link(link) => http2::drive(slot, settings, link).await,
+            Shared::Links(links) => http2::drive_tenants(slot, settings, links).await,
+            Shared::Nothing => {}
+        },
         Operation::Echo(settings) => echo::drive(slot, settings).await,
         Operation::Bulk(settings) => bulk::drive(slot, settings).await,
         Operation::Conns(settings) => conns::drive(slot, settings).await,

@@ -174,7 +174,7 @@ async fn drive(
     let watchdog = spawn(watch_over(Rc::clone(&worker), slots.clone()));
     let control = spawn(obey(Rc::clone(&worker)));
     let tasks = slots.chunks(streams).flat_map(|of_connection| {
-        let shared = Shared::new(&worker.plan.operation, of_connection[0].index);
+        let shared = Shared::new(&worker.plan, of_connection[0].index);
         of_connection.iter().map(move |slot| {
             let (slot, shared) = (Rc::clone(slot), shared.clone());
             spawn(async move {
@@ -204,8 +204,7 @@ async fn drive(
 
 /// Connections that a worker keeps: as many as it uses at once, and one for every tenant.
 fn kept_connections(plan: &Plan, used_at_once: usize) -> usize {
-    let tenants = plan.mix.tenants().map_or(0, |all| all.count());
-    used_at_once + kept::bound(tenants, plan.threads)
+    used_at_once + plan.kept_for_tenants()
 }
 
 /// Starts and ends the load as the run orders.

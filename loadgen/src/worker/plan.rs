@@ -10,7 +10,7 @@ use std::{
 use sealgate_uring::StartError;
 use tokio::sync::watch;
 
-use super::{dispatch::Source, pace::Spin};
+use super::{dispatch::Source, kept, pace::Spin};
 use crate::{
     measure::interval::Interval,
     operation::{Operation, conns::held::Held},
@@ -89,6 +89,12 @@ impl Plan {
     /// Operations that may be under way at once on one connection: its slots.
     pub fn streams(&self) -> usize {
         self.operation.streams()
+    }
+
+    /// Connections that each worker keeps for tenants, beyond those in use.
+    pub fn kept_for_tenants(&self) -> usize {
+        let tenants = self.mix.tenants().map_or(0, |all| all.count());
+        kept::bound(tenants, self.threads)
     }
 
     /// The address of an endpoint, and how to speak TLS there; 0 is the plan's own.

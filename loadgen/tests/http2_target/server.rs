@@ -9,6 +9,7 @@
 //! | anything else | POST: the request's body; PUT: 204; GET: 200 |
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::Path,
     rc::Rc,
@@ -54,6 +55,8 @@ pub struct Counters {
     pub resets: AtomicU64,
     /// Most requests at once on one connection.
     pub most_at_once: AtomicU64,
+    /// Requests by connection and URI.
+    pub of_connections: Mutex<BTreeMap<u64, BTreeMap<String, u64>>>,
     /// Fields of the last request.
     pub last: Mutex<Vec<(String, String)>>,
 }
@@ -103,8 +106,8 @@ impl Server {
                                 Err(_) => return,
                             },
                         };
-                        counters.connections.fetch_add(1, SeqCst);
-                        serve(stream, conduct, counters).await;
+                        let connection = counters.connections.fetch_add(1, SeqCst);
+                        serve(stream, conduct, connection, counters).await;
                     });
                 }
             })
@@ -139,7 +142,7 @@ struct Present {
     all: Notify,
 }
 
-async fn serve(stream: Stream, conduct: Conduct, counters: Arc<Counters>) {
+async fn serve(stream: Stream, conduct: Conduct, connection_id: u64, counters: Arc<Counters>) {
     let mut builder = h2::server::Builder::new();
     if let Some(streams) = conduct.max_streams {
         builder.max_concurrent_streams(streams);
@@ -156,6 +159,11 @@ async fn serve(stream: Stream, conduct: Conduct, counters: Arc<Counters>) {
             connection.graceful_shutdown();
         }
         let number = counters.requests.fetch_add(1, SeqCst);
+        {
+            let mut all = counters.of_connections.lock().unwrap();
+            let uris = all.entry(connection_id).or_default();
+            *uris.entry(request.uri().to_string()).or_default() += 1;
+        }
         let (counters, present) = (Arc::clone(&counters), Rc::clone(&present));
         spawn(async move {
             let at_once = present.now.fetch_add(1, SeqCst) + 1;

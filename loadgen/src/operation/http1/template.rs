@@ -26,7 +26,7 @@ pub struct Template {
     /// Method of the request.
     pub method: String,
     /// Its path and query.
-    pub path: String,
+    pub path: Text,
     /// Its fields, `Host` among them, without those that depend on the body.
     pub fields: Vec<(String, String)>,
     /// Sizes of the body; none when there is no body.
@@ -106,7 +106,7 @@ impl Template {
         Self {
             head,
             method: parts.method.to_owned(),
-            path: parts.path.filled(Filling::default()),
+            path: parts.path.clone(),
             fields: parts.fields.to_vec(),
             size: parts.size,
             objects: None,

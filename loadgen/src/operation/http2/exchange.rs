@@ -7,7 +7,7 @@ use futures_util::future::join;
 use h2::{Reason, RecvStream, SendStream, client::ResponseFuture};
 use hyper::{HeaderMap, header::HeaderName};
 
-use super::{Settings, fault, head, link::Live};
+use super::{Settings, fault, link::Live};
 use crate::{
     operation::{
         failure::{Cause, Class, Failure, Phase},
@@ -18,6 +18,7 @@ use crate::{
         },
     },
     pattern::Pattern,
+    placeholder::Filling,
     worker::slot::Slot,
 };
 
@@ -188,11 +189,17 @@ async fn run(
     settings: &Settings,
     body_len: u64,
 ) -> Result<Answer, Error> {
-    let request = head::with_body(&settings.request, &settings.template, body_len);
+    let filling = Filling {
+        tenants: progress.slot.tenants(),
+        tenant: progress.slot.tenant(),
+        object: 0,
+    };
+    let template = &settings.template;
+    let request = settings.heads.with_body(template, filling, body_len);
     let mut requests = live.requests();
     let sent = requests.send_request(request, body_len == 0);
     let (response, stream) = sent.map_err(Error::Unsent)?;
-    let body = BodyCheck::new(settings.template.check);
+    let body = BodyCheck::new(template.check);
     let receiving = receive(progress, response, body);
     if body_len == 0 {
         progress.phase.set(Phase::Receive);

@@ -1,13 +1,17 @@
 //! The request as HTTP/2 has it: pseudo-header fields, and none that speak of the connection.
 
 use hyper::{
-    HeaderMap, Request, Uri,
+    Request, Uri,
     header::{CONTENT_LENGTH, HeaderName, HeaderValue},
     http::uri::{Authority, Scheme},
 };
 use thiserror::Error;
 
-use crate::operation::http1::template::Template;
+use crate::{
+    operation::http1::template::Template,
+    placeholder::{Filling, Text},
+    tenants::Tenants,
+};
 
 /// Fields that HTTP/2 does not have, since they are about a connection (RFC 9113 §8.2.2).
 const CONNECTION_FIELDS: [&str; 6] = [
@@ -41,64 +45,125 @@ pub enum HeadError {
     },
 }
 
-/// The request of `template`, without what depends on its body.
-///
-/// # Errors
-///
-/// When HTTP/2 cannot carry it.
-pub fn request(template: &Template, scheme: Scheme) -> Result<Request<()>, HeadError> {
-    let mut headers = HeaderMap::new();
-    let mut authority = None;
-    for (name, value) in &template.fields {
-        let lower = name.to_ascii_lowercase();
-        if CONNECTION_FIELDS.contains(&lower.as_str()) {
-            return Err(HeadError::ConnectionField(name.clone()));
-        }
-        if lower == "host" {
-            let parsed = value.parse::<Authority>();
-            authority = Some(parsed.map_err(|_| HeadError::Host(value.clone()))?);
-            continue;
-        }
-        // Checked when the flags were read.
-        if let (Ok(name), Ok(value)) = (lower.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
-            headers.append(name, value);
-        }
-    }
-    let unfit = || HeadError::Request {
-        method: template.method.clone(),
-        path: template.path.clone(),
-    };
-    let uri = Uri::builder()
-        .scheme(scheme)
-        .path_and_query(&*template.path);
-    let uri = match authority {
-        Some(authority) => uri.authority(authority),
-        None => uri,
-    };
-    let uri = uri.build().map_err(|_| unfit())?;
-    let built = Request::builder()
-        .method(&*template.method)
-        .uri(uri)
-        .body(());
-    let mut request = built.map_err(|_| unfit())?;
-    *request.headers_mut() = headers;
-    Ok(request)
+/// The requests of a template, without what depends on their bodies.
+#[derive(Debug, Clone)]
+pub struct Heads {
+    /// The request of the first tenant, or of all.
+    first: Request<()>,
+    /// What differs between tenants; none where nothing does.
+    of_tenants: Option<OfTenants>,
 }
 
-/// The request with a body of `body_len` bytes.
-pub fn with_body(request: &Request<()>, template: &Template, body_len: u64) -> Request<()> {
-    let mut request = request.clone();
-    if template.size.is_some() {
+/// Where a tenant's name is filled in.
+#[derive(Debug, Clone)]
+struct OfTenants {
+    scheme: Scheme,
+    authority: Option<Text>,
+    path: Text,
+    fields: Vec<(HeaderName, Text)>,
+}
+
+impl Heads {
+    /// The requests of `template`.
+    ///
+    /// # Errors
+    ///
+    /// When HTTP/2 cannot carry them.
+    pub fn new(
+        template: &Template,
+        scheme: Scheme,
+        tenants: Option<&Tenants>,
+    ) -> Result<Self, HeadError> {
+        let mut texts = OfTenants {
+            scheme,
+            authority: None,
+            path: template.path.clone(),
+            fields: Vec::new(),
+        };
+        for (name, value) in &template.fields {
+            let lower = name.to_ascii_lowercase();
+            if CONNECTION_FIELDS.contains(&lower.as_str()) {
+                return Err(HeadError::ConnectionField(name.clone()));
+            }
+            let value = Text::of_tenant(value);
+            if lower == "host" {
+                texts.authority = Some(value);
+            } else if let Ok(name) = lower.parse::<HeaderName>() {
+                // Checked when the flags were read.
+                texts.fields.push((name, value));
+            }
+        }
+        let first = texts.request(
+            &template.method,
+            Filling {
+                tenants,
+                ..Filling::default()
+            },
+        )?;
+        let differ = tenants.is_some() && texts.name_tenant();
+        Ok(Self {
+            first,
+            of_tenants: differ.then_some(texts),
+        })
+    }
+
+    /// The request of a tenant with a body of `body_len` bytes.
+    pub fn with_body(&self, template: &Template, of: Filling<'_>, body_len: u64) -> Request<()> {
+        let mut request = match &self.of_tenants {
+            None => self.first.clone(),
+            Some(texts) => texts
+                .request(&template.method, of)
+                .expect("a tenant's name fits wherever the first one's did"),
+        };
+        if template.size.is_some() {
+            request
+                .headers_mut()
+                .insert(CONTENT_LENGTH, body_len.into());
+        }
+        if let Some(digest) = template.digest(body_len)
+            && let Ok(digest) = HeaderValue::from_str(&digest)
+        {
+            request.headers_mut().insert(CONTENT_DIGEST, digest);
+        }
         request
-            .headers_mut()
-            .insert(CONTENT_LENGTH, body_len.into());
     }
-    if let Some(digest) = template.digest(body_len)
-        && let Ok(digest) = HeaderValue::from_str(&digest)
-    {
-        request.headers_mut().insert(CONTENT_DIGEST, digest);
+}
+
+impl OfTenants {
+    fn name_tenant(&self) -> bool {
+        let fields = self.fields.iter().map(|(_, text)| text);
+        let mut all = fields.chain(&self.authority).chain([&self.path]);
+        all.any(Text::names_tenant)
     }
-    request
+
+    fn request(&self, method: &str, of: Filling<'_>) -> Result<Request<()>, HeadError> {
+        let path = self.path.filled(of);
+        let unfit = || HeadError::Request {
+            method: method.to_owned(),
+            path: path.clone(),
+        };
+        let uri = Uri::builder()
+            .scheme(self.scheme.clone())
+            .path_and_query(&*path);
+        let uri = match &self.authority {
+            Some(text) => {
+                let host = text.filled(of);
+                let parsed = host.parse::<Authority>();
+                uri.authority(parsed.map_err(|_| HeadError::Host(host))?)
+            }
+            None => uri,
+        };
+        let uri = uri.build().map_err(|_| unfit())?;
+        let built = Request::builder().method(method).uri(uri).body(());
+        let mut request = built.map_err(|_| unfit())?;
+        for (name, text) in &self.fields {
+            // Checked when the flags were read.
+            if let Ok(value) = text.filled(of).parse::<HeaderValue>() {
+                request.headers_mut().append(name, value);
+            }
+        }
+        Ok(request)
+    }
 }
 
 #[cfg(test)]
@@ -127,12 +192,12 @@ mod tests {
     #[test]
     fn the_host_is_the_authority_and_no_field() {
         let template = template(&[("Host", "a.example:8443"), ("X-A", "b"), ("x-a", "c")]);
-        let request = request(&template, Scheme::HTTPS).unwrap();
-        assert_eq!(request.uri(), "https://a.example:8443/x?y");
-        let fields: Vec<_> = request.headers().iter().collect();
+        let heads = Heads::new(&template, Scheme::HTTPS, None).unwrap();
+        assert_eq!(heads.first.uri(), "https://a.example:8443/x?y");
+        let fields: Vec<_> = heads.first.headers().iter().collect();
         assert_eq!(fields.len(), 2);
         assert!(fields.iter().all(|(name, _)| *name == "x-a"));
-        let sent = with_body(&request, &template, 3);
+        let sent = heads.with_body(&template, Filling::default(), 3);
         assert_eq!(sent.headers()["content-length"], "3");
         assert_eq!(
             sent.headers()["content-digest"],
@@ -141,8 +206,23 @@ mod tests {
     }
 
     #[test]
+    fn each_tenant_has_a_request_of_its_own() {
+        let template = template(&[("Host", "{tenant}.example"), ("X-A", "{tenant} {n}")]);
+        let tenants = Tenants::new(&"2".parse().unwrap(), "t{n}", &[], 1).unwrap();
+        let heads = Heads::new(&template, Scheme::HTTPS, Some(&tenants)).unwrap();
+        let filling = Filling {
+            tenants: Some(&tenants),
+            tenant: 1,
+            object: 0,
+        };
+        let second = heads.with_body(&template, filling, 3);
+        assert_eq!(second.uri(), "https://t2.example/x?y");
+        assert_eq!(second.headers()["x-a"], "t2 {n}");
+    }
+
+    #[test]
     fn what_http2_does_not_have_is_refused_by_name() {
-        let refused = |field| request(&template(&[field]), Scheme::HTTP).unwrap_err();
+        let refused = |field| Heads::new(&template(&[field]), Scheme::HTTP, None).unwrap_err();
         let error = refused(("Connection", "close"));
         assert_eq!(error, HeadError::ConnectionField("Connection".to_owned()));
         assert!(error.to_string().contains("--http 1.1"), "{error}");

@@ -237,7 +237,7 @@ impl Link {
     }
 
     /// Ends the connection as a client does that has no more requests: GOAWAY, `close_notify`.
-    async fn close(&self) {
+    pub async fn close(&self) {
         let place = self.place.take();
         let Some(Ok(live)) = place.get() else {
             return;
@@ -253,7 +253,7 @@ impl Link {
     }
 
     async fn connect(self: &Rc<Self>, slot: &Slot) -> Dialed {
-        let config = slot.configs().map(|configs| &configs.full);
+        let config = slot.full_config();
         let dialed = slot.dial_then(config, async |connection| {
             self.shake_hands(slot, connection).await
         });

@@ -13,14 +13,15 @@ pub mod exchange;
 pub mod fault;
 pub mod head;
 pub mod link;
+pub mod tenants;
 
 use std::rc::Rc;
 
-use hyper::Request;
-
 use self::{
     exchange::{Broken, Moved, exchange},
+    head::Heads,
     link::Link,
+    tenants::Links,
 };
 use super::{
     failure::{Cause, Failure, Phase},
@@ -35,9 +36,9 @@ const ATTEMPTS: u32 = 10;
 /// Settings of requests over HTTP/2.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The request, without what depends on its body.
-    pub request: Request<()>,
-    /// Its bodies, and what its answers have to be.
+    /// The requests, without what depends on their bodies.
+    pub heads: Heads,
+    /// Their bodies, and what the answers have to be.
     pub template: Template,
     /// Requests that may be under way at once on each connection.
     pub streams: usize,
@@ -57,6 +58,19 @@ pub async fn drive(slot: &Slot, settings: &Settings, link: &Rc<Link>) {
         serve(slot, settings, link, arrival).await;
     }
     link.leave().await;
+}
+
+/// The same on a lane of a place where connections are tenants' own. How many streams a connection
+/// allows is known only when its tenant is: what it does not take yet waits, and that is its time.
+pub async fn drive_tenants(slot: &Slot, settings: &Settings, links: &Links) {
+    slot.start().await;
+    while let Some(arrival) = slot.next().await {
+        let link = links.take(settings, arrival.tenant);
+        serve(slot, settings, &link, arrival).await;
+        drop(link);
+        links.put_back(arrival.tenant).await;
+    }
+    links.close().await;
 }
 
 async fn serve(slot: &Slot, settings: &Settings, link: &Rc<Link>, arrival: Arrival) {
