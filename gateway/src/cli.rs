@@ -15,6 +15,12 @@ use crate::command::reseal_arguments::{GrantArgs, ResealArgs};
 use crate::command::seal::SealArgs;
 use crate::control::config::from_flags::{HttpFlags, TcpFlags};
 
+/// Whoever has the program that is slower on purpose is to see it.
+const VERSION: &str = match cfg!(feature = "injected-slowdown") {
+    true => concat!(env!("CARGO_PKG_VERSION"), "+injected-slowdown"),
+    false => env!("CARGO_PKG_VERSION"),
+};
+
 const EXAMPLES: &str = "\
 Examples:
   Check a configuration, then run it:
@@ -84,7 +90,7 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(
     name = "sealgate",
-    version,
+    version = VERSION,
     about = "An encryption gateway: TLS in, sealed per tenant out",
     after_help = EXAMPLES,
     arg_required_else_help = true,

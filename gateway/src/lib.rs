@@ -24,4 +24,6 @@ pub mod limits;
 pub mod metrics;
 pub mod settings;
 pub mod snapshot;
+#[cfg(feature = "injected-slowdown")]
+mod slowdown;
 pub mod worker;

@@ -184,6 +184,8 @@ async fn serve(
     };
     let mut listeners = Vec::new();
     shared.listen(&setup.settings, &mut listeners)?;
+    #[cfg(feature = "injected-slowdown")]
+    crate::slowdown::start()?;
     ready();
     loop {
         event.wait().await.map_err(|error| WorkerError::System {
