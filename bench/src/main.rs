@@ -4,12 +4,14 @@
 //! peers: proxy configurations -> load through each in turn -> CPU per unit of work -> table, JSON
 //! loadgen: loadgen and Debian's generators against one nginx, in turn -> CPU per operation -> table, JSON, verdict
 //! files: sealgate seal and open beside cp and bare AES -> CPU -> table, JSON, verdict
+//! ab: two revisions beside each other and a copy of the first -> rounds of slices -> interval -> verdict
 //! instructions: paths in memory under callgrind -> counts -> beside bench/baseline.json -> verdict
 //! ```
 //!
 //! Time it compares within one run only, never with a number from another day. Instruction counts do
 //! not vary with the day: those it holds to a baseline.
 
+mod ab;
 mod certificate;
 mod command;
 mod cpu;
@@ -44,12 +46,18 @@ enum Command {
     Loadgen(generators::GeneratorsArgs),
     /// CPU of `sealgate seal` and `open` of a large file, beside cp and bare AES-256-GCM.
     Files(files::FilesArgs),
+    /// Whether HEAD is slower than BASE: both built, in slices beside each other, with a control.
+    Ab(Box<ab::AbArgs>),
     /// Instructions of the paths in memory, against the baseline in the repository.
     Instructions(instructions::InstructionsArgs),
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match cli.command {
         Command::Peers(args) => match peers::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, error.exit_code()),
@@ -64,11 +72,30 @@ fn main() -> ExitCode {
             Ok(files::Outcome::Missed) => ExitCode::from(3),
             Err(error) => failed(&error, error.exit_code()),
         },
+        Command::Ab(args) => match ab::run(&args) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => failed(&error, error.exit_code()),
+        },
         Command::Instructions(args) => match instructions::run(&args) {
             Ok(instructions::Outcome::Held) => ExitCode::SUCCESS,
             Ok(instructions::Outcome::Grew) => ExitCode::from(1),
             Err(error) => failed(&error, 2),
         },
+    }
+}
+
+/// A command line that is none. Its status is 1 with `ab`, as everything of `ab` and loadgen has it, and
+/// clap's 2 elsewhere, where 1 means that something grew.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed pipe leaves nobody to tell.
+    let _ = error.print();
+    let ab = std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == "ab");
+    match (error.use_stderr(), ab) {
+        (false, _) => ExitCode::SUCCESS,
+        (true, true) => ExitCode::from(1),
+        (true, false) => ExitCode::from(2),
     }
 }
 
