@@ -3,13 +3,20 @@
 //! ```text
 //! cargo run -q -p loadgen --example sample_report -- stalled | cargo run -q -p loadgen -- report -
 //! ```
+//!
+//! A sweep has no other form once it is over, so `sweep` prints its page.
 
 #[path = "../tests/report_sample/mod.rs"]
 mod report_sample;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
-use report_sample::{CALM, STALLED, Shape};
+use loadgen::report::html;
+
+use report_sample::{CALM, STALLED, Shape, conns::conns, sweep::sweep};
 
 fn main() -> ExitCode {
     let report = match std::env::args().nth(1).as_deref() {
@@ -21,12 +28,18 @@ fn main() -> ExitCode {
             ..CALM
         }),
         Some("hostile") => report_sample::hostile(),
+        Some("conns") => conns(),
+        Some("sweep") => return print(&html::sweep::page(&sweep()).unwrap_or_default()),
         _ => {
-            eprintln!("usage: sample_report calm|stalled|slower|hostile");
+            eprintln!("usage: sample_report calm|stalled|slower|hostile|conns|sweep");
             return ExitCode::FAILURE;
         }
     };
-    match serde_json::to_writer_pretty(std::io::stdout().lock(), &report) {
+    print(&serde_json::to_string_pretty(&report).unwrap_or_default())
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("sample_report: {error}");

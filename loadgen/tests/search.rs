@@ -2,6 +2,7 @@
 //! calibration. How the search proceeds is tested without a target, where it is.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod http2_target;
 mod program;
 
 use std::{
@@ -164,7 +165,116 @@ fn what_does_not_go_with_a_search_is_said() {
         assert!(ran.stderr.contains(said), "{flags:?}: {}", ran.stderr);
     }
     assert_eq!(loadgen(&["search"]).code, 1);
-    assert_eq!(loadgen(&["search", "bulk", "tls://127.0.0.1:1"]).code, 1);
+    let ran = loadgen(&["search", "bulk", "tls://127.0.0.1:1"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("add --slo"), "{}", ran.stderr);
+    let rates = scenario("tcp://127.0.0.1:1", "rate = \"10/s\"");
+    let ran = loadgen(&[
+        "search",
+        "mix",
+        rates.path().to_str().unwrap(),
+        "--slo",
+        "p99<1s",
+    ]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("give shares"), "{}", ran.stderr);
+}
+
+/// A scenario of two echoes and a transfer, each with `share`; objectives are the first one's own.
+fn scenario(target: &str, share: &str) -> tempfile::NamedTempFile {
+    let text = format!(
+        "target = \"http://127.0.0.1:1\"\n\
+         [[operation]]\nname = \"small\"\nkind = \"echo\"\n{share}\n\
+         target = \"{target}\"\nslo = [\"p99<60s\"]\n\
+         [[operation]]\nname = \"large\"\nkind = \"echo\"\n{share}\n\
+         target = \"{target}\"\nsize = \"20k\"\n"
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+/// Searches at one rate with what it takes: a first step, and three that confirm it. Whether the
+/// machine is quiet enough for them is not for a test to say.
+fn searched(of: &[&str], behind: &[&str], operation: &str, kinds: &[&str]) {
+    let bounds = [
+        "--from",
+        "20",
+        "--to",
+        "20",
+        "--settle",
+        "100ms",
+        "--attempts",
+        "1",
+    ];
+    let (code, json) = search(&[of, &bounds, behind].concat());
+    assert_eq!(json["operation"], operation);
+    let steps = json["steps"].as_array().unwrap();
+    let mut established = 0;
+    for step in steps {
+        let report = &step["report"];
+        assert_eq!(report["errors"], json!([]), "{report:#}");
+        let counts = &report["totals"]["operations"];
+        assert!(counts["planned"].as_u64() > Some(0), "{counts}");
+        assert_eq!(counts["planned"], counts["succeeded"], "{report:#}");
+        let named = report["kinds"].as_array().unwrap().iter();
+        let named: Vec<_> = named.map(|kind| kind["name"].as_str().unwrap()).collect();
+        assert_eq!(named, kinds);
+        established += report["connections"]["established"].as_u64().unwrap();
+    }
+    assert!(established > 0);
+    let ending = json["result"]["ending"].as_str().unwrap();
+    match code {
+        0 => assert_eq!((ending, steps.len()), ("at_least", 4)),
+        4 => assert!(["undecided", "unconfirmed"].contains(&ending), "{ending}"),
+        other => panic!("{other}: {json:#}"),
+    }
+}
+
+const STEP: [&str; 8] = [
+    "-d",
+    "2s",
+    "-c",
+    "2",
+    "--slo",
+    "p99<60s,errors<1%",
+    "--drain",
+    "30s",
+];
+
+#[test]
+fn transfers_are_searched() {
+    let origin = Origin::start(&[]);
+    let source = origin.address("source").to_string();
+    let target = format!("tcp://{source}");
+    let of = ["bulk", &target, "--bytes", "20k"];
+    searched(&[&of[..], &STEP].concat(), &[], "bulk", &["down"]);
+}
+
+#[test]
+fn messages_to_an_echo_are_searched() {
+    let origin = Origin::start(&[]);
+    let target = format!("tcp://{}", origin.address("echo"));
+    let of = ["request", &target, "--echo"];
+    searched(&[&of[..], &STEP].concat(), &[], "echo", &["echo"]);
+}
+
+#[test]
+fn requests_over_http2_are_searched() {
+    let server = http2_target::server::Server::plain(Default::default());
+    let url = server.url("/");
+    let of = ["request", &url, "--http", "2", "-m", "3"];
+    searched(&[&of[..], &STEP].concat(), &[], "request", &["request"]);
+}
+
+#[test]
+fn the_operations_of_a_scenario_are_searched_by_objectives_of_their_own() {
+    let origin = Origin::start(&[]);
+    let echo = format!("tcp://{}", origin.address("echo"));
+    let scenario = scenario(&echo, "share = 1");
+    let path = scenario.path().to_str().unwrap();
+    let behind = [path, "-d", "2s", "-c", "2", "--drain", "30s"];
+    searched(&["mix"], &behind, "mix", &["small", "large"]);
 }
 
 /// Runs a search with `--json -`; gives its exit code and report.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 
-use super::{HandshakeArgs, RequestArgs};
+use super::{BulkArgs, HandshakeArgs, RequestArgs};
 use crate::{
     schedule::{curve::Rate, parse},
     units,
@@ -16,6 +16,13 @@ Examples:
       the highest rate of requests at which both objectives hold
   loadgen search handshake 127.0.0.1:8443 --resume 80% --slo 'p99<20ms'
       the same of handshakes, four of five of them resumed
+  loadgen search request https://127.0.0.1:8443/path --http 2 -c 4 -m 32 --slo 'p99<5ms'
+      over HTTP/2; and of messages to a raw echo service with tls://... --echo
+  loadgen search bulk https://127.0.0.1:8443/big --prepare --bytes 10MB -c 4 --slo 'p99<200ms'
+      transfers of 10 MB per second
+  loadgen search mix --to 5k loadgen/examples/mix.toml -c 32 --slo 'p99<20ms'
+      operations of a scenario per second, in the shares that it gives them; flags of the search stand
+      before it, flags of the load behind it
   loadgen search request https://127.0.0.1:8443/path --slo 'p99<5ms' --from 1k --to 20k -d 30s
       between two rates, with steps of 30 s
   loadgen search request https://127.0.0.1:8443/path --slo 'p99<5ms' --calibration host.json
@@ -45,6 +52,10 @@ pub enum SearchOperation {
     Request(Box<SearchRequest>),
     /// The highest rate of handshakes.
     Handshake(Box<SearchHandshake>),
+    /// The highest rate of transfers.
+    Bulk(Box<SearchBulk>),
+    /// The highest rate of all operations of a scenario.
+    Mix(SearchMix),
 }
 
 /// `loadgen search request`.
@@ -71,6 +82,36 @@ pub struct SearchHandshake {
     pub search: SearchFlags,
 }
 
+/// `loadgen search bulk`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SearchBulk {
+    /// The transfers.
+    #[command(flatten)]
+    pub operation: BulkArgs,
+    /// How to search.
+    #[command(flatten)]
+    pub search: SearchFlags,
+}
+
+/// `loadgen search mix`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SearchMix {
+    /// How to search.
+    #[command(flatten)]
+    pub search: SearchFlags,
+    /// The scenario (see `loadgen mix --help`). Its operations have shares, and no rates.
+    pub scenario: PathBuf,
+    /// Flags of every load, before those of the scenario.
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "FLAGS"
+    )]
+    pub flags: Vec<String>,
+}
+
 /// How to search.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Search")]
@@ -88,7 +129,8 @@ pub struct SearchFlags {
     /// busy.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10))]
     pub attempts: u32,
-    /// What `loadgen calibrate` stored: no rate beyond it is tried.
+    /// What `loadgen calibrate` stored: no rate beyond it is tried. For requests over HTTP/1.1 and for
+    /// handshakes.
     #[arg(long, value_name = "FILE")]
     pub calibration: Option<PathBuf>,
     /// Use a calibration of another host or version.

@@ -75,6 +75,7 @@ pub fn job(args: &BulkArgs) -> Result<Job<'_>, CommandError> {
         operation,
         mix: Mix::default(),
         load: &args.load,
+        others: Vec::new(),
         particulars: json!({
             "direction": word,
             "bytes": (!takes_what_comes(args, http)).then_some(len_bytes(args)),
@@ -127,6 +128,7 @@ fn prepare(target: &Target, args: &BulkArgs, version: Version) -> Result<(), Com
         operation: version.operation(requests(target, args, Direction::Up)?, target, &args.load)?,
         mix: Mix::default(),
         load: &args.load,
+        others: Vec::new(),
         particulars: json!({}),
     })?;
     (plan.connections, plan.threads, plan.open) = (1, 1, None);

@@ -91,6 +91,7 @@ pub fn conns(args: &ConnsArgs) -> Result<Exit, CommandError> {
         operation: Operation::Conns(Arc::clone(&settings)),
         mix: Mix::default(),
         load: &load,
+        others: Vec::new(),
         particulars: particulars(args),
     };
     let plan = load::plan(&job)?;
@@ -167,6 +168,7 @@ fn probing<'a>(
         target,
         mix: Mix::default(),
         load,
+        others: Vec::new(),
         particulars: json!({}),
     };
     let loads = conductor::Probe {

@@ -51,6 +51,7 @@ pub fn job(args: &HandshakeArgs) -> Result<Job<'_>, CommandError> {
         }),
         mix: mix(args),
         load: &args.load,
+        others: Vec::new(),
         particulars: json!({
             "resume_percent": args.resume,
             "early_data_percent_of_resumed": args.early_data,

@@ -145,6 +145,7 @@ fn prefers_http2(target: &Target, load: &LoadArgs) -> Result<bool, CommandError>
         operation: Operation::Handshake(settings),
         mix: Mix::default(),
         load,
+        others: Vec::new(),
         particulars: json!({}),
     })?;
     let tls = Configs::new(&load.tls, &target.host, &BOTH, plan.mix.tenants())?;

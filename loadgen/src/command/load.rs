@@ -35,7 +35,7 @@ use crate::{
         timeline::{ENDLESS, OpenLoad},
     },
     target::{source::Sources, tls::Configs, url::Target},
-    worker::{Loads, Plan, kept},
+    worker::{Endpoint, Loads, Plan, kept},
 };
 
 /// How long a run takes when nothing else bounds it.
@@ -54,6 +54,8 @@ pub struct Job<'a> {
     pub operation: Operation,
     /// Shares of its kinds.
     pub mix: Mix,
+    /// Where operations of a mix go that go elsewhere.
+    pub others: Vec<Endpoint>,
     /// Common flags.
     pub load: &'a LoadArgs,
     /// What is particular to the subcommand in the reported configuration.
@@ -68,6 +70,7 @@ impl<'a> Job<'a> {
             target: self.target.clone(),
             operation: self.operation.clone(),
             mix: self.mix.clone(),
+            others: self.others.clone(),
             load,
             particulars: self.particulars.clone(),
         }
@@ -173,7 +176,7 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
         spin: load.schedule.spin,
         timeout: load.timeout,
         drain: load.schedule.drain,
-        others: Vec::new(),
+        others: job.others.clone(),
         loads: Loads::One,
     })
 }

@@ -4,13 +4,14 @@ mod plan;
 
 use std::{
     io::{self, Write},
+    path::Path,
     time::Duration,
 };
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use serde_json::json;
 
-use self::plan::{Built, build};
+use self::plan::build;
 use super::{
     CommandError,
     load::{self, Job},
@@ -26,8 +27,9 @@ use crate::{
     report::advice::advice,
     run,
     scenario::{Problem, Scenario, Source},
-    schedule::{Extent, Share, mix::Mix, timeline::ENDLESS},
-    worker::{Plan, dispatch},
+    schedule::{Extent, Share, curve::Rate, mix::Mix, timeline::ENDLESS},
+    target::url::Target,
+    worker::{Endpoint, Plan, dispatch},
 };
 
 /// Operations that `--check` plans one by one; of more it tells the shares.
@@ -39,42 +41,94 @@ const MAX_CHECKED: u64 = 50_000_000;
 ///
 /// When the scenario or a flag is of no use, or the result cannot be written.
 pub fn mix(args: &MixArgs) -> Result<Exit, CommandError> {
-    let (source, scenario) = Source::read(&args.scenario)?;
-    let mut flags = flags(&source, &scenario)?;
-    flags.extend(args.flags.iter().cloned());
-    let flags = MixFlags::try_parse_from(&flags).map_err(CommandError::Flags)?;
-    let mut load = flags.load;
-    let Built {
-        target,
-        parts,
-        endpoints,
-        weights,
-        rate,
-        prepared,
-    } = build(&source, &scenario, &load)?;
-    if let Some(rate) = rate {
+    let ready = Ready::read(&args.scenario, &args.flags)?;
+    let mut load = ready.load.clone();
+    if let Some(rate) = ready.rate {
         load.schedule.rate = Some(rate);
     }
-    let job = Job {
-        name: "mix",
-        target,
-        operation: Operation::Mixed(Mixed::new(parts)),
-        mix: Mix::new(weights),
-        load: &load,
-        particulars: json!({ "scenario": source.path.display().to_string() }),
-    };
-    let mut plan = load::plan(&job)?;
-    plan.others = endpoints;
-    if args.check || flags.check {
+    let job = ready.job(&load);
+    let plan = load::plan(&job)?;
+    if args.check || ready.check {
         print_plan(&plan)?;
         return Ok(Exit::Ok);
     }
-    for part in &prepared {
-        prepare(&job, part)?;
-    }
+    ready.prepare(&job)?;
     let measured = load::watched(&job, plan)?;
     load::tell(&job, &measured)?;
     Ok(measured.exit)
+}
+
+/// A scenario that was read, with its flags.
+pub struct Ready {
+    /// Flags of the load, the scenario's before those of the command line.
+    pub load: LoadArgs,
+    /// The rate of all operations where each has its own.
+    pub rate: Option<Rate>,
+    /// Whether nothing is to be run.
+    check: bool,
+    scenario: String,
+    target: Target,
+    operation: Mixed,
+    endpoints: Vec<Endpoint>,
+    weights: Vec<u64>,
+    prepared: Vec<plan::Prepared>,
+}
+
+impl Ready {
+    /// Reads a scenario.
+    ///
+    /// # Errors
+    ///
+    /// When it or a flag is of no use.
+    pub fn read(scenario: &Path, more: &[String]) -> Result<Self, CommandError> {
+        let (source, scenario) = Source::read(scenario)?;
+        let mut flags = flags(&source, &scenario)?;
+        flags.extend(more.iter().cloned());
+        let flags = MixFlags::try_parse_from(&flags).map_err(CommandError::Flags)?;
+        let built = build(&source, &scenario, &flags.load)?;
+        Ok(Self {
+            load: flags.load,
+            rate: built.rate,
+            check: flags.check,
+            scenario: source.path.display().to_string(),
+            target: built.target,
+            operation: Mixed::new(built.parts),
+            endpoints: built.endpoints,
+            weights: built.weights,
+            prepared: built.prepared,
+        })
+    }
+
+    /// The load that it is.
+    pub fn job<'a>(&self, load: &'a LoadArgs) -> Job<'a> {
+        Job {
+            name: "mix",
+            target: self.target.clone(),
+            operation: Operation::Mixed(self.operation.clone()),
+            mix: Mix::new(self.weights.clone()),
+            others: self.endpoints.clone(),
+            load,
+            particulars: json!({ "scenario": self.scenario }),
+        }
+    }
+
+    /// Objectives of single operations.
+    pub fn objectives(&self) -> usize {
+        self.operation
+            .parts()
+            .iter()
+            .map(|part| part.slo.len())
+            .sum()
+    }
+
+    /// Stores what has to be there before the load.
+    ///
+    /// # Errors
+    ///
+    /// When the target does not take it.
+    pub fn prepare(&self, job: &Job<'_>) -> Result<(), CommandError> {
+        self.prepared.iter().try_for_each(|part| prepare(job, part))
+    }
 }
 
 /// The keys of `[load]` as flags. Each value is tried by itself, so that an error has its line.
@@ -150,6 +204,7 @@ fn prepare(job: &Job<'_>, part: &plan::Prepared) -> Result<(), CommandError> {
         }])),
         mix: Mix::default().in_turn(part.objects),
         load: &load,
+        others: Vec::new(),
         particulars: json!({}),
     };
     let mut plan = load::plan(&store)?;

@@ -136,6 +136,7 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
         target,
         mix: Mix::default(),
         load: &args.load,
+        others: Vec::new(),
         particulars,
     })
 }
@@ -194,6 +195,7 @@ fn raw_echo(args: &RequestArgs, target: Target) -> Result<Job<'_>, CommandError>
         }),
         mix: Mix::default(),
         load: &args.load,
+        others: Vec::new(),
         particulars: json!({ "size": size.to_string(), "check": "echo" }),
     })
 }

@@ -12,11 +12,11 @@ use std::{
 use thiserror::Error;
 
 use super::{
-    CommandError,
+    CommandError, bulk,
     calibrate::{self, Force},
     handshake,
     load::{self, Job, Measured},
-    request,
+    mix, request,
 };
 use crate::{
     cli::{LoadArgs, SearchArgs, SearchFlags, SearchOperation},
@@ -80,6 +80,11 @@ pub enum SearchError {
     /// Steps that are too short for rates.
     #[error("a step of less than {} s proves no rate: raise -d", SHORTEST.as_secs())]
     Short,
+    /// A ceiling of other work.
+    #[error(
+        "a calibration knows requests over HTTP/1.1 and handshakes, and no ceiling of {0}: drop --calibration"
+    )]
+    NoCeiling(&'static str),
     /// A range that is none.
     #[error("--from {} is above --to {}: exchange them", .0.per_s(), .1.per_s())]
     Reversed(Rate, Rate),
@@ -94,21 +99,38 @@ pub fn search(args: &SearchArgs) -> Result<Exit, CommandError> {
     match &args.operation {
         SearchOperation::Request(args) => {
             let mut operation = args.operation.clone();
-            open(&mut operation.load, &args.search)?;
+            open(&mut operation.load, &args.search, 0)?;
             find(request::job(&operation)?, &args.search)
         }
         SearchOperation::Handshake(args) => {
             let mut operation = args.operation.clone();
-            open(&mut operation.load, &args.search)?;
+            open(&mut operation.load, &args.search, 0)?;
             find(handshake::job(&operation)?, &args.search)
+        }
+        SearchOperation::Bulk(args) => {
+            let mut operation = args.operation.clone();
+            open(&mut operation.load, &args.search, 0)?;
+            find(bulk::job(&operation)?, &args.search)
+        }
+        SearchOperation::Mix(args) => {
+            let ready = mix::Ready::read(&args.scenario, &args.flags)?;
+            if ready.rate.is_some() {
+                return Err(SearchError::Chosen("a rate for each operation (give shares)").into());
+            }
+            let mut load = ready.load.clone();
+            open(&mut load, &args.search, ready.objectives())?;
+            let job = ready.job(&load);
+            ready.prepare(&job)?;
+            find(job, &args.search)
         }
     }
 }
 
-/// Checks the flags of the load, and fills in what a step needs.
-fn open(load: &mut LoadArgs, flags: &SearchFlags) -> Result<(), SearchError> {
+/// Checks the flags of the load, and fills in what a step needs. There may be further objectives than
+/// those of the flags.
+fn open(load: &mut LoadArgs, flags: &SearchFlags, further: usize) -> Result<(), SearchError> {
     let schedule = &mut load.schedule;
-    if load.slo.is_empty() {
+    if load.slo.is_empty() && further == 0 {
         return Err(SearchError::NoObjective);
     }
     for (given, name) in [
@@ -149,7 +171,10 @@ fn find(job: Job<'_>, flags: &SearchFlags) -> Result<Exit, CommandError> {
         false => Force::No,
     };
     let calibrated_per_s = match &flags.calibration {
-        Some(path) => calibrate::ceiling(path, force, &job)?,
+        Some(path) => {
+            let ceiling = calibrate::ceiling(path, force, &job)?;
+            Some(ceiling.ok_or(SearchError::NoCeiling(job.name))?)
+        }
         None => None,
     };
     let mut capacity = Capacity {

@@ -30,11 +30,14 @@ def browser():
 
 @pytest.fixture
 def page(browser, sample, loadgen, tmp_path):
-    """Opens the page of some samples in a color scheme; at the end the console has to be empty."""
+    """Opens the page of some samples, or of a sweep, in a color scheme; at the end the console has to be empty."""
 
     def open_page(scheme, *kinds):
         path = tmp_path / "page.html"
-        loadgen("report", *[sample(kind) for kind in kinds], "-o", path)
+        if kinds == ("sweep",):
+            path.write_bytes(sample("sweep").read_bytes())
+        else:
+            loadgen("report", *[sample(kind) for kind in kinds], "-o", path)
         media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
         browser.set_window_size(1400, 1000)
@@ -156,6 +159,43 @@ def test_hostile_text_stays_text(page):
     # The plots have a tenant of that name, and still work.
     browser.find_element(By.CSS_SELECTOR, "#rate button[data-series='0']").click()
     assert len(shown(browser, "#rate path.off")) == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_held_connections_has_its_line(page, scheme):
+    browser = page(scheme, "conns")
+    titles = [title.text for title in shown(browser, ".plot h3")]
+    assert "Memory against connections" in titles
+    lines = shown(browser, "#held path.line[d^=M][data-series]")
+    assert len(lines) == 3, "target, its line, and the generator"
+    for line in range(3):
+        assert contrast(browser, f"#held path.c{line}") >= 3, line
+    text = browser.find_element(By.TAG_NAME, "main").text
+    assert "10,000" in text.replace("\u202f", ",") or "10000" in text
+    for phase in ["before", "during", "after"]:
+        assert phase in text
+    canvas = browser.find_element(By.CSS_SELECTOR, "#held .canvas")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'}); arguments[0].focus()", canvas)
+    canvas.send_keys(Keys.END)
+    tip = browser.find_element(By.CSS_SELECTOR, "#held .tip")
+    assert tip.is_displayed() and "connections" in tip.text and "target" in tip.text
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_a_sweep_has_a_line_for_each_size(page, scheme):
+    browser = page(scheme, "sweep")
+    assert "sweep request" in browser.find_element(By.TAG_NAME, "h1").text
+    for selector in ["h1", "thead th", ".grid text", ".brand"]:
+        assert contrast(browser, selector) >= 4.5, selector
+    plots = [plot for plot in shown(browser, ".plot") if plot.find_elements(By.CSS_SELECTOR, "path.line[d^=M]")]
+    assert len(plots) >= 2, "rate and latency"
+    for plot in plots:
+        assert plot.find_elements(By.CSS_SELECTOR, ".grid text")
+    assert len(shown(browser, "tbody tr")) >= 6, "a row for each cell"
+    text = browser.find_element(By.TAG_NAME, "main").text
+    assert "size 100" in text and "size 16k" in text
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_only_the_script_of_the_page_may_run(page):

@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod conns;
+pub mod sweep;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use loadgen::{
