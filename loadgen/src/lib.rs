@@ -36,6 +36,7 @@ pub mod origin;
 
 pub mod affinity;
 pub mod descriptors;
+pub mod envelope;
 pub mod host;
 pub mod pattern;
 pub mod pem;

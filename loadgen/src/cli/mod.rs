@@ -5,6 +5,7 @@
 pub mod ab;
 pub mod calibrate;
 pub mod conns;
+pub mod envelope;
 pub mod http;
 pub mod load;
 pub mod mix;
@@ -21,6 +22,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use self::ab::{AbArgs, AbFlags, AbOperation};
 pub use self::calibrate::CalibrateArgs;
 pub use self::conns::{ConnsArgs, Probe};
+pub use self::envelope::EnvelopeArgs;
 pub use self::http::{HttpArgs, HttpVersion};
 pub use self::load::{LoadArgs, ScheduleArgs, TlsArgs, TlsVersion};
 pub use self::mix::{MixArgs, MixFlags};
@@ -96,6 +98,10 @@ Examples:
       HTTP/2 without TLS, by prior knowledge, as fast as 100 streams go
   loadgen request https://127.0.0.1:8443/o --size 64k -n 1k --check hash --check-upstream http://127.0.0.1:8080
       through a gateway that seals: what the origin behind it holds has to be sealed
+  loadgen request https://127.0.0.1:8443/o -X PUT --envelope 16 --size 8k --keyring acme.keyring -R 1k
+      ready sealed messages, 16 different ones, for an end-to-end route
+  loadgen request https://127.0.0.1:8443/o --check open --raw-aes example key-1 key-1.bin -R 1k
+      every answer has to be a sealed message that this key opens
   loadgen request tls://127.0.0.1:9000 --echo --size 100 -R 2k
       messages to a raw echo service, compared byte for byte
   loadgen request https://127.0.0.1:8443/path -R 5k -d 30s --key-update 1000req
@@ -197,6 +203,9 @@ pub enum CheckArg {
     Hash,
     /// The same, and the body is that of the request, byte for byte.
     Echo,
+    /// The same, and the body is a sealed message that opens, to its last byte, with the key of
+    /// --keyring or --raw-aes.
+    Open,
 }
 
 /// `loadgen request`.
@@ -238,6 +247,9 @@ pub struct RequestArgs {
     /// hold sealed messages without plaintext, and to have answered as many requests as were sent.
     #[arg(long, value_name = "URL", conflicts_with = "echo")]
     pub check_upstream: Option<Target>,
+    /// Sealed messages.
+    #[command(flatten)]
+    pub sealed: EnvelopeArgs,
     /// How to speak HTTP.
     #[command(flatten)]
     pub http: HttpArgs,

@@ -25,6 +25,7 @@ use self::{handshake::ShareError, http::HttpError, request::EarlyDataError};
 use crate::{
     cli::Command,
     descriptors::{self, TooManyConnections},
+    envelope::keys::EnvelopeError,
     exit::Exit,
     operation::http2::head::HeadError,
     origin::OriginError,
@@ -118,6 +119,9 @@ pub enum CommandError {
     /// Shares of handshakes do not fit together.
     #[error(transparent)]
     Share(#[from] ShareError),
+    /// Sealed messages cannot be had.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
     /// Requests cannot go as early data.
     #[error(transparent)]
     EarlyData(#[from] EarlyDataError),
@@ -262,6 +266,7 @@ impl CommandError {
             | CommandError::TenantAddress(_)
             | CommandError::Share(_)
             | CommandError::EarlyData(_)
+            | CommandError::Envelope(_)
             | CommandError::AlpnOfHttp
             | CommandError::Schedule(_)
             | CommandError::Http(_)

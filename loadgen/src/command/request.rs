@@ -1,5 +1,7 @@
 //! `loadgen request`, and the HTTP requests of `loadgen bulk`.
 
+use std::sync::Arc;
+
 use hyper::{
     Method, Uri,
     header::{HeaderName, HeaderValue},
@@ -14,6 +16,10 @@ use super::{
 };
 use crate::{
     cli::{CheckArg, LoadArgs, RequestArgs, TlsVersion},
+    envelope::{
+        keys::{EnvelopeError, Keys},
+        ready::Ready,
+    },
     exit::Exit,
     operation::{
         Operation, echo,
@@ -104,6 +110,7 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
         CheckArg::Status => (Check::Status, "status"),
         CheckArg::Hash => (Check::Hash, "hash"),
         CheckArg::Echo => (Check::Echo, "echo"),
+        CheckArg::Open => (Check::Open, "open"),
     };
     let reuse = args.reuse.unwrap_or_default();
     let wanted = Wanted {
@@ -115,6 +122,7 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
     let mut template = template(&target, &args.load, &args.headers, wanted)?;
     template.statuses.clone_from(&args.expect_status);
     template.early_data_percent = args.early_data;
+    let sealed = seal(args, &mut template)?;
     let version = Version::choose(&args.http, &target, &args.load)?;
     if args.early_data > 0.0 {
         check_early_data(args, &target, &method, version)?;
@@ -129,6 +137,7 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
         "expect_status": args.expect_status,
         "reuse": reuse.to_string(),
         "early_data_percent_of_connections": args.early_data,
+        "sealed": sealed,
     });
     Ok(Job {
         name: "request",
@@ -139,6 +148,28 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
         others: Vec::new(),
         particulars,
     })
+}
+
+/// Seals what is to be sent, and keeps what opens the answers; gives what the report says of it.
+fn seal(args: &RequestArgs, template: &mut Template) -> Result<Value, EnvelopeError> {
+    let (sealed, opens) = (&args.sealed, args.check == CheckArg::Open);
+    let keys = match (Keys::load(sealed)?, sealed.envelope) {
+        (None, Some(_)) => return Err(EnvelopeError::NoKey("--envelope")),
+        (None, None) if opens => return Err(EnvelopeError::NoKey("--check open")),
+        (None, None) => return Ok(Value::Null),
+        (Some(_), None) if !opens => return Err(EnvelopeError::UnusedKey),
+        (Some(keys), _) => Arc::new(keys),
+    };
+    if let (Some(envelopes), Some(size)) = (sealed.envelope, args.size) {
+        if args.check == CheckArg::Echo {
+            return Err(EnvelopeError::EchoOfSealed);
+        }
+        let seed = args.load.schedule.seed;
+        template.ready = Some(Arc::new(Ready::seal(&keys, envelopes, size, seed)?));
+    }
+    let described = json!({ "envelopes": sealed.envelope, "key": keys.name() });
+    template.keys = Some(keys).filter(|_| opens);
+    Ok(described)
 }
 
 /// Early data of requests that cannot be had. The operator's fault.

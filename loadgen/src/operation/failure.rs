@@ -9,6 +9,7 @@ use sealgate_tls::TlsError;
 use serde::{Deserialize, Serialize};
 
 use super::http1::response::HttpError;
+use crate::envelope::opening::Unopened;
 
 /// Where an operation was when it failed.
 #[derive(
@@ -79,6 +80,12 @@ pub enum Class {
     Mismatch,
     /// More or fewer bytes came than there should be.
     WrongLength,
+    /// The answer is no sealed message.
+    NotSealed,
+    /// The answer is sealed for another key.
+    NoKey,
+    /// The answer is a sealed message that does not open: damaged, or cut short.
+    Unopened,
     /// Any other error of the system.
     Io,
 }
@@ -86,7 +93,7 @@ pub enum Class {
 impl Class {
     /// Whether data was damaged or lost without the target saying so.
     pub fn is_corruption(self) -> bool {
-        matches!(self, Class::Mismatch | Class::WrongLength)
+        matches!(self, Class::Mismatch | Class::WrongLength | Class::Unopened)
     }
 }
 
@@ -225,6 +232,8 @@ pub enum Cause {
     },
     /// The digest of the bytes differs.
     WrongDigest,
+    /// The answer does not open.
+    Unopened(Unopened),
     /// The number of bytes differs.
     WrongLength {
         /// What it should be.
@@ -268,6 +277,9 @@ impl Failure {
             Cause::WrongKind { .. } | Cause::NoProtocol => Class::WrongKind,
             Cause::NoTicket => Class::NoTicket,
             Cause::Mismatch { .. } | Cause::WrongDigest => Class::Mismatch,
+            Cause::Unopened(unopened) if unopened.is_damage() => Class::Unopened,
+            Cause::Unopened(Unopened::NoKey) => Class::NoKey,
+            Cause::Unopened(_) => Class::NotSealed,
             Cause::WrongLength { .. } => Class::WrongLength,
         }
     }
@@ -321,6 +333,7 @@ impl fmt::Display for Failure {
             Cause::Mismatch { offset } => {
                 write!(f, "the answer differs from what was sent at byte {offset}")
             }
+            Cause::Unopened(unopened) => unopened.fmt(f),
             Cause::WrongDigest => f.write_str("the answer does not have the digest it should have"),
             Cause::WrongLength { expected, found } => {
                 write!(f, "{found} bytes where there should be {expected}")

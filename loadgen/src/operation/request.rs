@@ -91,7 +91,7 @@ impl<'a> Requester<'a> {
             tenant: arrival.tenant,
             object,
         };
-        self.template.write(filling, lens.sent, &mut self.out);
+        self.template.write(filling, lens, &mut self.out);
         self.take_out();
         // A ticket is a condition of the operation and not its work.
         if let (None, Some(early)) = (&self.connection, &mut self.early) {

@@ -32,7 +32,11 @@ pub fn advice(sums: &Interval, target: &str) -> String {
         Class::NoTicket | Class::WrongKind => {
             "it does not resume sessions: turn tickets on there, or drop --resume"
         }
-        Class::Mismatch | Class::WrongLength => "it damages or loses data: do not trust it",
+        Class::Mismatch | Class::WrongLength | Class::Unopened => {
+            "it damages or loses data: do not trust it"
+        }
+        Class::NotSealed => "it gives plain data where sealed was expected: look at its route",
+        Class::NoKey => "correct --keyring or --raw-aes, or store messages for this key first",
         Class::Unfinished => "it is slower than what was asked for: lower -R, or raise --drain",
         Class::PortsExhausted => {
             "give more addresses to connect from (--source), or use fewer connections"

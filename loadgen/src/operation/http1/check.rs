@@ -1,10 +1,13 @@
 //! What an answer has to be for its operation to count.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{first::FirstAnswers, response::Head};
 use crate::{
+    envelope::{keys::Keys, opening::Opening},
     operation::failure::{Cause, Failure, Phase},
     pattern::Pattern,
 };
@@ -25,6 +28,8 @@ pub enum Check {
     Hash,
     /// The same as `Status`, and its body is the request's.
     Echo,
+    /// The same as `Status`, and its body, if it has one, is a sealed message that opens.
+    Open,
 }
 
 /// What an answer is held to, beside the check.
@@ -48,17 +53,21 @@ pub struct BodyCheck {
     /// Where the body first differs from the request's.
     differs: Option<u64>,
     pattern: Pattern,
+    opening: Option<Opening>,
 }
 
 impl BodyCheck {
     /// Awaits a body.
-    pub fn new(check: Check) -> Self {
+    pub fn new(check: Check, keys: Option<&Arc<Keys>>) -> Self {
         Self {
             check,
             received: 0,
             hash: (check == Check::Hash).then(|| Context::new(&SHA256)),
             differs: None,
             pattern: Pattern::new(),
+            opening: keys
+                .filter(|_| check == Check::Open)
+                .map(|keys| Opening::new(Arc::clone(keys))),
         }
     }
 
@@ -70,6 +79,9 @@ impl BodyCheck {
         if self.check == Check::Echo && self.differs.is_none() {
             let at = self.pattern.first_difference(self.received, bytes);
             self.differs = at.map(|at| self.received + at as u64);
+        }
+        if let Some(opening) = &mut self.opening {
+            opening.take(bytes);
         }
         self.received += bytes.len() as u64;
     }
@@ -105,13 +117,20 @@ impl BodyCheck {
             Check::Length(expected) => expected,
             Check::SameLength => first.length(tenant, found),
             Check::Echo => len,
-            Check::Complete | Check::Status | Check::Hash => found,
+            Check::Complete | Check::Status | Check::Hash | Check::Open => found,
         };
         if let Some(offset) = self.differs.filter(|offset| *offset < expected) {
             return failed(Cause::Mismatch { offset });
         }
         if expected != found {
             return failed(Cause::WrongLength { expected, found });
+        }
+        // An answer without body, as to a PUT, has nothing to open; one that should have one has 200.
+        if let Some(opening) = self.opening
+            && (found > 0 || head.status == 200)
+            && let Err(unopened) = opening.finish()
+        {
+            return failed(Cause::Unopened(unopened));
         }
         if let Some(hash) = self.hash {
             let is: [u8; 32] = hash
@@ -184,7 +203,7 @@ mod tests {
         body: &[u8],
         first: &FirstAnswers,
     ) -> Result<u64, String> {
-        let mut checked = BodyCheck::new(check);
+        let mut checked = BodyCheck::new(check, None);
         for piece in body.chunks(7) {
             checked.take(piece);
         }
@@ -226,7 +245,7 @@ mod tests {
                 statuses: &[403, 404],
                 ..expected(0, &first)
             };
-            let judged = BodyCheck::new(Check::Status).finish(head(status), wanted);
+            let judged = BodyCheck::new(Check::Status, None).finish(head(status), wanted);
             judged.map_err(|failure| failure.class().to_string())
         };
         assert_eq!(

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     operation::failure::{Cause, Class, Failure, Phase},
-    pattern::Pattern,
+    pattern::PATTERN_LEN_BYTES,
     target::key_update::Meter,
     worker::slot::{Connection, Slot},
 };
@@ -83,7 +83,7 @@ impl HttpConnection {
         self.reader.expect();
         self.left -= 1;
         let was_used = std::mem::replace(&mut self.used, true);
-        let mut body = BodyCheck::new(template.check);
+        let mut body = template.body_check();
         let done = match body_len <= SMALL_BODY {
             true => match self.write.write_slice(out).await {
                 Ok(()) => {
@@ -93,7 +93,7 @@ impl HttpConnection {
             },
             false => {
                 let receive = receive(slot, &mut self.read, &mut self.reader, template, &mut body);
-                let send = send(slot, &mut self.write, out, body_len);
+                let send = send(slot, &mut self.write, template, (out, lens));
                 // Both at once: the target may answer before it has all, or not read on until its
                 // answer is taken.
                 let (sending, receiving) = join(send, receive).await;
@@ -131,18 +131,19 @@ impl HttpConnection {
 async fn send(
     slot: &Slot,
     write: &mut WriteHalf,
-    head: &[u8],
-    body_len: u64,
+    template: &Template,
+    (head, lens): (&[u8], Lens),
 ) -> Result<(), Failure> {
     let failed = |error| slot.blame(Phase::Send, Cause::Write(error));
     write.write_slice(head).await.map_err(failed)?;
-    let pattern = Pattern::new();
-    let mut left = body_len;
-    while left > 0 {
-        let chunk = pattern.chunk(left);
-        write.write_slice(chunk).await.map_err(failed)?;
+    let mut sent = 0;
+    while sent < lens.sent {
+        let part = template.part(lens, sent);
+        // A piece at a time, so that a large message that moves is seen to move.
+        let part = &part[..part.len().min(PATTERN_LEN_BYTES)];
+        write.write_slice(part).await.map_err(failed)?;
         slot.progress();
-        left -= chunk.len() as u64;
+        sent += part.len() as u64;
     }
     Ok(())
 }

@@ -2,13 +2,16 @@
 
 use std::{borrow::Cow, io::Write, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
-    check::{self, Check, Expected},
+    check::{self, BodyCheck, Check, Expected},
     first::FirstAnswers,
     objects::Objects,
     response::Asked,
 };
 use crate::{
+    envelope::{keys::Keys, ready::Ready},
     operation::{reuse::Reuse, size::Size},
     pattern::Pattern,
     placeholder::{Filling, Text},
@@ -39,6 +42,10 @@ pub struct Template {
     pub statuses: Vec<u16>,
     /// Requests on one connection.
     pub reuse: Reuse,
+    /// Sealed messages that are sent in turn; none where bodies are plain.
+    pub ready: Option<Arc<Ready>>,
+    /// What opens the answers; none where nothing is opened.
+    pub keys: Option<Arc<Keys>>,
     /// Share of the new connections that send their first request as early data, in percent.
     pub early_data_percent: f64,
     /// Where chance comes from.
@@ -54,6 +61,8 @@ pub struct Template {
 pub struct Lens {
     /// Which tenant's.
     pub tenant: usize,
+    /// Which of the messages that are ready; none where bodies are plain.
+    pub ready: Option<usize>,
     /// Sent.
     pub sent: u64,
     /// To come back, where an answer is compared with what was sent.
@@ -61,9 +70,11 @@ pub struct Lens {
 }
 
 impl Lens {
-    fn same(tenant: usize, len: u64) -> Self {
+    /// Of a tenant, as many to send as to come back.
+    pub fn same(tenant: usize, len: u64) -> Self {
         Self {
             tenant,
+            ready: None,
             sent: len,
             answered: len,
         }
@@ -114,6 +125,8 @@ impl Template {
             check: parts.check,
             reuse: parts.reuse,
             early_data_percent: 0.0,
+            ready: None,
+            keys: None,
             seed: parts.seed,
             first: Arc::default(),
             digest,
@@ -143,12 +156,20 @@ impl Template {
     /// Bytes of the body that is sent, and of the one that has to come back where that is known.
     pub fn lens(&self, worker: u64, arrival: Arrival, object: u64) -> Lens {
         let tenant = arrival.tenant;
+        if let Some(ready) = &self.ready {
+            let message = ready.pick(arrival.number);
+            return Lens {
+                ready: Some(message),
+                ..Lens::same(tenant, ready.bytes(message).len() as u64)
+            };
+        }
         let size = self.objects.as_ref();
         let size = size.and_then(|objects| objects.size(arrival.tenant, object));
         match (self.size, size) {
             (Some(_), Some(size)) => Lens::same(tenant, size),
             (None, Some(size)) => Lens {
                 tenant,
+                ready: None,
                 sent: 0,
                 answered: size,
             },
@@ -175,30 +196,57 @@ impl Template {
         }
     }
 
-    /// `Content-Digest` of a body of `body_len` bytes; none when answers are not checked by digest.
-    pub fn digest(&self, body_len: u64) -> Option<Cow<'_, str>> {
-        match &self.digest {
-            Some(digest) => Some(digest.into()),
-            None if self.check == Check::Hash && self.size.is_some() => {
-                Some(check::content_digest(body_len).into())
-            }
-            None => None,
+    /// The message that is sent; none where bodies are plain.
+    fn message(&self, lens: Lens) -> Option<(&Ready, usize)> {
+        Some((self.ready.as_deref()?, lens.ready?))
+    }
+
+    /// The body from byte `at` on, as far as it lies in one piece.
+    pub fn part(&self, lens: Lens, at: u64) -> &[u8] {
+        match self.message(lens) {
+            Some((ready, message)) => &ready.bytes(message)[at as usize..],
+            None => Pattern::new().chunk(lens.sent - at),
         }
     }
 
+    /// The same, to be handed on.
+    pub fn shared_part(&self, lens: Lens, at: u64) -> Bytes {
+        match self.message(lens) {
+            Some((ready, message)) => ready.bytes(message).slice(at as usize..),
+            None => Bytes::from_static(Pattern::new().chunk(lens.sent - at)),
+        }
+    }
+
+    /// `Content-Digest` of the body; none when answers are not checked by digest.
+    pub fn digest(&self, lens: Lens) -> Option<Cow<'_, str>> {
+        if self.check != Check::Hash || self.size.is_none() {
+            return None;
+        }
+        Some(match (self.message(lens), &self.digest) {
+            (Some((ready, message)), _) => ready.digest(message).into(),
+            (None, Some(digest)) => digest.into(),
+            (None, None) => check::content_digest(lens.sent).into(),
+        })
+    }
+
+    /// What the body of the answer has to be.
+    pub fn body_check(&self) -> BodyCheck {
+        BodyCheck::new(self.check, self.keys.as_ref())
+    }
+
     /// Puts the request into `out`, with its body if that is small. Allocates only to grow `out`.
-    pub fn write(&self, filling: Filling<'_>, body_len: u64, out: &mut Vec<u8>) {
+    pub fn write(&self, filling: Filling<'_>, lens: Lens, out: &mut Vec<u8>) {
         out.clear();
         self.head.write(filling, out);
         if self.size.is_some() {
-            let _ = write!(out, "Content-Length: {body_len}\r\n");
+            let _ = write!(out, "Content-Length: {}\r\n", lens.sent);
         }
-        if let Some(digest) = self.digest(body_len) {
+        if let Some(digest) = self.digest(lens) {
             let _ = write!(out, "Content-Digest: {digest}\r\n");
         }
         out.extend_from_slice(b"\r\n");
-        if body_len <= SMALL_BODY {
-            out.extend_from_slice(Pattern::new().chunk(body_len));
+        if lens.sent <= SMALL_BODY {
+            out.extend_from_slice(self.part(lens, 0));
         }
     }
 }
@@ -222,13 +270,14 @@ mod tests {
     #[test]
     fn the_bytes_are_those_of_a_request() {
         let mut out = Vec::new();
-        template(None, Check::Hash).write(Filling::default(), 0, &mut out);
+        template(None, Check::Hash).write(Filling::default(), Lens::same(0, 0), &mut out);
         assert_eq!(out, b"PUT /x?y HTTP/1.1\r\nHost: a.example\r\n\r\n");
-        template(Some(Size::Fixed(3)), Check::Status).write(Filling::default(), 3, &mut out);
+        let three = Lens::same(0, 3);
+        template(Some(Size::Fixed(3)), Check::Status).write(Filling::default(), three, &mut out);
         let body = Pattern::new().chunk(3);
         let head = b"PUT /x?y HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\n";
         assert_eq!(out, [&head[..], body].concat());
-        template(Some(Size::Fixed(3)), Check::Hash).write(Filling::default(), 3, &mut out);
+        template(Some(Size::Fixed(3)), Check::Hash).write(Filling::default(), three, &mut out);
         let text = String::from_utf8_lossy(&out);
         assert!(text.contains("\r\nContent-Digest: sha-256=:"), "{text}");
     }

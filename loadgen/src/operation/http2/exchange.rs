@@ -14,10 +14,9 @@ use crate::{
         http1::{
             check::{self, BodyCheck},
             response::Head,
-            template::Lens,
+            template::{Lens, Template},
         },
     },
-    pattern::Pattern,
     placeholder::Filling,
     worker::slot::Slot,
 };
@@ -94,7 +93,7 @@ pub async fn exchange(
     // belong to the connection's own tasks.
     let done = tokio::select! {
         biased;
-        done = run(&progress, live, settings, body_len) => done,
+        done = run(&progress, live, settings, lens) => done,
         () = slot.broken_off() => {
             let failure = slot.blame(progress.phase.get(), Cause::Timeout);
             // Nothing at all came on the connection meanwhile: it is dead, and not one stream.
@@ -187,19 +186,20 @@ async fn run(
     progress: &Progress<'_>,
     live: &Live,
     settings: &Settings,
-    body_len: u64,
+    lens: Lens,
 ) -> Result<Answer, Error> {
+    let body_len = lens.sent;
     let filling = Filling {
         tenants: progress.slot.tenants(),
         tenant: progress.slot.tenant(),
         object: 0,
     };
     let template = &settings.template;
-    let request = settings.heads.with_body(template, filling, body_len);
+    let request = settings.heads.with_body(template, filling, lens);
     let mut requests = live.requests();
     let sent = requests.send_request(request, body_len == 0);
     let (response, stream) = sent.map_err(Error::Unsent)?;
-    let body = BodyCheck::new(template.check);
+    let body = template.body_check();
     let receiving = receive(progress, response, body);
     if body_len == 0 {
         progress.phase.set(Phase::Receive);
@@ -207,7 +207,7 @@ async fn run(
     }
     // Both at once: the target may answer before it has all, or not read on until its answer is
     // taken.
-    let (sending, answer) = join(send(progress, stream, body_len), receiving).await;
+    let (sending, answer) = join(send(progress, stream, template, lens), receiving).await;
     let mut answer = answer.map_err(Error::Sent)?;
     answer.sent_bytes = sending?;
     Ok(answer)
@@ -216,12 +216,13 @@ async fn run(
 async fn send(
     progress: &Progress<'_>,
     mut stream: SendStream<Bytes>,
-    body_len: u64,
+    template: &Template,
+    lens: Lens,
 ) -> Result<u64, Error> {
-    let pattern = Pattern::new();
+    let body_len = lens.sent;
     let mut left = body_len;
     while left > 0 {
-        let mut chunk = Bytes::from_static(pattern.chunk(left));
+        let mut chunk = template.shared_part(lens, body_len - left);
         while !chunk.is_empty() {
             stream.reserve_capacity(chunk.len());
             let Some(room) = room(&mut stream).await.map_err(Error::Sent)? else {

@@ -8,7 +8,7 @@ use hyper::{
 use thiserror::Error;
 
 use crate::{
-    operation::http1::template::Template,
+    operation::http1::template::{Lens, Template},
     placeholder::{Filling, Text},
     tenants::Tenants,
 };
@@ -107,8 +107,8 @@ impl Heads {
         })
     }
 
-    /// The request of a tenant with a body of `body_len` bytes.
-    pub fn with_body(&self, template: &Template, of: Filling<'_>, body_len: u64) -> Request<()> {
+    /// The request of a tenant with its body's fields.
+    pub fn with_body(&self, template: &Template, of: Filling<'_>, lens: Lens) -> Request<()> {
         let mut request = match &self.of_tenants {
             None => self.first.clone(),
             Some(texts) => texts
@@ -118,9 +118,9 @@ impl Heads {
         if template.size.is_some() {
             request
                 .headers_mut()
-                .insert(CONTENT_LENGTH, body_len.into());
+                .insert(CONTENT_LENGTH, lens.sent.into());
         }
-        if let Some(digest) = template.digest(body_len)
+        if let Some(digest) = template.digest(lens)
             && let Ok(digest) = HeaderValue::from_str(&digest)
         {
             request.headers_mut().insert(CONTENT_DIGEST, digest);
@@ -197,11 +197,11 @@ mod tests {
         let fields: Vec<_> = heads.first.headers().iter().collect();
         assert_eq!(fields.len(), 2);
         assert!(fields.iter().all(|(name, _)| *name == "x-a"));
-        let sent = heads.with_body(&template, Filling::default(), 3);
+        let sent = heads.with_body(&template, Filling::default(), Lens::same(0, 3));
         assert_eq!(sent.headers()["content-length"], "3");
         assert_eq!(
             sent.headers()["content-digest"],
-            *template.digest(3).unwrap()
+            *template.digest(Lens::same(0, 3)).unwrap()
         );
     }
 
@@ -215,7 +215,7 @@ mod tests {
             tenant: 1,
             object: 0,
         };
-        let second = heads.with_body(&template, filling, 3);
+        let second = heads.with_body(&template, filling, Lens::same(1, 3));
         assert_eq!(second.uri(), "https://t2.example/x?y");
         assert_eq!(second.headers()["x-a"], "t2 {n}");
     }

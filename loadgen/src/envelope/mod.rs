@@ -1,0 +1,11 @@
+//! Sealed messages: ready ones to send on a route whose devices alone have keys, and opening those that
+//! come back. The format is `sealgate-envelope`'s.
+//!
+//! ```text
+//! --keyring, --raw-aes -> Keys -> Ready: messages that are sealed before the run, sent in turn
+//!                             \-> Opening: an answer, opened while it comes
+//! ```
+
+pub mod keys;
+pub mod opening;
+pub mod ready;
