@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Fails a job when HEAD needs more instructions (layer A) or is slower (layer B) than BASE.
+set -uo pipefail
+
+usage() {
+    cat <<'HELP'
+usage: config/ci/gate.sh BASE HEAD [SCENARIO...]
+
+Runs scripts/bench instructions on what is checked out, and scripts/bench ab BASE HEAD. Results go to
+$GATE_OUTPUT (default target/gate): ab.json, ab.md, ab.xml, instructions.txt. A scenario is a name
+of bench/scenarios, or the path of a .toml file of yours, with your own configuration.
+
+Examples:
+  config/ci/gate.sh origin/main HEAD
+  config/ci/gate.sh HEAD~1 HEAD echo sealed-put ci/our-gateway.toml
+
+Exit status: 0 no regression, or it could not be told (a noisy machine never fails a job); 3 a
+regression; 1 usage; 2 something does not build or start.
+HELP
+}
+
+case ${1-} in
+    -h | --help) usage && exit 0 ;;
+esac
+(($# >= 2)) || { usage >&2 && exit 1; }
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# A fork may put another command here; the test of this file does.
+bench=${GATE_BENCH:-$root/scripts/bench}
+output=${GATE_OUTPUT:-$root/target/gate}
+mkdir -p "$output" || exit 2
+
+"$bench" instructions 2>&1 | tee "$output/instructions.txt"
+instructions=${PIPESTATUS[0]}
+"$bench" ab "$@" --json "$output/ab.json" --markdown "$output/ab.md" --junit "$output/ab.xml"
+ab=$?
+
+# On GitHub, the table stands on the job's page.
+[[ -n ${GITHUB_STEP_SUMMARY-} && -r $output/ab.md ]] && cat "$output/ab.md" >>"$GITHUB_STEP_SUMMARY"
+
+verdict=0
+case $instructions in
+    0) ;;
+    1) echo "gate: instructions grew, see above" && verdict=3 ;;
+    *) echo "gate: instructions could not be counted ($instructions)" && verdict=2 ;;
+esac
+case $ab in
+    0) ;;
+    3) echo "gate: HEAD is slower, see $output/ab.md" && verdict=3 ;;
+    4) echo "gate: UNPROVEN: a copy of BASE differs from BASE on this machine, so nothing is proven" ;;
+    1) echo "gate: bench ab does not take this" && ((verdict)) || verdict=1 ;;
+    *) echo "gate: bench ab could not run ($ab)" && ((verdict)) || verdict=2 ;;
+esac
+((verdict)) || echo "gate: no regression was proven"
+exit "$verdict"
