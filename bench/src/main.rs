@@ -5,6 +5,7 @@
 //! loadgen: loadgen and Debian's generators against one nginx, in turn -> CPU per operation -> table, JSON, verdict
 //! files: sealgate seal and open beside cp and bare AES -> CPU -> table, JSON, verdict
 //! ab: two revisions beside each other and a copy of the first -> rounds of slices -> interval -> verdict
+//! history: results by commit -> change points -> text, page
 //! instructions: paths in memory under callgrind -> counts -> beside bench/baseline.json -> verdict
 //! ```
 //!
@@ -18,6 +19,7 @@ mod cpu;
 mod error;
 mod files;
 mod generators;
+mod history;
 mod host;
 mod instructions;
 mod peers;
@@ -48,6 +50,8 @@ enum Command {
     Files(files::FilesArgs),
     /// Whether HEAD is slower than BASE: both built, in slices beside each other, with a control.
     Ab(Box<ab::AbArgs>),
+    /// Results of `ab` by commit: append a line, show where they changed.
+    History(history::HistoryArgs),
     /// Instructions of the paths in memory, against the baseline in the repository.
     Instructions(instructions::InstructionsArgs),
 }
@@ -75,6 +79,10 @@ fn main() -> ExitCode {
         Command::Ab(args) => match ab::run(&args) {
             Ok(code) => ExitCode::from(code),
             Err(error) => failed(&error, error.exit_code()),
+        },
+        Command::History(args) => match history::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error, 1),
         },
         Command::Instructions(args) => match instructions::run(&args) {
             Ok(instructions::Outcome::Held) => ExitCode::SUCCESS,

@@ -9,7 +9,7 @@
 //! It fails when head is worse by more than the margin, with 95 %, and a copy of base that runs
 //! beside it is not. It never fails because it could not tell.
 
-mod chance;
+pub mod chance;
 mod decide;
 mod error;
 mod metric;
