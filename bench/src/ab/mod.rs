@@ -48,7 +48,7 @@ use crate::{certificate::self_signed, error::BenchError, host, process, workplac
 const EXAMPLES: &str = "\
 Examples:
   scripts/bench ab main HEAD
-      every scenario: about an hour and a half with release builds, on two cores
+      every scenario: two release builds, then 5 to 15 rounds of each
   scripts/bench ab HEAD~1 HEAD echo bulk --junit ab.xml --markdown ab.md
       two scenarios, with files for a CI job
   scripts/bench ab v1.2 HEAD mine.toml --max-rounds 10

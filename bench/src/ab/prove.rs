@@ -18,7 +18,7 @@ use super::{
     chance::Chance,
     decide::Verdict,
     error::{AbError, at},
-    report::{Settings, markdown, now},
+    report::{Change, ScenarioReport, Settings, markdown, now},
     revision::{Recipe, Workshop},
     scenario,
     stage::Programs,
@@ -90,6 +90,23 @@ struct Proof {
     injections: Tally,
     /// Whether no-ops fail rarely enough and injections often enough.
     holds: bool,
+    /// Every comparison, in the order in which they were.
+    comparisons: Vec<Comparison>,
+}
+
+/// One comparison.
+#[derive(Debug, Clone, Serialize)]
+struct Comparison {
+    /// Percent of its CPU time that head spun.
+    slowdown_percent: f64,
+    /// What was found.
+    verdict: Verdict,
+    /// In so many rounds.
+    rounds: usize,
+    /// How the first metric changed.
+    head: Option<Change>,
+    /// And how it differed between base and its copy.
+    control: Option<Change>,
 }
 
 /// Comparisons by their verdict.
@@ -109,6 +126,19 @@ struct Tally {
     fail_share_above: f64,
     /// The share that fails is below, with 95 %.
     fail_share_below: f64,
+}
+
+impl Comparison {
+    fn new(slowdown_percent: f64, report: &ScenarioReport) -> Self {
+        let first = report.metrics.first();
+        Self {
+            slowdown_percent,
+            verdict: report.verdict,
+            rounds: report.rounds,
+            head: first.and_then(|metric| metric.head),
+            control: first.and_then(|metric| metric.control),
+        }
+    }
 }
 
 impl Tally {
@@ -154,6 +184,7 @@ pub fn run(args: &ProveArgs) -> Result<u8, AbError> {
     let venue = Venue::open(&settings)?;
     let mut chance = Chance::new(settings.seed);
     let (mut noops, mut injections) = (Tally::default(), Tally::default());
+    let mut comparisons = Vec::new();
     for number in 0..args.noops.max(args.injections) {
         for (slowdown, asked, tally) in [
             (0.0, args.noops, &mut noops),
@@ -170,6 +201,8 @@ pub fn run(args: &ProveArgs) -> Result<u8, AbError> {
                 course.verdict
             );
             tally.add(course.verdict);
+            let report = course.report(&scenario, settings.rounds);
+            comparisons.push(Comparison::new(slowdown, &report));
         }
     }
     let proof = Proof {
@@ -184,6 +217,7 @@ pub fn run(args: &ProveArgs) -> Result<u8, AbError> {
         holds: holds(&noops, &injections),
         noops,
         injections,
+        comparisons,
     };
     publish(&proof, args)?;
     Ok(if proof.holds { 0 } else { 3 })
@@ -313,6 +347,7 @@ mod tests {
             holds: true,
             noops: tally(0, 20),
             injections: tally(20, 20),
+            comparisons: Vec::new(),
         };
         let text = table(&proof);
         assert!(text.starts_with("The gate works here"), "{text}");
