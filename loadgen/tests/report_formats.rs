@@ -111,6 +111,13 @@ fn a_file_that_is_no_report_is_named_with_what_to_do() {
     let (code, _, said) = run(&["/nonexistent/run.json"]);
     assert_eq!(code, 1);
     assert!(said.contains("cannot read /nonexistent/run.json"), "{said}");
+    // It has no end, and none is awaited.
+    let (code, _, said) = run(&["/dev/zero"]);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("/dev/zero: this is no report of loadgen"),
+        "{said}"
+    );
     let path = dir.path().join("other.json");
     fs::write(&path, r#"{"format":"loadgen.run/1"}"#).unwrap();
     let (code, _, said) = run(&[path.to_str().unwrap()]);

@@ -1,8 +1,8 @@
 //! `loadgen report`: a stored report in another form.
 
 use std::{
-    fs,
-    io::{self, Write},
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
 };
 
@@ -20,7 +20,10 @@ use crate::{
 };
 
 /// The largest report that is read. A second at 400 operations takes some 6.5 kB, a day 560 MB.
-const MAX_REPORT_BYTES: u64 = 4 << 30;
+const MAX_REPORT_BYTES: u64 = 1 << 30;
+
+/// Of what does not begin as a report, as much is looked at.
+const MAX_FOREIGN_BYTES: usize = 64;
 
 /// `loadgen report`.
 ///
@@ -63,8 +66,8 @@ fn together(files: &[PathBuf]) -> Result<String, CommandError> {
 /// Reads a stored report; `-` is standard input.
 pub fn read(path: &Path) -> Result<Report, CommandError> {
     let text = match path == Path::new("-") {
-        true => text::read(io::stdin().lock(), MAX_REPORT_BYTES),
-        false => text::read_file(path, MAX_REPORT_BYTES),
+        true => stored(io::stdin().lock()),
+        false => File::open(path).and_then(|file| stored(BufReader::new(file))),
     };
     let text = text.map_err(|error| CommandError::Input {
         path: path.to_owned(),
@@ -74,6 +77,19 @@ pub fn read(path: &Path) -> Result<Report, CommandError> {
         path: path.to_owned(),
         error,
     })
+}
+
+/// A report begins with a brace. Of what does not, the first bytes are enough to say what is wrong with
+/// it, however long it goes on.
+fn stored(mut source: impl BufRead) -> io::Result<String> {
+    let first = source.fill_buf()?;
+    match first.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') | None => text::read(source, MAX_REPORT_BYTES),
+        Some(_) => {
+            let foreign = &first[..first.len().min(MAX_FOREIGN_BYTES)];
+            Ok(String::from_utf8_lossy(foreign).into_owned())
+        }
+    }
 }
 
 /// Writes a result to a file, or to standard output.

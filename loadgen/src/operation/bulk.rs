@@ -10,7 +10,7 @@ use crate::{
     measure::recorder::Done,
     pattern::Pattern,
     schedule::Arrival,
-    worker::slot::{Connection, Slot},
+    worker::{dial::Connection, slot::Slot},
 };
 
 /// Where the bytes go.

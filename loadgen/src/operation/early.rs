@@ -12,7 +12,7 @@ use super::{
 use crate::{
     schedule::mix::Mix,
     target::client_certificate::Shown,
-    worker::slot::{Connection, Slot},
+    worker::{dial::Connection, slot::Slot},
 };
 
 /// The kind of new connections that send early data, of [`Mix::second`].

@@ -11,7 +11,7 @@ use crate::{
     pattern::Pattern,
     schedule::Arrival,
     target::key_update::Meter,
-    worker::slot::{Connection, Slot},
+    worker::{dial::Connection, slot::Slot},
 };
 
 /// Settings of `loadgen request --echo`.

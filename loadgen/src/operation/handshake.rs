@@ -14,7 +14,7 @@ use crate::{
     measure::recorder::Done,
     schedule::Arrival,
     target::{client_certificate::Shown, tickets::Tickets},
-    worker::slot::{Connection, Slot},
+    worker::{dial::Connection, slot::Slot},
 };
 
 /// How a handshake's connection is closed.

@@ -15,7 +15,7 @@ use crate::{
     measure::recorder::Done,
     placeholder::Filling,
     schedule::{Arrival, random::Random},
-    worker::slot::{Connection, Slot},
+    worker::{dial::Connection, slot::Slot},
 };
 
 /// The status of an answer to early data that the target wants to have again (RFC 8470 §5.2).

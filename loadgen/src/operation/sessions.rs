@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     target::{client_certificate::Shown, tickets::Tickets},
-    worker::slot::{Connection, Slot},
+    worker::{dial::Connection, slot::Slot},
 };
 
 /// How long to wait for a ticket behind a handshake.

@@ -8,7 +8,7 @@ use sealgate_tls::EarlyData;
 use super::failure::{Cause, Failure, Found, Kind, Phase};
 use crate::{
     target::client_certificate::{Nothing, Shown, Witness},
-    worker::slot::Connection,
+    worker::dial::Connection,
 };
 
 /// An empty line: servers of HTTP skip it in front of a request (RFC 9112 §2.2), so early data that

@@ -11,7 +11,9 @@
 
 pub mod again;
 pub mod clock;
+pub mod dial;
 pub mod dispatch;
+pub mod guard;
 pub mod kept;
 pub mod pace;
 pub mod plan;

@@ -20,7 +20,7 @@ use crate::{
         failure::{Cause, Failure, Phase},
         handshake::Close,
     },
-    worker::{Worker, slot::Connection},
+    worker::{Worker, dial::Connection},
 };
 
 /// Connections that read at one time, each into a buffer. All may have something to read at once, when

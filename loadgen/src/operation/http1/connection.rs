@@ -14,7 +14,7 @@ use crate::{
     operation::failure::{Cause, Class, Failure, Phase},
     pattern::PATTERN_LEN_BYTES,
     target::key_update::Meter,
-    worker::slot::{Connection, Slot},
+    worker::{dial::Connection, slot::Slot},
 };
 
 /// A connection that speaks HTTP/1.1, one request at a time.

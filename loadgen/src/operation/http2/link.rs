@@ -30,10 +30,7 @@ use crate::{
     },
     schedule::random::Random,
     target::key_update::Meter,
-    worker::{
-        Worker,
-        slot::{self, Slot},
-    },
+    worker::{Worker, dial, slot::Slot},
 };
 
 /// What a stream may receive ahead of us. Its reader takes everything at once, so this bounds
@@ -167,7 +164,7 @@ impl Link {
 
     /// Connects before the run starts; gives up after some attempts, which are noted.
     pub async fn establish(self: &Rc<Self>, slot: &Slot) {
-        for _ in 0..slot::ATTEMPTS {
+        for _ in 0..dial::ATTEMPTS {
             match self.stand(slot).await.1 {
                 Ok(_) => return,
                 Err(failure) => {
@@ -266,7 +263,7 @@ impl Link {
     async fn shake_hands(
         self: &Rc<Self>,
         slot: &Slot,
-        connection: slot::Connection,
+        connection: dial::Connection,
     ) -> Result<Live, Failure> {
         assert_h2(&connection)?;
         slot.note(&connection);
@@ -330,7 +327,7 @@ fn builder() -> client::Builder {
 }
 
 /// Without TLS, or ALPN, nobody has agreed to anything: prior knowledge (RFC 9113 §3.3).
-fn assert_h2(connection: &slot::Connection) -> Result<(), Failure> {
+fn assert_h2(connection: &dial::Connection) -> Result<(), Failure> {
     let Some(facts) = connection.stream.facts() else {
         return Ok(());
     };
