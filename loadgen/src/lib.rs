@@ -8,6 +8,7 @@
 //!                    v
 //!                  report: verdict, JSON, summary -> exit
 //!
+//! cli -> command -> agents: the same load on several machines, their counts as if of one
 //! cli -> command -> origin: the upstream that is not the bottleneck
 //! ```
 //!
@@ -16,13 +17,14 @@
 //! operation that is not what was asked for does not count.
 //!
 //! With a rate the loop is open: operations start when they are planned, whatever the target does.
-//! Without one it is closed, and every rendering says so. For now there is one machine in a run.
+//! Without one it is closed, and every rendering says so.
 
 pub mod cli;
 pub mod command;
 pub mod run;
 pub mod signals;
 pub mod worker;
+pub mod agents;
 pub mod schedule;
 pub mod operation;
 pub mod target;
@@ -37,6 +39,7 @@ pub mod origin;
 pub mod affinity;
 pub mod descriptors;
 pub mod envelope;
+pub mod files;
 pub mod host;
 pub mod pattern;
 pub mod pem;

@@ -2,14 +2,13 @@
 
 use std::{io::Write, process::ExitCode};
 
-use clap::Parser;
 use loadgen::{cli::Cli, command, exit::Exit};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no mistakes.

@@ -8,6 +8,11 @@ use rustls::pki_types::{
 };
 use thiserror::Error;
 
+use crate::files::Files;
+
+/// Longest file of certificates or keys.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
 /// A file that was named on the command line is of no use. The operator's fault.
 #[derive(Debug, Error)]
 pub enum PemError {
@@ -40,13 +45,14 @@ pub enum PemError {
 /// # Errors
 ///
 /// When the file cannot be read or holds none.
-pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
+pub fn certificates(files: &Files, path: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let unreadable = |error| PemError::Unreadable {
         path: path.to_owned(),
         error,
     };
-    let all = CertificateDer::pem_file_iter(path)
-        .map_err(unreadable)?
+    let bytes = files.read(path, MAX_FILE_BYTES);
+    let bytes = bytes.map_err(|error| unreadable(pem::Error::Io(error)))?;
+    let all = CertificateDer::pem_slice_iter(&bytes)
         .collect::<Result<Vec<_>, _>>()
         .map_err(unreadable)?;
     if all.is_empty() {
@@ -62,8 +68,10 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemErro
 /// # Errors
 ///
 /// When the file cannot be read or holds none.
-pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| PemError::Unreadable {
+pub fn private_key(files: &Files, path: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
+    let bytes = files.read(path, MAX_FILE_BYTES).map_err(pem::Error::Io);
+    let key = bytes.and_then(|bytes| PrivateKeyDer::from_pem_slice(&bytes));
+    key.map_err(|error| PemError::Unreadable {
         path: path.to_owned(),
         error,
     })

@@ -137,7 +137,14 @@ mod tests {
 
     #[test]
     fn places_are_filled_in_and_other_braces_stay() {
-        let tenants = Tenants::new(&"2".parse().unwrap(), "t{n}.example", &[], 1).unwrap();
+        let tenants = Tenants::new(
+            &"2".parse().unwrap(),
+            "t{n}.example",
+            &[],
+            1,
+            &crate::files::Files::Disk,
+        )
+        .unwrap();
         let filling = Filling {
             tenants: Some(&tenants),
             tenant: 1,

@@ -1,6 +1,8 @@
 //! A run from start to end: workers, the moments that are measured between, and what came out.
 //! Workers keep their connections for as many loads as a session has.
 
+mod moment;
+
 use std::{
     fmt, io,
     sync::{Arc, mpsc},
@@ -12,10 +14,11 @@ use sealgate_uring::StartError;
 use thiserror::Error;
 use tokio::sync::watch;
 
+pub use self::moment::Moment;
 use crate::{
     measure::{
         collect::{Collected, Collector},
-        cpu::{HostTicks, Process, Sample, resident_bytes},
+        cpu::{Process, Sample},
         interval::Interval,
     },
     report::model::Second,
@@ -25,6 +28,9 @@ use crate::{
 
 /// How often CPU and memory are looked at, and intervals end.
 const SECOND: Duration = Duration::from_secs(1);
+
+/// Before a moment that was agreed on: long enough to look at CPU and memory.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A run could not start, or not go on. The operator's fault.
 #[derive(Debug, Error)]
@@ -79,34 +85,6 @@ pub struct Outcome {
     pub interrupted: bool,
 }
 
-/// CPU times and memory at one moment.
-#[derive(Debug)]
-pub struct Moment {
-    /// Since measuring began.
-    pub at: Duration,
-    /// Threads of the generator.
-    pub generator: Sample,
-    /// Threads of the target; none when it was not asked for, or has ended.
-    pub target: Option<Sample>,
-    /// Memory of the target.
-    pub resident_bytes: Option<u64>,
-    /// The whole host.
-    pub host: HostTicks,
-}
-
-impl Moment {
-    fn take(measured_from: Instant, target_pid: Option<u32>) -> Self {
-        Self {
-            at: Instant::now().saturating_duration_since(measured_from),
-            // Reading of ourselves cannot fail where the first reading did not.
-            generator: Sample::take(Process::Own).unwrap_or_default(),
-            target: target_pid.and_then(|pid| Sample::take(Process::Other(pid)).ok()),
-            resident_bytes: target_pid.and_then(resident_bytes),
-            host: HostTicks::take(),
-        }
-    }
-}
-
 /// The run's end of what connects it with its workers.
 struct Workers {
     messages: mpsc::Receiver<Message>,
@@ -142,8 +120,17 @@ pub fn run_watched(
     Session::start(plan, target_pid)?.first_watched(watch)
 }
 
-/// Sees each second of a run while it lasts. What is sampled or planned is not in it yet.
-pub type Watch<'a> = dyn FnMut(&Second) + 'a;
+/// Sees a run while it lasts.
+pub type Watch<'a> = dyn FnMut(Seen<'_>) + 'a;
+
+/// What is seen of a run while it lasts.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen<'a> {
+    /// What a worker counted in one interval.
+    Interval(usize, &'a Interval),
+    /// A second that all workers have told of. What is sampled or planned is not in it yet.
+    Second(&'a Second),
+}
 
 /// Workers with connections that stand, for one load or for several behind one another.
 pub struct Session {
@@ -181,19 +168,34 @@ impl Session {
     ///
     /// When they cannot start.
     pub fn start(plan: Plan, target_pid: Option<u32>) -> Result<Self, RunError> {
+        Self::start_told(plan, target_pid, |_| {})
+    }
+
+    /// The same, and gives away what ends it before it connects: then another thread may.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::start`].
+    pub fn start_told(
+        plan: Plan,
+        target_pid: Option<u32>,
+        told: impl FnOnce(Stopper),
+    ) -> Result<Self, RunError> {
         if let Some(pid) = target_pid {
             Sample::take(Process::Other(pid))
                 .map_err(|error| RunError::TargetCpu { pid, error })?;
         }
         let plan = Arc::new(plan);
-        let mut workers = start_workers(&plan)?;
-        wait_until_ready(&mut workers)?;
-        Ok(Self {
+        let workers = start_workers(&plan)?;
+        let mut session = Self {
             plan,
             workers,
             target_pid,
             loads: 0,
-        })
+        };
+        told(session.stopper());
+        wait_until_ready(&mut session.workers)?;
+        Ok(session)
     }
 
     /// Runs the load of the plan.
@@ -206,7 +208,16 @@ impl Session {
     }
 
     fn first_watched(&mut self, watch: &mut Watch<'_>) -> Result<Outcome, RunError> {
-        self.carry(self.plan.extent.warmup, Order::Start, watch)
+        self.carry(self.plan.extent.warmup, None, Order::Start, watch)
+    }
+
+    /// Runs the load of the plan from a moment on that other machines know too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::first`]; [`RunError::Interrupted`] when it is stopped before that moment.
+    pub fn first_at(&mut self, at: Instant, watch: &mut Watch<'_>) -> Result<Outcome, RunError> {
+        self.carry(self.plan.extent.warmup, Some(at), Order::Start, watch)
     }
 
     /// Runs another load behind the first one. The plan has to be one of many loads.
@@ -226,7 +237,7 @@ impl Session {
                 load: Arc::clone(&load),
             })
         };
-        self.carry(load.extent.warmup, order, &mut |_| {})
+        self.carry(load.extent.warmup, None, order, &mut |_| {})
     }
 
     /// What ends a load from another thread.
@@ -237,15 +248,23 @@ impl Session {
     fn carry(
         &mut self,
         warmup: Duration,
+        at: Option<Instant>,
         order: impl FnOnce(Instant) -> Order,
         watch: &mut Watch<'_>,
     ) -> Result<Outcome, RunError> {
         let target_pid = self.target_pid;
+        if let Some(at) = at {
+            self.workers
+                .wait_until(at.checked_sub(LOOK).unwrap_or(at))?;
+        }
         // Before the first operation, so that no work falls out of the window.
         let early = warmup
             .is_zero()
             .then(|| Moment::take(Instant::now(), target_pid));
-        let started = Instant::now();
+        if let Some(at) = at {
+            self.workers.wait_until(at)?;
+        }
+        let started = at.unwrap_or_else(Instant::now);
         // Nobody listens when every worker has died, which the next wait reports.
         let _ = self.workers.orders.send(order(started));
         let measured_from = started + warmup;
@@ -284,7 +303,12 @@ fn start_workers(plan: &Arc<Plan>) -> Result<Workers, RunError> {
     let (sender, messages) = mpsc::channel();
     let (orders, received) = watch::channel(Order::Prepare);
     let (mut recycle, mut releases) = (Vec::new(), Vec::new());
-    signals::watch(sender.clone()).map_err(RunError::Signals)?;
+    let run = sender.clone();
+    let interrupt = move || {
+        // A run that has ended meanwhile is about to print its report.
+        let _ = run.send(Message::Interrupt);
+    };
+    signals::watch(interrupt).map_err(RunError::Signals)?;
     for index in 0..plan.threads {
         let (release, released) = mpsc::channel();
         let (empty, emptied) = mpsc::channel();
@@ -310,6 +334,32 @@ fn start_workers(plan: &Arc<Plan>) -> Result<Workers, RunError> {
         _releases: releases,
         threads: vec![0; plan.threads],
     })
+}
+
+impl Drop for Session {
+    /// Threads of a session that was given up have to end, for the process may go on.
+    fn drop(&mut self) {
+        let load = self.loads.saturating_sub(1);
+        let at = Instant::now();
+        // Nobody listens when every worker has ended.
+        let _ = self.workers.orders.send(Order::Stop { load, at });
+    }
+}
+
+impl Workers {
+    /// Waits for a moment before the load begins.
+    fn wait_until(&self, moment: Instant) -> Result<(), RunError> {
+        let left = moment.saturating_duration_since(Instant::now());
+        match self.messages.recv_timeout(left) {
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(()),
+            Ok(Message::Interrupt | Message::Stop) => Err(RunError::Interrupted),
+            Ok(Message::Failed(error)) => Err(error.into()),
+            Ok(Message::NoTimer(error)) => Err(RunError::Timer(error)),
+            // What connecting counted comes when it begins.
+            Ok(Message::Ready { .. } | Message::Finished | Message::Interval(..))
+            | Err(mpsc::RecvTimeoutError::Disconnected) => Err(RunError::WorkerDied),
+        }
+    }
 }
 
 fn wait_until_ready(workers: &mut Workers) -> Result<(), RunError> {
@@ -353,7 +403,9 @@ impl Watching {
                 Ok(Message::Interval(worker, mut interval)) => {
                     let known = collector.seconds().len();
                     collector.add(worker, &interval);
-                    collector.seconds().range(known..).for_each(&mut *watch);
+                    watch(Seen::Interval(worker, &interval));
+                    let seconds = collector.seconds().range(known..);
+                    seconds.for_each(|second| watch(Seen::Second(second)));
                     interval.clear();
                     // The worker may have finished.
                     let _ = workers.recycle[worker].send(interval);

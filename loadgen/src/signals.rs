@@ -4,20 +4,20 @@
 
 use std::{
     io, process,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
 };
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{exit::Exit, worker::Message};
+use crate::exit::Exit;
 
 /// What the watcher and the runs share.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Watched {
     interrupted: bool,
-    /// The run that is under way.
-    run: Option<mpsc::Sender<Message>>,
+    /// Tells the run that is under way.
+    tell: Option<Box<dyn Fn() + Send>>,
 }
 
 static WATCHED: OnceLock<Mutex<Watched>> = OnceLock::new();
@@ -28,19 +28,18 @@ fn watched() -> MutexGuard<'static, Watched> {
     watched.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tells `run`, and no run before it, of the first SIGINT or SIGTERM, even of one that has come
-/// already. The second one ends the process.
+/// Calls `tell`, and what was given before it no more, at the first SIGINT or SIGTERM, even for one
+/// that has come already. The second one ends the process.
 ///
 /// # Errors
 ///
 /// When the system refuses a handler or a thread.
-pub fn watch(run: mpsc::Sender<Message>) -> io::Result<()> {
+pub fn watch(tell: impl Fn() + Send + 'static) -> io::Result<()> {
     let mut watched = watched();
     if watched.interrupted {
-        // A run that has ended meanwhile is about to print its report; here and below.
-        let _ = run.send(Message::Interrupt);
+        tell();
     }
-    let first = watched.run.replace(run).is_none();
+    let first = watched.tell.replace(Box::new(tell)).is_none();
     if first {
         listen()?;
     }
@@ -80,8 +79,8 @@ fn listen() -> io::Result<()> {
 fn note() {
     let mut watched = watched();
     watched.interrupted = true;
-    if let Some(run) = &watched.run {
-        let _ = run.send(Message::Interrupt);
+    if let Some(tell) = &watched.tell {
+        tell();
     }
 }
 

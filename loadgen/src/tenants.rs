@@ -7,9 +7,12 @@ use std::{fmt, io::Write, str::FromStr};
 
 use thiserror::Error;
 
-use crate::schedule::{
-    choice::{self, Choice, MAX_ITEMS, Spread, SpreadError, Weighted, WeightsError},
-    random::Random,
+use crate::{
+    files::Files,
+    schedule::{
+        choice::{self, Choice, MAX_ITEMS, Spread, SpreadError, Weighted, WeightsError},
+        random::Random,
+    },
 };
 
 /// Tenants that have histograms of their own. The others are one row.
@@ -162,13 +165,14 @@ impl Tenants {
         name: &str,
         noisy: &[Noisy],
         seed: u64,
+        files: &Files,
     ) -> Result<Self, TenantsError> {
         let count = asked.count.unwrap_or(1);
         let (names, mut weights) = match &asked.spread {
             Spread::Uniform => (numbered(name, count)?, vec![1.0; count]),
             Spread::Zipf(exponent) => (numbered(name, count)?, choice::zipf(count, *exponent)),
             Spread::Weights(path) => {
-                let read = choice::read_weights(path)?;
+                let read = choice::read_weights(files, path)?;
                 if asked.count.is_some_and(|count| count != read.len()) {
                     return Err(TenantsError::Count {
                         path: path.display().to_string(),
@@ -315,7 +319,7 @@ mod tests {
 
     fn tenants(asked: &str, noisy: &[&str]) -> Result<Tenants, TenantsError> {
         let noisy: Vec<Noisy> = noisy.iter().map(|text| text.parse().unwrap()).collect();
-        Tenants::new(&asked.parse().unwrap(), "t{n}", &noisy, 1)
+        Tenants::new(&asked.parse().unwrap(), "t{n}", &noisy, 1, &Files::Disk)
     }
 
     #[test]
@@ -362,9 +366,9 @@ mod tests {
         assert!("=3x".parse::<Noisy>().is_err() && "a=x".parse::<Noisy>().is_err());
         let error = tenants("3", &["t9=2x"]).unwrap_err().to_string();
         assert!(error.contains("the first is t1, the last t3"), "{error}");
-        let alike = Tenants::new(&"2".parse().unwrap(), "acme", &[], 1).unwrap_err();
+        let alike = Tenants::new(&"2".parse().unwrap(), "acme", &[], 1, &Files::Disk).unwrap_err();
         assert!(alike.to_string().contains("{n}"), "{alike}");
-        let bad = Tenants::new(&"2".parse().unwrap(), "a b{n}", &[], 1).unwrap_err();
+        let bad = Tenants::new(&"2".parse().unwrap(), "a b{n}", &[], 1, &Files::Disk).unwrap_err();
         assert!(matches!(bad, TenantsError::Name(_)));
         let file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
         std::fs::write(file.path(), "acme,1\nglobex,3\n").unwrap();

@@ -1,13 +1,15 @@
 //! Flags of every kind of load.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use super::TenantArgs;
+use super::{AgentsArgs, Place, TenantArgs};
 use crate::{
+    files::{Contents, Files},
     report::objective::Objective,
     schedule::{
+        Machine,
         arrivals::Process,
         curve::Rate,
         parse::{self, Stages},
@@ -65,6 +67,33 @@ pub struct LoadArgs {
     /// For whom.
     #[command(flatten)]
     pub tenants: TenantArgs,
+    /// From where.
+    #[command(flatten)]
+    pub agents: AgentsArgs,
+}
+
+impl LoadArgs {
+    /// Notes the command line that these flags are of, and the files that they name, if there are
+    /// agents to be told.
+    pub fn coordinate(&mut self, words: Vec<OsString>) {
+        let agents = self.agents.agents.len() as u64;
+        if agents > 0 {
+            self.agents.words = words;
+            self.agents.place = Place::Coordinator { agents };
+            self.read_from(Files::Noted(Arc::default()));
+        }
+    }
+
+    /// Has these flags be those of a coordinator, for one of its agents.
+    pub fn obey(&mut self, machine: Machine, sent: Contents) {
+        self.agents.place = Place::Agent(machine);
+        self.read_from(Files::Sent(Arc::new(sent)));
+    }
+
+    fn read_from(&mut self, files: Files) {
+        self.tenants.files = files.clone();
+        self.tls.files = files;
+    }
 }
 
 /// When operations start.
@@ -147,6 +176,9 @@ pub struct TlsArgs {
     /// it has answered the last one.
     #[arg(long, value_name = "SIZE|Nreq", conflicts_with = "plain")]
     pub key_update: Option<Every>,
+    /// Where files are read from.
+    #[arg(skip)]
+    pub files: Files,
 }
 
 /// A name of ALPN: 1 to 255 bytes (RFC 7301 §3.1).

@@ -3,6 +3,7 @@
 //! `--stages --slo` from k6.
 
 pub mod ab;
+pub mod agents;
 pub mod calibrate;
 pub mod conns;
 pub mod envelope;
@@ -15,11 +16,12 @@ pub mod sweep;
 pub mod shell;
 pub mod tenants;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use self::ab::{AbArgs, AbFlags, AbOperation};
+pub use self::agents::{AgentArgs, AgentsArgs, Place};
 pub use self::calibrate::CalibrateArgs;
 pub use self::conns::{ConnsArgs, Probe};
 pub use self::envelope::EnvelopeArgs;
@@ -60,6 +62,7 @@ Examples:
                                                           two targets beside each other
   loadgen search request https://127.0.0.1:8443/ --slo 'p99<5ms'
                                                           the highest rate that holds
+  loadgen agent --help                                    one load from several machines
 
 `loadgen SUBCOMMAND --help` has more.";
 
@@ -132,6 +135,34 @@ Examples:
   loadgen origin --http 127.0.0.1:8443 --tls-cert chain.pem --tls-key key.pem
       the store over TLS";
 
+impl Cli {
+    /// Reads a command line, whose first word is the program. What loads a target keeps the words,
+    /// since agents are told the same.
+    ///
+    /// # Errors
+    ///
+    /// When it is wrong, or asks for help.
+    pub fn read(words: Vec<OsString>) -> Result<Self, clap::Error> {
+        let mut cli = Self::try_parse_from(&words)?;
+        if let Some(load) = cli.command.load_mut() {
+            load.coordinate(words);
+        }
+        Ok(cli)
+    }
+}
+
+impl Command {
+    /// The common flags of what agents can do too.
+    pub fn load_mut(&mut self) -> Option<&mut LoadArgs> {
+        match self {
+            Command::Handshake(args) => Some(&mut args.load),
+            Command::Request(args) => Some(&mut args.load),
+            Command::Bulk(args) => Some(&mut args.load),
+            _ => None,
+        }
+    }
+}
+
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -155,6 +186,8 @@ pub enum Command {
     Mix(MixArgs),
     /// An in-memory upstream: object store, echo, sink and source.
     Origin(OriginArgs),
+    /// Wait for a coordinator's work, and do its share of a load.
+    Agent(AgentArgs),
     /// Show a stored report in another form: text, tables, HdrHistogram files, a page with plots.
     Report(ReportArgs),
     /// Put two stored reports side by side, and say what may be concluded.

@@ -2,7 +2,10 @@
 
 use clap::{ArgAction, Args};
 
-use crate::tenants::{Asked, Noisy};
+use crate::{
+    files::Files,
+    tenants::{Asked, Noisy},
+};
 
 /// Flags that spread a load over tenants.
 #[derive(Debug, Clone, Args)]
@@ -24,4 +27,7 @@ pub struct TenantArgs {
     /// Multiply the share of one tenant, by name or number: t3=10x; may be repeated.
     #[arg(long, value_name = "ID=FACTOR", requires = "tenants", action = ArgAction::Append)]
     pub noisy_tenant: Vec<Noisy>,
+    /// Where files are read from.
+    #[arg(skip)]
+    pub files: Files,
 }

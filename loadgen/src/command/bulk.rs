@@ -11,7 +11,7 @@ use super::{
     request::{Wanted, stored_fields, template},
 };
 use crate::{
-    cli::BulkArgs,
+    cli::{BulkArgs, Place},
     exit::Exit,
     operation::{
         Operation,
@@ -57,7 +57,9 @@ pub fn job(args: &BulkArgs) -> Result<Job<'_>, CommandError> {
         true => Some(Version::choose(&args.http, &target, &args.load)?),
         false => None,
     };
-    if args.prepare {
+    // Its coordinator has stored it.
+    let obeys = matches!(args.load.agents.place, Place::Agent(_));
+    if args.prepare && !obeys {
         prepare(&target, args, version.unwrap_or(Version::Http1))?;
     }
     let operation = match version {

@@ -12,7 +12,7 @@ use super::{
     tenants,
 };
 use crate::{
-    cli::{HttpArgs, HttpVersion, LoadArgs},
+    cli::{HttpArgs, HttpVersion, LoadArgs, Place},
     operation::{
         Operation, handshake,
         http1::template::Template,
@@ -39,6 +39,11 @@ pub enum HttpError {
         "--http auto lets the target choose by ALPN, and without TLS there is none: write --http 1.1, or --http 2 for prior knowledge"
     )]
     AutoWithoutTls,
+    /// Each would ask for itself.
+    #[error(
+        "--http auto asks the target from one machine, and there are agents: write --http 1.1 or --http 2"
+    )]
+    AutoWithAgents,
     /// HTTP/1.1 has no streams.
     #[error(
         "-m {0} is for HTTP/2, and {1} is spoken here, one request at a time on each connection: add --http 2, or raise -c instead"
@@ -70,6 +75,9 @@ impl Version {
             HttpVersion::Http2 => true,
             HttpVersion::Auto if !target.scheme.encrypted() => {
                 return Err(HttpError::AutoWithoutTls.into());
+            }
+            HttpVersion::Auto if load.agents.place != Place::Alone => {
+                return Err(HttpError::AutoWithAgents.into());
             }
             HttpVersion::Auto => prefers_http2(target, load)?,
         };

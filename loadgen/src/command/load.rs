@@ -10,9 +10,9 @@ use std::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{CommandError, ScheduleError, tenants};
+use super::{CommandError, ScheduleError, coordinate, tenants};
 use crate::{
-    cli::LoadArgs,
+    cli::{LoadArgs, Place},
     descriptors,
     exit::Exit,
     host,
@@ -42,7 +42,7 @@ use crate::{
 const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 
 /// Connections of an open loop: enough for a slow answer not to hold the others up.
-const OPEN_CONNECTIONS: u32 = 64;
+const OPEN_CONNECTIONS: u64 = 64;
 
 /// What a subcommand asks for, before it is bound to a plan.
 pub struct Job<'a> {
@@ -143,12 +143,25 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
         )?),
         false => None,
     };
-    let connections = load.connections.unwrap_or(match open {
-        Some(_) => OPEN_CONNECTIONS.max(load.threads),
-        None => 1,
+    let place = load.agents.place;
+    if place == Place::Alone && !load.agents.agents.is_empty() {
+        return Err(CommandError::NotForAgents(job.name));
+    }
+    let machines = place.machines();
+    let connections = load.connections.map(u64::from).unwrap_or(match open {
+        Some(_) => OPEN_CONNECTIONS.max(u64::from(load.threads) * machines),
+        None => machines,
     });
+    if connections < machines {
+        return Err(CommandError::FewConnections {
+            connections,
+            machines,
+        });
+    }
     let address = job.target.resolve(load.connect_to.as_deref())?;
-    let threads = load.threads.min(connections);
+    let own_connections = connections.div_ceil(machines);
+    // A thread without a connection would only blur the numbers.
+    let threads = u64::from(load.threads).min(connections / machines);
     let mix = match tenants {
         Some(tenants) => job.mix.clone().of(tenants),
         None => job.mix.clone(),
@@ -159,17 +172,24 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
         threads as usize * kept::bound(all.count(), threads as usize)
     });
     let owner = if own { Owner::Tenant } else { Owner::Nobody };
-    let at_once = u64::from(connections) * job.operation.connections_at_once(owner) as u64;
-    descriptors::check(kept as u64 + at_once, threads.into())?;
+    let at_once = own_connections * job.operation.connections_at_once(owner) as u64;
+    // A coordinator connects to no target, and has other addresses.
+    let sources = match place {
+        Place::Coordinator { .. } => &[][..],
+        Place::Alone | Place::Agent(_) => {
+            descriptors::check(kept as u64 + at_once, threads)?;
+            &load.source
+        }
+    };
     Ok(Plan {
         operation: job.operation.clone(),
         mix,
         address,
-        sources: Sources::new(&load.source, address)?,
+        sources: Sources::new(sources, address)?,
         tls,
         connections: connections as usize,
-        // A thread without a connection would only blur the numbers.
         threads: threads as usize,
+        machine: place.machine(),
         extent,
         open,
         backlog: usize::try_from(load.schedule.backlog).unwrap_or(usize::MAX),
@@ -202,7 +222,11 @@ pub fn watched(job: &Job<'_>, plan: Plan) -> Result<Measured, CommandError> {
         return carried(job, plan, &mut |_| {});
     }
     let mut view = LiveView::begin(plan.extent.duration);
-    carried(job, plan, &mut |second| view.second(second))
+    carried(job, plan, &mut |seen| {
+        if let run::Seen::Second(second) = seen {
+            view.second(second);
+        }
+    })
 }
 
 /// Writes the report, and what to do about a target that fails.
@@ -247,6 +271,9 @@ fn carried(
     watch: &mut run::Watch<'_>,
 ) -> Result<Measured, CommandError> {
     let frame = frame(job, &plan);
+    if let Place::Coordinator { .. } = job.load.agents.place {
+        return coordinate::carried(job, &plan, frame, watch);
+    }
     let outcome = run::run_watched(plan, job.load.target_pid, watch)?;
     Ok(judged(job, outcome, frame))
 }
@@ -313,7 +340,8 @@ fn configuration(job: &Job<'_>, plan: &Plan) -> Configuration {
         target: job.target.to_string(),
         address: plan.address.to_string(),
         connections: plan.connections as u64,
-        threads: plan.threads as u64,
+        threads: plan.threads as u64 * plan.machine.of,
+        agents: job.load.agents.agents.clone(),
         arrival: open.map_or("closed".to_owned(), |open| open.process.to_string()),
         stages: stages
             .iter()

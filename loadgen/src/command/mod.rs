@@ -1,9 +1,11 @@
 //! What each subcommand does, from its flags to its exit code.
 
 pub mod ab;
+pub mod agent;
 pub mod bulk;
 pub mod calibrate;
 pub mod conns;
+pub mod coordinate;
 pub mod handshake;
 pub mod http;
 pub mod load;
@@ -23,6 +25,7 @@ use thiserror::Error;
 
 use self::{handshake::ShareError, http::HttpError, request::EarlyDataError};
 use crate::{
+    agents::{AgentError, AgentsError},
     cli::Command,
     descriptors::{self, TooManyConnections},
     envelope::keys::EnvelopeError,
@@ -217,6 +220,27 @@ pub enum CommandError {
     /// A subcommand that does not load a target.
     #[error("this does not load a target: use handshake, request or bulk")]
     NotALoad,
+    /// A subcommand that agents do not do.
+    #[error(
+        "agents do not do {0}: --agents is for handshake, request and bulk, and for sweeps of those"
+    )]
+    NotForAgents(&'static str),
+    /// Agents without a connection.
+    #[error(
+        "{connections} connections are not enough for {machines} agents: raise -c to {machines} or more"
+    )]
+    FewConnections {
+        /// Of all agents.
+        connections: u64,
+        /// Agents.
+        machines: u64,
+    },
+    /// The agents did not begin.
+    #[error(transparent)]
+    Agents(#[from] AgentsError),
+    /// The agent cannot listen, or its certificates cannot be made.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
     /// Standard output or a signal handler failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -239,6 +263,7 @@ impl CommandError {
         match self {
             // Nothing was measured, so nothing is proven.
             CommandError::Run(RunError::Interrupted) => Exit::Invalid,
+            CommandError::Agents(error) => error.exit(),
             CommandError::Prepare(_)
             | CommandError::Upstream(_)
             | CommandError::Http(HttpError::Probe(_))
@@ -286,6 +311,9 @@ impl CommandError {
             | CommandError::Calibration { .. }
             | CommandError::OwnCommand(_)
             | CommandError::NotALoad
+            | CommandError::NotForAgents(_)
+            | CommandError::FewConnections { .. }
+            | CommandError::Agent(_)
             | CommandError::OwnServer(_)
             | CommandError::Io(_) => Exit::Usage,
         }
@@ -312,6 +340,7 @@ pub fn execute(command: &Command) -> Result<Exit, CommandError> {
         Command::Conns(args) => conns::conns(args),
         Command::Mix(args) => mix::mix(args),
         Command::Origin(args) => origin::origin(args),
+        Command::Agent(args) => agent::agent(args),
         Command::Report(args) => report::report(args),
         Command::Compare(args) => compare::compare(args),
         Command::Completions(args) => shell::completions(args),

@@ -15,7 +15,7 @@ use super::{
     load::{self, Job},
 };
 use crate::{
-    cli::{CheckArg, LoadArgs, RequestArgs, TlsVersion},
+    cli::{CheckArg, LoadArgs, Place, RequestArgs, TlsVersion},
     envelope::{
         keys::{EnvelopeError, Keys},
         ready::Ready,
@@ -153,6 +153,10 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
 /// Seals what is to be sent, and keeps what opens the answers; gives what the report says of it.
 fn seal(args: &RequestArgs, template: &mut Template) -> Result<Value, EnvelopeError> {
     let (sealed, opens) = (&args.sealed, args.check == CheckArg::Open);
+    let named = sealed.keyring.is_some() || !sealed.raw_aes.is_empty();
+    if named && args.load.agents.place != Place::Alone {
+        return Err(EnvelopeError::OnAgents);
+    }
     let keys = match (Keys::load(sealed)?, sealed.envelope) {
         (None, Some(_)) => return Err(EnvelopeError::NoKey("--envelope")),
         (None, None) if opens => return Err(EnvelopeError::NoKey("--check open")),

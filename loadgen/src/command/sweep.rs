@@ -4,11 +4,11 @@
 //! varied, and all are read before the first one is run.
 
 use std::{
+    ffi::OsString,
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use clap::Parser;
 use thiserror::Error;
 
 use super::{CommandError, bulk, handshake, load, report::write, request};
@@ -129,7 +129,7 @@ fn ready(
     let flags = flags.map(|(dimension, value)| format!("--{}={value}", dimension.name));
     let words = ["loadgen".to_owned()].into_iter();
     let words = words.chain(args.operation.iter().cloned()).chain(flags);
-    let cli = Cli::try_parse_from(words).map_err(|error| SweepError::Cell {
+    let cli = Cli::read(words.map(OsString::from).collect()).map_err(|error| SweepError::Cell {
         cell: named(dimensions, &values),
         error,
     })?;

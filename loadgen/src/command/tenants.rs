@@ -23,11 +23,12 @@ pub fn tenants(load: &LoadArgs) -> Result<Option<Arc<Tenants>>, CommandError> {
     let seed = load.schedule.seed;
     let asked = match (&args.tenants, names(load)) {
         (None, None) => return Ok(None),
-        (None, Some(names)) => return Ok(Some(names.tenants(seed)?)),
+        (None, Some(names)) => return Ok(Some(names.tenants(seed, &args.files)?)),
         (Some(_), Some(_)) => return Err(CommandError::NamesAndTenants),
         (Some(asked), None) => asked,
     };
-    let tenants = Tenants::new(asked, &args.tenant_name, &args.noisy_tenant, seed)?;
+    let (name, noisy) = (&args.tenant_name, &args.noisy_tenant);
+    let tenants = Tenants::new(asked, name, noisy, seed, &args.files)?;
     Ok(Some(Arc::new(tenants)))
 }
 

@@ -52,6 +52,11 @@ pub enum EnvelopeError {
     /// The key cannot be used under its names.
     #[error("--raw-aes: {0}")]
     Key(#[from] KeyError),
+    /// Keys stay where they are.
+    #[error(
+        "tenants' keys do not go to agents, which read no files: drop --agents, or --keyring and --raw-aes"
+    )]
+    OnAgents,
     /// The keyring cannot be used.
     #[error(transparent)]
     Keyring(#[from] KeyringError),

@@ -6,7 +6,9 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hdrhistogram::{
     Histogram,
-    serialization::{DeserializeError, Deserializer, Serializer, V2DeflateSerializer},
+    serialization::{
+        DeserializeError, Deserializer, Serializer, V2DeflateSerializer, V2Serializer,
+    },
 };
 use thiserror::Error;
 
@@ -28,7 +30,7 @@ pub const PERCENTILES: [(&str, f64); 8] = [
 ];
 
 /// Times of one kind.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Times(Histogram<u64>);
 
 impl Default for Times {
@@ -80,6 +82,31 @@ impl Times {
         Duration::from_nanos(self.0.value_at_percentile(percent))
     }
 
+    /// The times as bytes: HdrHistogram V2, not deflated, since the thread that collects them has
+    /// other things to do.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        V2Serializer::new()
+            .serialize(&self.0, &mut bytes)
+            .expect("writing to memory does not fail");
+        bytes
+    }
+
+    /// The times that somebody else recorded.
+    ///
+    /// # Errors
+    ///
+    /// When these are no times, or of other bounds: then counts would be lost in a sum.
+    pub fn from_bytes(mut bytes: &[u8]) -> Result<Self, EncodingError> {
+        let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes)?;
+        let own = Self::new();
+        let bounds = |of: &Histogram<u64>| (of.low(), of.high(), of.sigfig());
+        match bounds(&histogram) == bounds(&own.0) && bytes.is_empty() {
+            true => Ok(Self(histogram)),
+            false => Err(EncodingError::Bounds),
+        }
+    }
+
     /// The mean.
     pub fn mean(&self) -> Duration {
         Duration::from_nanos(self.0.mean() as u64)
@@ -120,6 +147,9 @@ pub enum EncodingError {
     /// Not HdrHistogram V2, deflated.
     #[error("a histogram is not HdrHistogram V2, deflated: {0}")]
     Hdr(#[from] DeserializeError),
+    /// Of other bounds.
+    #[error("a histogram has other bounds than 1 ns to 1 h with 3 digits")]
+    Bounds,
 }
 
 impl Distribution {

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use sealgate_tls::KeyUpdates;
+use serde::{Deserialize, Serialize};
 
-use super::histogram::Times;
+use super::{histogram::Times, wire};
 use crate::{
     operation::failure::{Class, Failure, Phase},
     report::model::{Http, Names, Negotiated},
@@ -15,7 +16,7 @@ const SAMPLES: usize = 5;
 
 /// The three times of every operation. In a closed loop an operation is planned for the moment the
 /// one before it is done, so lag says what the generator itself adds.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Latency {
     /// Done − planned.
     pub response: Times,
@@ -26,7 +27,7 @@ pub struct Latency {
 }
 
 /// Measured operations by how they ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Planned.
     pub planned: u64,
@@ -69,7 +70,7 @@ impl Counts {
 }
 
 /// Operations of one kind, or of one tenant.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Part {
     /// How they ended.
     pub counts: Counts,
@@ -102,7 +103,7 @@ impl Latency {
 }
 
 /// Failures of one class in one phase. Times are since the load began.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failures {
     /// How many.
     pub count: u64,
@@ -115,7 +116,7 @@ pub struct Failures {
 }
 
 /// Connections, and what was negotiated on them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Connections {
     /// Established.
     pub established: u64,
@@ -134,13 +135,14 @@ pub struct Connections {
     /// What was negotiated.
     pub negotiated: Negotiated,
     /// KeyUpdates of the connections that ask for them.
+    #[serde(with = "wire::KeyUpdatesOnWire")]
     pub key_updates: KeyUpdates,
     /// How HTTP was spoken.
     pub http: Http,
 }
 
 /// What a worker has to say of itself.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Effort {
     /// Sent − the later of planned and the moment a connection was free: what the generator adds.
     pub lag: Times,
@@ -153,7 +155,7 @@ pub struct Effort {
 }
 
 /// Everything one worker counted in one second; as a sum, everything.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Interval {
     /// The second, counted from when measuring began; none before.
     pub second: Option<u64>,
@@ -164,6 +166,7 @@ pub struct Interval {
     /// Operations by the second in which they were planned, which a late worker tells late.
     pub planned: Vec<(u64, u64)>,
     /// Failures, of operations and of connections set up for them.
+    #[serde(with = "wire::failures")]
     pub failures: BTreeMap<(Phase, Class), Failures>,
     /// HTTP statuses, of failed operations too.
     pub statuses: BTreeMap<u16, u64>,

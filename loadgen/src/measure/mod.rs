@@ -13,3 +13,4 @@ pub mod http;
 pub mod interval;
 pub mod memory;
 pub mod recorder;
+pub mod wire;

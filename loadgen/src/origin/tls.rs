@@ -8,7 +8,10 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 
-use crate::pem::{self, PemError};
+use crate::{
+    files::Files,
+    pem::{self, PemError},
+};
 
 /// Where the files are that make the listeners speak TLS.
 #[derive(Debug, Clone)]
@@ -39,8 +42,8 @@ pub enum Alpn {
 ///
 /// When a file cannot be read or does not hold what it should.
 pub fn server_config(identity: &Identity<'_>, alpn: Alpn) -> Result<Arc<ServerConfig>, PemError> {
-    let chain = pem::certificates(identity.cert)?;
-    let key = pem::private_key(identity.key)?;
+    let chain = pem::certificates(&Files::Disk, identity.cert)?;
+    let key = pem::private_key(&Files::Disk, identity.key)?;
     let rejected = |path: &Path| {
         let path = path.to_owned();
         move |error: rustls::Error| PemError::Rejected { path, error }
@@ -53,7 +56,7 @@ pub fn server_config(identity: &Identity<'_>, alpn: Alpn) -> Result<Arc<ServerCo
         None => builder.with_no_client_auth(),
         Some(path) => {
             let mut roots = RootCertStore::empty();
-            for certificate in pem::certificates(path)? {
+            for certificate in pem::certificates(&Files::Disk, path)? {
                 roots.add(certificate).map_err(rejected(path))?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)

@@ -228,6 +228,7 @@ pub fn report(
         target: frame.target_pid.map(|pid| target(&outcome, pid, &totals)),
         series: series(&outcome),
         conns: None,
+        agents: Vec::new(),
         configuration: frame.configuration,
         totals,
     }

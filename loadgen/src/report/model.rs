@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::conns::Held;
+use super::{agents::Agent, conns::Held};
 use crate::{
     operation::failure::{Class, Phase},
     schedule::Loop,
@@ -72,6 +72,9 @@ pub struct Report {
     /// Connections that were held; absent but for `conns`.
     #[serde(default)]
     pub conns: Option<Held>,
+    /// The agents that ran the load, whose sum all the rest is; empty where this machine did.
+    #[serde(default)]
+    pub agents: Vec<Agent>,
 }
 
 /// What wrote a report.
@@ -92,7 +95,7 @@ pub struct Configuration {
     pub address: String,
     /// Connections.
     pub connections: u64,
-    /// Threads of the generator.
+    /// Threads of the generator, on all machines.
     pub threads: u64,
     /// `closed`, `constant`, `poisson` or `burst:N/TIME`.
     pub arrival: String,
@@ -121,6 +124,9 @@ pub struct Configuration {
     pub tenants: Option<TenantConfiguration>,
     /// Objectives as they were written.
     pub slo: Vec<String>,
+    /// Agents that ran the load, as they were named; empty where this machine did.
+    #[serde(default)]
+    pub agents: Vec<String>,
     /// Addresses and networks to connect from; empty where the system chooses.
     #[serde(default)]
     pub sources: Vec<String>,
@@ -229,6 +235,9 @@ pub struct Verdict {
 pub struct Reason {
     /// `degraded` or `invalid`.
     pub state: State,
+    /// The agent that it was found of; absent when it is of the whole run.
+    #[serde(default)]
+    pub agent: Option<String>,
     /// A name that programs can rely on.
     pub code: String,
     /// What was found and what to do, for people.

@@ -183,6 +183,7 @@ impl Reason {
     pub fn to_model(self) -> model::Reason {
         model::Reason {
             state: self.state(),
+            agent: None,
             code: self.code().to_owned(),
             message: self.to_string(),
             measured: self.measured(),

@@ -33,6 +33,7 @@ impl fmt::Display for Summary<'_> {
         self.tls(f)?;
         self.http(f)?;
         self.cpu(f)?;
+        self.agents(f)?;
         for error in &report.errors {
             writeln!(
                 f,
@@ -212,6 +213,32 @@ impl Summary<'_> {
             write!(f, ", {:.1} MiB resident", bytes as f64 / f64::from(1 << 20))?;
         }
         writeln!(f)
+    }
+
+    fn agents(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for agent in &self.0.agents {
+            let (operations, response) = (&agent.totals.operations, &agent.totals.latency.response);
+            let p99_ns = response.percentiles_ns.get("p99").copied().unwrap_or(0);
+            write!(
+                f,
+                "agent       {}: {} ok, {} failed, response p99 {:.1} us, start within {:.3} ms",
+                agent.name,
+                operations.succeeded,
+                operations.failed + operations.unsent,
+                p99_ns as f64 / 1e3,
+                agent.clock.uncertainty_s * 1e3
+            )?;
+            match &agent.generator {
+                Some(cpu) => writeln!(
+                    f,
+                    ", {:.2} CPU s, the busiest thread {:.0} %",
+                    cpu.cpu_s,
+                    cpu.busiest_share * 100.0
+                )?,
+                None => writeln!(f, ", LOST")?,
+            }
+        }
+        Ok(())
     }
 
     fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@
 //! alias, and one random number picks the column and decides between the two.
 
 use std::{
-    fmt, fs, io,
+    fmt, io,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -13,7 +13,7 @@ use std::{
 use thiserror::Error;
 
 use super::random::Random;
-use crate::text;
+use crate::files::Files;
 
 /// Most items that can be chosen from: a table of them takes 16 MB.
 pub const MAX_ITEMS: usize = 1_000_000;
@@ -58,14 +58,6 @@ pub enum WeightsError {
         path: PathBuf,
         /// Why.
         error: io::Error,
-    },
-    /// The file is too long.
-    #[error("{}: {bytes} bytes are too many for weights, the limit is {MAX_FILE_BYTES}", path.display())]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-        /// Its length.
-        bytes: u64,
     },
     /// A line is of no use.
     #[error("{}, line {line}: {problem}", path.display())]
@@ -146,8 +138,8 @@ pub fn zipf(items: usize, exponent: f64) -> Vec<f64> {
 /// # Errors
 ///
 /// When the file cannot be read, or a line is of no use.
-pub fn read_weights(path: &Path) -> Result<Vec<Weighted>, WeightsError> {
-    read(path, None)
+pub fn read_weights(files: &Files, path: &Path) -> Result<Vec<Weighted>, WeightsError> {
+    read(files, path, None)
 }
 
 /// Reads lines of `NAME` or `NAME,WEIGHT` alike; a name by itself has the weight 1.
@@ -155,25 +147,20 @@ pub fn read_weights(path: &Path) -> Result<Vec<Weighted>, WeightsError> {
 /// # Errors
 ///
 /// When the file cannot be read, or a line is of no use.
-pub fn read_names(path: &Path) -> Result<Vec<Weighted>, WeightsError> {
-    read(path, Some(1.0))
+pub fn read_names(files: &Files, path: &Path) -> Result<Vec<Weighted>, WeightsError> {
+    read(files, path, Some(1.0))
 }
 
 /// Reads lines, of which those without a weight have that of `lone`.
-fn read(path: &Path, lone: Option<f64>) -> Result<Vec<Weighted>, WeightsError> {
+fn read(files: &Files, path: &Path, lone: Option<f64>) -> Result<Vec<Weighted>, WeightsError> {
     let unreadable = |error| WeightsError::Unreadable {
         path: path.to_owned(),
         error,
     };
-    let bytes = fs::metadata(path).map_err(unreadable)?.len();
-    if bytes > MAX_FILE_BYTES {
-        return Err(WeightsError::TooLong {
-            path: path.to_owned(),
-            bytes,
-        });
-    }
-    let text = text::read_file(path, MAX_FILE_BYTES).map_err(unreadable)?;
-    parse_weights(&text, lone).map_err(|(line, problem)| WeightsError::Line {
+    let bytes = files.read(path, MAX_FILE_BYTES).map_err(unreadable)?;
+    let text = str::from_utf8(&bytes)
+        .map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    parse_weights(text, lone).map_err(|(line, problem)| WeightsError::Line {
         path: path.to_owned(),
         line,
         problem,

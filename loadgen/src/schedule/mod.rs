@@ -65,6 +65,30 @@ impl Share {
     }
 }
 
+/// One machine among those that share a load. All have as many threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    /// Which, from 0.
+    pub index: u64,
+    /// Of how many.
+    pub of: u64,
+}
+
+impl Machine {
+    /// The only one.
+    pub const ALONE: Self = Self { index: 0, of: 1 };
+
+    /// The share of a thread of this machine, of `threads` on each. Neighbours are on different
+    /// machines, so that what is left over when connections or operations are divided is spread over
+    /// all of them.
+    pub fn share(self, thread: usize, threads: usize) -> Share {
+        Share {
+            index: thread as u64 * self.of + self.index,
+            of: threads as u64 * self.of,
+        }
+    }
+}
+
 /// An operation that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
@@ -90,5 +114,24 @@ mod tests {
             .map(|index| Share { index, of: 4 }.part(10))
             .collect();
         assert_eq!(parts, [3, 3, 2, 2]);
+    }
+
+    #[test]
+    fn threads_of_all_machines_have_all_shares_once() {
+        let machines = (0..3).map(|index| Machine { index, of: 3 });
+        let shares = machines.flat_map(|machine| [0, 1].map(|thread| machine.share(thread, 2)));
+        let mut shares: Vec<_> = shares.collect();
+        assert!(shares.iter().all(|share| share.of == 6));
+        assert_eq!(shares.iter().map(|share| share.part(100)).sum::<u64>(), 100);
+        // With three of four left over, each machine has one more.
+        let of_machines = shares
+            .chunks(2)
+            .map(|two| two.iter().map(|s| s.part(9)).sum());
+        assert_eq!(of_machines.collect::<Vec<u64>>(), [3, 3, 3]);
+        shares.sort_by_key(|share| share.index);
+        let numbers = shares.iter().map(|share| share.index);
+        assert!(numbers.eq(0..6));
+        let alone = Machine::ALONE.share(1, 2);
+        assert_eq!(alone, Share { index: 1, of: 2 });
     }
 }

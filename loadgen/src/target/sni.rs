@@ -8,6 +8,7 @@ use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, sync::Arc};
 use thiserror::Error;
 
 use crate::{
+    files::Files,
     schedule::choice::{self, LineProblem, MAX_ITEMS, Spread, Weighted, WeightsError},
     tenants::{Tenants, TenantsError},
 };
@@ -132,14 +133,14 @@ impl Names {
     /// # Errors
     ///
     /// When the file is of no use.
-    pub fn tenants(&self, seed: u64) -> Result<Arc<Tenants>, TenantsError> {
+    pub fn tenants(&self, seed: u64, files: &Files) -> Result<Arc<Tenants>, TenantsError> {
         let lone = |name: &String| Weighted {
             name: name.clone(),
             weight: 1.0,
         };
         let mut named: Vec<Weighted> = match &self.names {
             Listed::Here(names) => names.iter().map(lone).collect(),
-            Listed::InFile(path) => choice::read_names(path)?,
+            Listed::InFile(path) => choice::read_names(files, path)?,
         };
         if named.is_empty() || named.len() > MAX_ITEMS {
             return Err(WeightsError::Items(named.len()).into());
@@ -218,7 +219,7 @@ mod tests {
         let Sni::Mix(names) = parsed(text).unwrap() else {
             panic!("{text} is one name");
         };
-        let all = names.tenants(1).unwrap();
+        let all = names.tenants(1, &Files::Disk).unwrap();
         let share = |n| (all.share(n) * 100.0).round() as u32;
         (0..all.count()).map(|n| (all.name(n), share(n))).collect()
     }
@@ -271,7 +272,7 @@ mod tests {
         let Ok(Sni::Mix(names)) = parsed("/nowhere/names.csv") else {
             panic!("a file of names");
         };
-        let error = names.tenants(1).unwrap_err().to_string();
+        let error = names.tenants(1, &Files::Disk).unwrap_err().to_string();
         assert!(error.contains("/nowhere/names.csv"), "{error}");
     }
 }

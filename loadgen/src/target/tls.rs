@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     cli::{TlsArgs, TlsVersion},
+    files::Files,
     pem::{self, PemError},
     placeholder::{Filling, Text, UnknownPlaceholder},
     report::model::TlsConfiguration,
@@ -141,6 +142,7 @@ impl Configs {
         alpn: &[&[u8]],
         tenants: Option<&Arc<Tenants>>,
     ) -> Result<Self, TlsError> {
+        let files = &args.files;
         let mut provider = aws_lc_rs::default_provider();
         if let Some(names) = &args.groups {
             provider.kx_groups = groups(names)?;
@@ -157,7 +159,7 @@ impl Configs {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&versions)?;
         let builder = match &verification {
-            Verification::Everything(path) => builder.with_root_certificates(roots(path)?),
+            Verification::Everything(path) => builder.with_root_certificates(roots(files, path)?),
             Verification::Nothing => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(TrustAnyone { provider })),
@@ -170,8 +172,10 @@ impl Configs {
         let config = |tenant: usize| -> Result<Arc<ClientConfig>, TlsError> {
             let builder = builder.clone();
             let mut config = match identity.files(tenants, tenant) {
-                Some((cert, key)) => builder
-                    .with_client_auth_cert(pem::certificates(&cert)?, pem::private_key(&key)?)?,
+                Some((cert, key)) => builder.with_client_auth_cert(
+                    pem::certificates(files, &cert)?,
+                    pem::private_key(files, &key)?,
+                )?,
                 None => builder.with_no_client_auth(),
             };
             config.alpn_protocols.clone_from(&alpn);
@@ -321,9 +325,9 @@ fn version_name(version: &SupportedProtocolVersion) -> String {
     }
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
+fn roots(files: &Files, path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(pem::certificates(path)?);
+    let (added, _) = roots.add_parsable_certificates(pem::certificates(files, path)?);
     match added {
         0 => Err(PemError::Empty {
             path: path.to_owned(),

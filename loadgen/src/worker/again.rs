@@ -17,10 +17,7 @@ use std::{
 use tokio::sync::{Notify, watch};
 
 use super::{Load, Loads, Message, Order, Worker, pace_until_stopped, slot::Slot};
-use crate::{
-    measure::recorder::Moments,
-    schedule::{Loop, Share},
-};
+use crate::{measure::recorder::Moments, schedule::Loop};
 
 /// Operations sent this long behind the last planned start, or later, were not sent in time.
 const GRACE: Duration = Duration::from_millis(100);
@@ -187,10 +184,7 @@ impl Worker {
     }
 
     fn begin(&self, number: u32, at: Instant, load: &Load) {
-        let share = Share {
-            index: self.index as u64,
-            of: self.plan.threads as u64,
-        };
+        let share = self.plan.share(self.index);
         self.clock.start(at);
         self.over.set(None);
         let source = self.plan.source(load, share);

@@ -55,7 +55,6 @@ use crate::{
         conns::{held::Held, stage::Step},
         http1::connection::HttpConnection,
     },
-    schedule::Share,
     target::source::Departures,
 };
 
@@ -135,15 +134,13 @@ async fn drive(
     messages: mpsc::Sender<Message>,
     orders: watch::Receiver<Order>,
 ) {
-    // Connection i belongs to worker i modulo the threads.
-    let mine = (index..plan.connections).step_by(plan.threads);
-    let share = Share {
-        index: index as u64,
-        of: plan.threads as u64,
-    };
+    let share = plan.share(index);
+    let (first, all) = (share.index as usize, share.of as usize);
+    // Connection i belongs to worker i modulo all workers.
+    let mine = (first..plan.connections).step_by(all);
     let streams = plan.streams();
     let source = plan.source(&plan.load(), share);
-    let dispatch = Dispatch::new(source, plan.backlog.div_ceil(plan.threads));
+    let dispatch = Dispatch::new(source, plan.backlog.div_ceil(all));
     let worker = Rc::new(Worker {
         clock: Clock::default(),
         recorder: RefCell::new(recorder),
@@ -310,11 +307,16 @@ impl Worker {
     async fn started(&self) {
         let mut orders = self.orders.clone();
         let started = orders.wait_for(|order| *order != Order::Prepare).await;
-        // Without a run there is no start: then the process is ending.
-        if let Ok(order) = started
-            && let Order::Start(at) | Order::Stop { at, .. } = *order
-        {
-            self.clock.start(at);
+        match started.as_deref() {
+            Ok(Order::Start(at)) => self.clock.start(*at),
+            Ok(Order::Stop { at, .. }) => {
+                self.clock.start(*at);
+                self.dispatch.borrow_mut().stop();
+            }
+            // Further loads start the clock themselves.
+            Ok(Order::Prepare | Order::Again(_)) => {}
+            // Without a run there is no load.
+            Err(_) => self.dispatch.borrow_mut().stop(),
         }
     }
 
@@ -350,9 +352,9 @@ impl Worker {
         self.wake_idle();
     }
 
-    /// Which worker it is.
+    /// Which worker it is among those of all machines.
     pub fn index(&self) -> u64 {
-        self.index as u64
+        self.plan.share(self.index).index
     }
 
     /// When the next operation is due.

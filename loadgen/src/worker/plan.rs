@@ -15,7 +15,7 @@ use crate::{
     measure::interval::Interval,
     operation::{Operation, conns::held::Held},
     schedule::{
-        Extent, Share,
+        Extent, Machine, Share,
         closed::ClosedLoop,
         mix::Mix,
         timeline::{OpenLoad, Timeline},
@@ -38,15 +38,17 @@ pub struct Plan {
     pub tls: Option<Configs>,
     /// Where operations of a mix go that go elsewhere.
     pub others: Vec<Endpoint>,
-    /// Connections of all workers.
+    /// Connections of all workers of all machines.
     pub connections: usize,
-    /// Workers.
+    /// Workers on each machine.
     pub threads: usize,
+    /// Which machine of those that share the load this is.
+    pub machine: Machine,
     /// How much.
     pub extent: Extent,
     /// The schedule; none in a closed loop.
     pub open: Option<OpenLoad>,
-    /// Operations of all workers that may wait for a connection.
+    /// Operations of all workers of all machines that may wait for a connection.
     pub backlog: usize,
     /// Whether to wait for planned starts without sleep.
     pub spin: Spin,
@@ -104,6 +106,11 @@ impl Plan {
             Some(other) => (other.address, other.tls.as_ref()),
             None => (self.address, self.tls.as_ref()),
         }
+    }
+
+    /// The part of the load that is a worker's.
+    pub fn share(&self, worker: usize) -> Share {
+        self.machine.share(worker, self.threads)
     }
 
     /// The first load.

@@ -240,6 +240,7 @@ fn assemble(shape: Shape, all: &Recorded, series: Vec<Second>, failed: u64) -> R
             lag: all.lag.distribution(),
         },
         conns: None,
+        agents: Vec::new(),
         target: Some(Target {
             pid: 4711,
             name: "sealgate".into(),
@@ -281,6 +282,7 @@ fn configuration(seed: u64) -> Configuration {
     Configuration {
         target: "https://gateway.example:8443/objects/1".into(),
         address: "127.0.0.1:8443".into(),
+        agents: Vec::new(),
         connections: 32,
         threads: 1,
         arrival: "poisson".into(),
@@ -335,6 +337,7 @@ fn host() -> Host {
 fn verdict(shape: Shape) -> Verdict {
     let reason = Reason {
         state: State::Degraded,
+        agent: None,
         code: "failures".into(),
         message: "0.4 % of the operations failed: see the errors".into(),
         measured: Some(0.0042),

@@ -169,6 +169,7 @@ impl OfTenants {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::Files;
     use crate::operation::{
         http1::{check::Check, template::Parts},
         reuse::Reuse,
@@ -208,7 +209,7 @@ mod tests {
     #[test]
     fn each_tenant_has_a_request_of_its_own() {
         let template = template(&[("Host", "{tenant}.example"), ("X-A", "{tenant} {n}")]);
-        let tenants = Tenants::new(&"2".parse().unwrap(), "t{n}", &[], 1).unwrap();
+        let tenants = Tenants::new(&"2".parse().unwrap(), "t{n}", &[], 1, &Files::Disk).unwrap();
         let heads = Heads::new(&template, Scheme::HTTPS, Some(&tenants)).unwrap();
         let filling = Filling {
             tenants: Some(&tenants),
