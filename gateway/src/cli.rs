@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::arguments::KeysArgs;
 use crate::command::device::DeviceArgs;
+use crate::command::doctor::DoctorArgs;
 use crate::command::inspect::InspectArgs;
 use crate::command::open::OpenArgs;
 use crate::command::reseal_arguments::{GrantArgs, ResealArgs};
@@ -129,6 +130,8 @@ pub enum Command {
     Keys(KeysArgs),
     /// Make a device's key pair, and compare keys by their fingerprints
     Device(DeviceArgs),
+    /// Look whether this machine can run the gateway, how fast, and what to change if not
+    Doctor(DoctorArgs),
 }
 
 /// Arguments of `sealgate run`.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use sealgate_uring::{LARGE_BUF_LEN, SMALL_BUF_LEN};
+use sealgate_uring::{ARRIVALS_LEN, LARGE_BUF_LEN, SMALL_BUF_LEN};
 
 use crate::settings::Settings;
 
@@ -71,6 +71,10 @@ impl MemoryBudget {
         self.workers * LARGE_BUFFERS_PER_WORKER * LARGE_BUF_LEN
     }
 
+    fn arrivals(&self) -> usize {
+        self.workers * ARRIVALS_LEN
+    }
+
     fn small(&self) -> usize {
         self.connections * SMALL_BUFFERS_PER_CONNECTION * SMALL_BUF_LEN
     }
@@ -81,8 +85,11 @@ impl fmt::Display for MemoryBudget {
         const MIB: usize = 1024 * 1024;
         write!(
             f,
-            "large buffers {} MiB ({} workers x {LARGE_BUFFERS_PER_WORKER} x {} KiB) + small buffers at \
-             most {} MiB ({} connections, all busy at once, x {SMALL_BUFFERS_PER_CONNECTION} x {} KiB)",
+            "arrival buffers {} MiB ({} workers x {} KiB) + large buffers {} MiB ({} workers x \
+             {LARGE_BUFFERS_PER_WORKER} x {} KiB) + small buffers at most {} MiB ({} connections, all busy at once, x {SMALL_BUFFERS_PER_CONNECTION} x {} KiB)",
+            self.arrivals() / MIB,
+            self.workers,
+            ARRIVALS_LEN / 1024,
             self.large() / MIB,
             self.workers,
             LARGE_BUF_LEN / 1024,

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Reseal(args) => command::reseal::run(&args),
         Command::Keys(args) => command::keys::run(&args),
         Command::Device(args) => command::device::run(&args),
+        Command::Doctor(args) => command::doctor::run(&args, &unprotected),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Commands that do one thing and end. One file for each: `seal`, `open` (and `open_range`), `inspect`, `grant`, `reseal`, `device`, `keys`.
+//! Commands that do one thing and end. One file for each: `seal`, `open` (and `open_range`), `inspect`, `grant`, `reseal`, `device`, `keys`, `doctor`.
 //! The others are stations on the way that these share:
 //!
 //! ```text
@@ -22,6 +22,7 @@
 pub mod arguments;
 pub mod command_line;
 pub mod device;
+pub mod doctor;
 pub mod grant;
 pub mod inspect;
 pub mod keys;

@@ -4,7 +4,10 @@ use std::io;
 use std::rc::Rc;
 
 use sealgate_tls::{Opened, Progress};
-use sealgate_uring::{Buf, Half, Pool, SMALL_PLAINTEXT_LEN, SizeClass, Socket};
+use sealgate_uring::{
+    ARRIVAL_LEN, Arrival, Buf, Half, Pool, SMALL_PLAINTEXT_LEN, SizeClass, Socket,
+    is_out_of_arrivals,
+};
 
 use crate::error::{ReadError, WriteError};
 use crate::stream::SharedSession;
@@ -82,7 +85,7 @@ impl ReadHalf {
             {
                 return Ok(end_or_bytes.map_or(Now::End, Now::Bytes));
             }
-            let buf = self.take_buffer()?;
+            let buf = self.take_buffer(1)?;
             let room = match &tls {
                 None => buf.plaintext_capacity(),
                 Some(_) => usize::MAX,
@@ -114,13 +117,8 @@ impl ReadHalf {
     }
 
     async fn read_plain(&mut self) -> Result<Option<Buf>, ReadError> {
-        loop {
-            let buf = self.wait_and_take().await?;
-            let room = buf.plaintext_capacity();
-            if let Some((n, buf)) = self.receive(buf, room).await? {
-                return Ok((n > 0).then_some(buf));
-            }
-        }
+        let buf = self.next(Buf::plaintext_capacity).await?;
+        Ok((!buf.is_empty()).then_some(buf))
     }
 
     async fn read_tls(&mut self, tls: &SharedSession) -> Result<Option<Buf>, ReadError> {
@@ -130,15 +128,13 @@ impl ReadHalf {
             {
                 return Ok(end_or_bytes);
             }
-            let buf = self.wait_and_take().await?;
-            match self.receive(buf, usize::MAX).await? {
-                None => {}
-                Some((0, _)) => return Err(ReadError::Truncated),
-                Some((_, buf)) => {
-                    self.received = Some(buf);
-                    self.openable = true;
-                }
+            let before = self.received.as_ref().map_or(0, |held| held.len());
+            let buf = self.next(|_| usize::MAX).await?;
+            if buf.len() == before {
+                return Err(ReadError::Truncated);
             }
+            self.received = Some(buf);
+            self.openable = true;
         }
     }
 
@@ -184,24 +180,50 @@ impl ReadHalf {
         Ok((progress == Progress::PeerClosed).then_some(None))
     }
 
-    /// Waits until bytes are there, unless they flow, and gives the buffer to take them.
-    async fn wait_and_take(&mut self) -> Result<Buf, ReadError> {
-        if !self.flowing {
-            if let Some(partial) = self.received.take() {
-                self.received = Some(received_into_smaller(partial, &self.pool));
+    /// What comes next, behind what came and is not opened yet; nothing more is the end of the stream. Waits, unless
+    /// bytes flow. At most `room` is received into a pooled buffer.
+    async fn next(&mut self, room: impl Fn(&Buf) -> usize) -> Result<Buf, ReadError> {
+        loop {
+            if !self.flowing {
+                if let Some(partial) = self.received.take() {
+                    self.received = Some(received_into_smaller(partial, &self.pool));
+                }
+                match self.socket.recv_arrival().await {
+                    Ok(arrival) => return self.take_arrival(&arrival),
+                    Err(error) if is_out_of_arrivals(&error) => {
+                        self.socket.readable().await.map_err(ReadError::Io)?;
+                    }
+                    Err(error) => return Err(ReadError::Io(error)),
+                }
             }
-            self.socket.readable().await.map_err(ReadError::Io)?;
+            let buf = self.take_buffer(1)?;
+            let room = room(&buf);
+            if let Some((_, buf)) = self.receive(buf, room).await? {
+                return Ok(buf);
+            }
         }
-        self.take_buffer()
     }
 
-    /// A buffer to receive into, behind what came and is not opened yet.
-    fn take_buffer(&mut self) -> Result<Buf, ReadError> {
+    /// What came, behind what came before it.
+    fn take_arrival(&mut self, arrival: &Arrival) -> Result<Buf, ReadError> {
+        self.class = SizeClass::Small;
+        let mut buf = self.take_buffer(arrival.len())?;
+        buf.extend(arrival);
+        // More is likely to be there already.
+        self.flowing = arrival.len() == ARRIVAL_LEN;
+        if self.flowing {
+            self.class = SizeClass::Large;
+        }
+        Ok(buf)
+    }
+
+    /// A buffer to receive at least `room` bytes into, behind what came and is not opened yet.
+    fn take_buffer(&mut self, room: usize) -> Result<Buf, ReadError> {
         match self.received.take() {
             None => Ok(self.pool.take(self.class)),
             Some(mut partial) if partial.class() == self.class => {
                 partial.compact();
-                received_into_larger(partial, &self.pool).ok_or_else(too_long)
+                received_into_larger(partial, room, &self.pool).ok_or_else(too_long)
             }
             Some(partial) if self.class == SizeClass::Large => {
                 let mut larger = self.pool.take(SizeClass::Large);
@@ -209,9 +231,9 @@ impl ReadHalf {
                 if larger.extend(&partial) < partial.len() {
                     return Err(too_long());
                 }
-                received_into_larger(larger, &self.pool).ok_or_else(too_long)
+                received_into_larger(larger, room, &self.pool).ok_or_else(too_long)
             }
-            Some(partial) => received_into_larger(partial, &self.pool).ok_or_else(too_long),
+            Some(partial) => received_into_larger(partial, room, &self.pool).ok_or_else(too_long),
         }
     }
 
@@ -247,15 +269,15 @@ fn too_long() -> ReadError {
     ReadError::Io(io::ErrorKind::FileTooLarge.into())
 }
 
-/// `buf` with room behind what it holds, in a larger block where it has to be; `None` when no block
-/// is large enough: no TLS message is that long.
-pub(crate) fn received_into_larger(mut buf: Buf, pool: &Pool) -> Option<Buf> {
+/// `buf` with room for `room` bytes behind what it holds, in a larger block where it has to be; `None` when no
+/// block is large enough: no TLS message is that long.
+pub(crate) fn received_into_larger(mut buf: Buf, room: usize, pool: &Pool) -> Option<Buf> {
     buf.compact();
-    if buf.spare_len() > 0 {
+    if buf.spare_len() >= room {
         return Some(buf);
     }
     let mut larger = pool.take(SizeClass::Large);
-    (larger.extend(&buf) == buf.len() && larger.spare_len() > 0).then_some(larger)
+    (larger.extend(&buf) == buf.len() && larger.spare_len() >= room).then_some(larger)
 }
 
 /// What `buf` holds, in a small block where it fits: for a connection that waits.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sealgate_tls::{
     ClientHello, ClientHelloError, ClientHelloReader, Opened, Session, looks_like_http,
 };
-use sealgate_uring::{Buf, Pool, SizeClass, Socket, deadline};
+use sealgate_uring::{Buf, Pool, SizeClass, Socket, deadline, is_out_of_arrivals};
 use tokio::sync::Mutex;
 
 use crate::error::HandshakeError;
@@ -27,7 +27,7 @@ const LINGER_BYTES: usize = 1024 * 1024;
 pub async fn accept_hello(socket: &Socket, pool: &Pool) -> Result<ClientHello, HandshakeError> {
     let mut reader = ClientHelloReader::default();
     loop {
-        let buf = receive(socket, pool.take(SizeClass::Small)).await?;
+        let buf = receive(socket, pool, None).await?;
         match reader.push(&buf) {
             Ok(Some(hello)) => return Ok(hello),
             Ok(None) => {}
@@ -58,7 +58,7 @@ pub async fn close_gently(socket: &Socket, pool: &Pool) {
     let drain = async {
         let mut discarded = 0;
         while discarded < LINGER_BYTES {
-            match receive(socket, pool.take(SizeClass::Small)).await {
+            match receive(socket, pool, None).await {
                 Ok(buf) => discarded += buf.len(),
                 Err(_) => return,
             }
@@ -68,8 +68,27 @@ pub async fn close_gently(socket: &Socket, pool: &Pool) {
     let _ = deadline(LINGER, drain, || socket.reset()).await;
 }
 
-/// Waits for bytes and takes what is there, appending to `buf`.
-async fn receive(socket: &Socket, mut buf: Buf) -> Result<Buf, HandshakeError> {
+/// Waits for bytes and takes them, behind those `received` before. While it waits, it holds no buffer of its own.
+async fn receive(
+    socket: &Socket,
+    pool: &Pool,
+    received: Option<Buf>,
+) -> Result<Buf, HandshakeError> {
+    let behind = |room| {
+        let buf = received.unwrap_or_else(|| pool.take(SizeClass::Small));
+        received_into_larger(buf, room, pool).ok_or(HandshakeError::TooLong)
+    };
+    match socket.recv_arrival().await {
+        Ok(arrival) if arrival.is_empty() => return Err(HandshakeError::Closed),
+        Ok(arrival) => {
+            let mut buf = behind(arrival.len())?;
+            buf.extend(&arrival);
+            return Ok(buf);
+        }
+        Err(error) if is_out_of_arrivals(&error) => {}
+        Err(error) => return Err(HandshakeError::Io(error)),
+    }
+    let mut buf = behind(1)?;
     loop {
         socket.readable().await.map_err(HandshakeError::Io)?;
         let (result, back) = socket.recv_now(buf, usize::MAX).await;
@@ -108,8 +127,8 @@ pub(crate) async fn drive(
         if !shared.session.borrow().is_handshaking() {
             break;
         }
-        received = received_into_larger(received, &pool).ok_or(HandshakeError::TooLong)?;
-        received = receive(&socket, received).await?;
+        let before = Some(received).filter(|buf| !buf.is_empty());
+        received = receive(&socket, &pool, before).await?;
     }
     let facts = shared.session.borrow_mut().take_facts();
     let received = Some(received).filter(|buf| !buf.is_empty());

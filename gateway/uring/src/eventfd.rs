@@ -1,17 +1,21 @@
 //! Waking a worker from another thread.
+//!
+//! The runtime's epoll waits for it, not the ring: a write to an eventfd that a ring polls has the kernel signal the
+//! ring's own eventfd from within that write, which it does not do at once, and on Linux 6.18 only the first time.
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use rustix::event::EventfdFlags;
+use rustix::io::Errno;
+use tokio::io::unix::AsyncFd;
 
-use crate::operation;
+use crate::runtime;
 
 /// The worker's end: waits for signals.
 pub struct EventFd {
-    fd: Rc<OwnedFd>,
+    fd: AsyncFd<OwnedFd>,
 }
 
 /// The other threads' end: signals.
@@ -27,7 +31,10 @@ impl EventFdSignal {
     /// What `eventfd(2)` reports.
     pub fn new() -> io::Result<EventFdSignal> {
         Ok(EventFdSignal {
-            fd: Arc::new(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?),
+            fd: Arc::new(rustix::event::eventfd(
+                0,
+                EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
+            )?),
         })
     }
 
@@ -42,22 +49,29 @@ impl EventFd {
     /// The waiting end of `signal`, for the runtime of this thread.
     ///
     /// # Errors
-    /// What `dup(2)` reports.
+    /// What `dup(2)` and `epoll_ctl(2)` report.
+    ///
+    /// # Panics
+    /// Outside [`run`](crate::run).
     pub fn new(signal: &EventFdSignal) -> io::Result<EventFd> {
         Ok(EventFd {
-            fd: Rc::new(signal.fd.try_clone()?),
+            fd: runtime::watched(signal.fd.try_clone()?)?,
         })
     }
 
     /// Waits for at least one signal.
     ///
     /// # Errors
-    /// What the ring reports.
+    /// What `read(2)` reports.
     pub async fn wait(&self) -> io::Result<()> {
-        operation::poll_readable(&self.fd).await.0?;
-        // Readable, so this does not block.
-        rustix::io::read(&*self.fd, &mut [0; 8])?;
-        Ok(())
+        loop {
+            let mut ready = self.fd.readable().await?;
+            match rustix::io::read(self.fd.get_ref(), &mut [0; 8]) {
+                Ok(_) => return Ok(()),
+                Err(Errno::AGAIN) => ready.clear_ready(),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
@@ -73,9 +87,20 @@ mod tests {
             let event = EventFd::new(&signal).unwrap();
             signal.signal();
             event.wait().await.unwrap();
+            // Again and again, and each time while the worker waits for nothing else.
+            let (ask, asked) = std::sync::mpsc::channel();
             let other = signal.clone();
-            let thread = std::thread::spawn(move || other.signal());
-            event.wait().await.unwrap();
+            let thread = std::thread::spawn(move || {
+                for () in asked {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                    other.signal();
+                }
+            });
+            for _ in 0..50 {
+                ask.send(()).unwrap();
+                event.wait().await.unwrap();
+            }
+            drop(ask);
             thread.join().unwrap();
         })
         .unwrap();

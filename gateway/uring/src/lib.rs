@@ -2,16 +2,15 @@
 //! answers.
 //!
 //! ```text
-//! Listener::accept -> Socket { readable -> recv_now(Buf) -> send(Buf) -> shutdown | reset }
-//! Runtime (one per worker thread) and Pool (one per worker thread) carry them;
+//! Listener::accept -> Socket { recv_arrival | recv_now(Buf) -> send(Buf) -> shutdown | reset }
+//! `run` (once per worker thread) and Pool (one per worker thread) carry them;
 //! EventFd wakes a worker from another thread.
 //! ```
 //!
-//! This crate is the only one that names tokio-uring, which has no maintainer, and the only one in
-//! which `unsafe` is allowed. It knows nothing of TLS.
+//! This crate is the only one in which `unsafe` is allowed. It knows nothing of TLS.
 //!
-//! **Dropping a pending `recv_now` or `accept` future loses what it would have returned.** Nothing is
-//! unsound then, because the operation keeps its buffer and descriptor, but bytes are gone. So no
+//! **Dropping a pending receive or `accept` future loses what it would have returned.** Nothing is
+//! unsound then: the operation is cancelled and keeps its buffer and descriptor until the kernel is done, but bytes may be gone. So no
 //! `select!` around them: to end a wait, call [`Socket::shutdown`] or [`Socket::reset`] and await
 //! the future to its end. [`deadline`] does that.
 #![allow(unsafe_code)]
@@ -21,16 +20,22 @@ mod eventfd;
 mod listener;
 mod operation;
 mod pool;
+mod provided;
+mod ring;
 mod runtime;
 mod socket;
 mod source_address;
+mod support;
 mod tcp_info;
 
 pub use deadline::{Elapsed, deadline};
 pub use eventfd::{EventFd, EventFdSignal};
 pub use listener::Listener;
+pub use operation::Arrival;
 pub use pool::{
     Buf, LARGE_BUF_LEN, LARGE_PLAINTEXT_LEN, Pool, SMALL_BUF_LEN, SMALL_PLAINTEXT_LEN, SizeClass,
 };
-pub use runtime::{StartError, run, spawn};
-pub use socket::{Half, Socket};
+pub use provided::{ARRIVAL_LEN, ARRIVALS_LEN};
+pub use runtime::{StartError, run, spawn, turn};
+pub use socket::{Half, Socket, is_out_of_arrivals};
+pub use support::{Feature, features};

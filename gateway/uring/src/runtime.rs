@@ -1,32 +1,101 @@
 //! The runtime of one worker thread.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
-/// Submission queue entries. Submission is flushed when the thread parks, so this bounds a batch.
-const SUBMISSION_ENTRIES: u32 = 1024;
-/// Completion queue entries: every operation in flight may complete in one batch.
-const COMPLETION_ENTRIES: u32 = 8192;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::{Builder, LocalOptions};
 
-/// Runs `future` to its end on an io_uring runtime made for this thread. Tokio's timers and
+use crate::ring::Ring;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Ring>>> = const { RefCell::new(None) };
+}
+
+/// Runs `future` to its end on a runtime with a ring of its own, made for this thread. Tokio's timers and
 /// synchronisation work inside; futures need not be `Send`.
 ///
 /// When it returns, tasks that still run are dropped and their operations cancelled.
 ///
 /// # Errors
 /// [`StartError`] when the kernel refuses a ring: an operator's matter.
+///
+/// # Panics
+/// Within another `run` of the same thread.
 pub fn run<F: Future>(future: F) -> Result<F::Output, StartError> {
-    let mut ring = tokio_uring::uring_builder();
-    // SINGLE_ISSUER with DEFER_TASKRUN hangs in tokio-uring 0.5: completions then arrive only in
-    // an `enter` that the runtime never makes.
-    ring.setup_cqsize(COMPLETION_ENTRIES)
-        .setup_single_issuer()
-        .setup_coop_taskrun();
-    let mut builder = tokio_uring::builder();
-    builder.entries(SUBMISSION_ENTRIES).uring_builder(&ring);
-    let runtime = tokio_uring::Runtime::new(&builder).map_err(StartError)?;
+    let ring = Rc::new(Ring::new().map_err(StartError)?);
+    let wakeup = ring.wakeup().map_err(StartError)?;
+    let _current = Current::enter(&ring);
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        // Before it would wait. What this wakes is run first.
+        .on_thread_park(|| {
+            with_current(Ring::turn);
+        })
+        .build_local(LocalOptions::default())
+        .map_err(StartError)?;
+    // Nobody awaits the ring's eventfd: its edge ends the runtime's wait, and the ring is turned before the next one.
+    let _wakeup = {
+        let _entered = runtime.enter();
+        watched(wakeup).map_err(StartError)?
+    };
     Ok(runtime.block_on(future))
+}
+
+/// A descriptor for the runtime's epoll to watch, by edges.
+#[expect(
+    deprecated,
+    reason = "unsound for types that lie about their descriptor, which OwnedFd does not"
+)]
+pub(crate) fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, Interest::READABLE)
+}
+
+/// Makes a ring this thread's own until dropped, whichever way `run` ends. Declared before the runtime, so that the
+/// runtime's tasks are gone when the ring closes.
+struct Current;
+
+impl Current {
+    fn enter(ring: &Rc<Ring>) -> Current {
+        let before = CURRENT.replace(Some(Rc::clone(ring)));
+        assert!(before.is_none(), "one run within another");
+        Current
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        if let Some(ring) = CURRENT.take() {
+            ring.close();
+        }
+    }
+}
+
+fn with_current<T>(f: impl FnOnce(&Ring) -> T) -> Option<T> {
+    CURRENT.with_borrow(|ring| ring.as_deref().map(f))
+}
+
+/// The ring of this thread.
+///
+/// # Panics
+/// Outside [`run`].
+pub(crate) fn current() -> Rc<Ring> {
+    CURRENT.with_borrow(|ring| Rc::clone(ring.as_ref().expect("an operation outside of `run`")))
+}
+
+/// Submits what waits, takes in what has completed and lets every other task that can go on do so once. For a task
+/// that waits by looking again and again: while it does, the runtime never waits, and so never turns the ring.
+///
+/// # Panics
+/// Outside [`run`].
+pub async fn turn() {
+    current().turn();
+    tokio::task::yield_now().await;
 }
 
 /// Spawns a task on the runtime of this thread.
@@ -37,7 +106,7 @@ pub fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
 where
     F: Future + 'static,
 {
-    tokio_uring::spawn(future)
+    tokio::task::spawn_local(future)
 }
 
 /// The kernel refused a ring.
@@ -66,6 +135,12 @@ impl fmt::Display for StartError {
             _ => "the kernel refused an io_uring instance",
         };
         write!(f, "{remedy} ({})", self.0)
+    }
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> StartError {
+        StartError(error)
     }
 }
 

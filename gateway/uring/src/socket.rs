@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
-use crate::operation;
+use crate::operation::{self, Arrival};
 use crate::pool::Buf;
 use crate::source_address;
 
@@ -80,6 +80,17 @@ impl Socket {
     /// What the ring reports; a socket that failed is readable, and the read then says why.
     pub async fn readable(&self) -> io::Result<()> {
         operation::poll_readable(&self.fd).await.0.map(|_| ())
+    }
+
+    /// Waits until there is something to read and takes at most [`ARRIVAL_LEN`](crate::ARRIVAL_LEN) bytes of it; none is the
+    /// end of the stream. Holds no buffer while it waits. One operation where [`readable`](Self::readable) and
+    /// [`recv_now`](Self::recv_now) are two.
+    ///
+    /// # Errors
+    /// `ENOBUFS` ([`is_out_of_arrivals`]) when too much came at once on other sockets of this thread: nothing was
+    /// taken, and [`readable`](Self::readable) and [`recv_now`](Self::recv_now) find it. Else what `recv(2)` reports.
+    pub async fn recv_arrival(&self) -> io::Result<Arrival> {
+        operation::recv_arrival(&self.fd).await
     }
 
     /// Receives at most `max` bytes of what is there into the spare room of `buf`, appending; 0 is
@@ -174,6 +185,11 @@ impl Socket {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         address(SockRef::from(&*self.fd).local_addr()?)
     }
+}
+
+/// Whether [`Socket::recv_arrival`] found no buffer for what had come.
+pub fn is_out_of_arrivals(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error())
 }
 
 fn client_socket(address: SocketAddr) -> io::Result<socket2::Socket> {

@@ -101,7 +101,7 @@ pub async fn approach(timer: &Timer, ahead: Ahead, left: Duration) -> io::Result
         Ahead::Nothing => left,
         Ahead::Little if left > AHEAD => left - AHEAD,
         Ahead::Little | Ahead::Always => {
-            timer.turn().await?;
+            sealgate_uring::turn().await;
             return Ok(Approached::Turned);
         }
     };

@@ -53,18 +53,6 @@ impl Timer {
         self.0.readable().await?.clear_ready();
         Ok(())
     }
-
-    /// Lets everything else on this thread run once, the ring included, and comes back.
-    ///
-    /// Not `yield_now`: behind that, tokio does not park, and tokio-uring submits only when it
-    /// parks. A timer that has passed already makes it park for no time.
-    ///
-    /// # Errors
-    ///
-    /// As for [`sleep`](Self::sleep).
-    pub async fn turn(&self) -> io::Result<()> {
-        self.sleep(Duration::ZERO).await
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,268 @@
+//! The ring at its edges: abandoned operations, full queues, no buffers left, the end.
+
+use std::cell::Cell;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::*;
+use crate::operation;
+use crate::{ARRIVAL_LEN, Listener, Pool, SizeClass, Socket, is_out_of_arrivals, run, spawn, turn};
+
+/// Polls `future` once, which submits its operation.
+async fn poll_once<F: Future>(future: &mut std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+}
+
+/// A connection whose other end is an ordinary blocking one.
+async fn connection(listener: &Listener) -> (Socket, TcpStream) {
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (socket, _) = listener.accept().await.unwrap();
+    (socket, peer)
+}
+
+fn listener() -> Listener {
+    Listener::bind("127.0.0.1:0".parse().unwrap(), 1024).unwrap()
+}
+
+fn operations_in_flight() -> usize {
+    crate::runtime::current().operations.borrow().len()
+}
+
+/// Turns the ring until nothing is in flight any more; a bug would end this by its bound.
+async fn until_idle() {
+    for _ in 0..10_000 {
+        if operations_in_flight() == 0 {
+            return;
+        }
+        turn().await;
+    }
+    panic!("{} operations stay in flight", operations_in_flight());
+}
+
+#[test]
+fn a_dropped_wait_is_cancelled_and_lets_go_of_its_descriptor() {
+    run(async {
+        let listener = listener();
+        let (socket, mut peer) = connection(&listener).await;
+        {
+            let mut waiting = pin!(socket.readable());
+            assert!(poll_once(&mut waiting).await.is_pending());
+            turn().await;
+            assert_eq!(operations_in_flight(), 1);
+        }
+        until_idle().await;
+        drop(socket);
+        // The descriptor is closed, so the peer sees the end.
+        assert_eq!(peer.read(&mut [0; 1]).unwrap(), 0);
+    })
+    .unwrap();
+}
+
+#[test]
+fn bytes_that_came_for_a_dropped_receive_give_their_buffer_back() {
+    run(async {
+        let listener = listener();
+        let (socket, mut peer) = connection(&listener).await;
+        // More often than there are buffers.
+        for _ in 0..300 {
+            let mut receiving = pin!(socket.recv_arrival());
+            assert!(poll_once(&mut receiving).await.is_pending());
+            peer.write_all(b"x").unwrap();
+            turn().await;
+            turn().await;
+        }
+        until_idle().await;
+        peer.write_all(b"the end").unwrap();
+        let arrival = socket.recv_arrival().await.unwrap();
+        assert!(arrival.ends_with(b"the end"));
+    })
+    .unwrap();
+}
+
+#[test]
+fn when_all_buffers_are_taken_a_receive_says_so_and_loses_nothing() {
+    run(async {
+        let listener = listener();
+        let (socket, mut peer) = connection(&listener).await;
+        let mut taken = Vec::new();
+        let error = loop {
+            peer.write_all(&[taken.len() as u8]).unwrap();
+            match socket.recv_arrival().await {
+                Ok(arrival) => taken.push(arrival),
+                Err(error) => break error,
+            }
+            assert!(taken.len() < 1000, "the buffers have no end");
+        };
+        assert!(is_out_of_arrivals(&error), "{error}");
+        let numbers = taken.iter().map(|arrival| arrival[0]).collect::<Vec<_>>();
+        assert!(
+            numbers
+                .iter()
+                .enumerate()
+                .all(|(i, number)| *number == i as u8)
+        );
+        let pool = Pool::new(1);
+        let (result, buf) = socket.recv_now(pool.take(SizeClass::Small), 9).await;
+        assert_eq!((result.unwrap(), &*buf), (1, &[taken.len() as u8][..]));
+        taken.pop();
+        peer.write_all(b"again").unwrap();
+        assert_eq!(&*socket.recv_arrival().await.unwrap(), b"again");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_long_message_arrives_in_pieces_and_its_end_as_nothing() {
+    run(async {
+        let listener = listener();
+        let (socket, mut peer) = connection(&listener).await;
+        let sent = (0..3 * ARRIVAL_LEN + 5)
+            .map(|i| (i % 251) as u8)
+            .collect::<Vec<_>>();
+        peer.write_all(&sent).unwrap();
+        drop(peer);
+        let mut received = Vec::new();
+        loop {
+            let arrival = socket.recv_arrival().await.unwrap();
+            if arrival.is_empty() {
+                break;
+            }
+            assert!(arrival.len() <= ARRIVAL_LEN);
+            received.extend_from_slice(&arrival);
+        }
+        assert_eq!(received, sent);
+    })
+    .unwrap();
+}
+
+#[test]
+fn more_operations_than_the_queue_holds_are_all_submitted() {
+    run(async {
+        let listener = listener();
+        let pool = Pool::new(1);
+        let (socket, mut peer) = connection(&listener).await;
+        let count = 3 * SUBMISSION_ENTRIES as usize;
+        let reader = std::thread::spawn(move || {
+            let mut received = vec![0; count];
+            peer.read_exact(&mut received).map(|()| received)
+        });
+        let sent = Rc::new(Cell::new(0));
+        let tasks = (0..count).map(|_| {
+            let (socket, mut buf, sent) =
+                (socket.clone(), pool.take(SizeClass::Small), sent.clone());
+            buf.extend(b"x");
+            spawn(async move {
+                socket.send_all(buf).await.0.unwrap();
+                sent.set(sent.get() + 1);
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        assert_eq!(sent.get(), count);
+        let received = reader.join().unwrap().unwrap();
+        assert!(received.iter().all(|byte| *byte == b'x'));
+    })
+    .unwrap();
+}
+
+#[test]
+fn the_end_of_a_run_cancels_what_is_in_flight_and_frees_what_it_held() {
+    let peer = run(async {
+        let listener = listener();
+        let (socket, peer) = connection(&listener).await;
+        // Nobody reads, and this is more than the kernel holds: sends cannot end.
+        const SENDS: usize = 256;
+        let pool = Pool::new(SENDS);
+        for _ in 0..SENDS {
+            let (socket, pool) = (socket.clone(), pool.clone());
+            spawn(async move {
+                let mut buf = pool.take(SizeClass::Large);
+                buf.advance(buf.spare_len());
+                let _ = socket.send_all(buf).await;
+            });
+        }
+        spawn(async move {
+            let _ = socket.recv_arrival().await;
+        });
+        spawn(async move { listener.accept().await.map(drop) });
+        for _ in 0..8 {
+            turn().await;
+        }
+        assert!(operations_in_flight() > 2);
+        peer
+    })
+    .unwrap();
+    // Cancelled and closed: whatever was under way ends.
+    peer.set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let mut peer = peer;
+    let end = io::copy(&mut peer, &mut io::sink());
+    assert!(end.is_ok() || end.unwrap_err().kind() == io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn an_operation_after_the_end_is_cancelled_from_the_start() {
+    let fd = Rc::new(OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap()));
+    let ring = Ring::new().unwrap();
+    ring.close();
+    let entry = opcode::PollAdd::new(io_uring::types::Fd(fd.as_raw_fd()), 1).build();
+    // SAFETY: the entry points at nothing.
+    let key = unsafe { ring.start(&fd, Held::Nothing, entry) };
+    let Poll::Ready((Err(error), _)) = ring.poll(key, std::task::Waker::noop()) else {
+        panic!("nobody will ever complete it");
+    };
+    assert_eq!(error.raw_os_error(), Some(Errno::CANCELED.raw_os_error()));
+    assert_eq!(Rc::strong_count(&fd), 1);
+}
+
+#[test]
+fn an_accepted_connection_that_nobody_waits_for_is_closed() {
+    run(async {
+        let fd = Rc::new(OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap()));
+        let address = socket2::SockRef::from(&*fd)
+            .local_addr()
+            .unwrap()
+            .as_socket()
+            .unwrap();
+        let mut peer = TcpStream::connect(address).unwrap();
+        {
+            let mut accepting = pin!(operation::accept(&fd));
+            assert!(poll_once(&mut accepting).await.is_pending());
+            turn().await;
+        }
+        until_idle().await;
+        peer.set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        assert_eq!(peer.read(&mut [0; 1]).unwrap(), 0);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_task_that_never_lets_the_runtime_wait_still_turns_the_ring() {
+    run(async {
+        let listener = listener();
+        let (socket, mut peer) = connection(&listener).await;
+        let arrived = Rc::new(Cell::new(false));
+        let seen = arrived.clone();
+        spawn(async move {
+            socket.recv_arrival().await.unwrap();
+            seen.set(true);
+        });
+        peer.write_all(b"x").unwrap();
+        for _ in 0..10_000 {
+            if arrived.get() {
+                return;
+            }
+            turn().await;
+        }
+        panic!("it was never received");
+    })
+    .unwrap();
+}
