@@ -255,9 +255,9 @@ fn a_request_that_says_it_has_no_body_has_none_behind_the_seal() {
     );
     for method in ["DELETE", "GET", "HEAD"] {
         let length = format!("{HOST}Content-Length: 0\r\n");
-        scene
-            .browser()
-            .send(format!("{method} /{method} HTTP/1.1\r\n{length}\r\n"));
+        // Kept until then: a client that is gone has its request given up.
+        let mut browser = scene.browser();
+        browser.send(format!("{method} /{method} HTTP/1.1\r\n{length}\r\n"));
         let path = format!("/{method}");
         let seen = scene
             .upstream
