@@ -12,7 +12,7 @@ pub(super) fn bytes(bytes: &[u8]) -> String {
     }
 }
 
-/// As [`bytes`].
+/// As [`bytes`](fn@bytes).
 pub(super) fn text(text: &str) -> String {
     text.escape_debug().to_string()
 }
@@ -31,7 +31,7 @@ pub(super) fn line(words: &str) -> String {
     shown
 }
 
-/// As [`line`], for words of several lines.
+/// As [`line`](fn@line), for words of several lines.
 pub(super) fn lines(words: &str) -> String {
     words.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
