@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Command;
 
+use serde::{Deserialize, Serialize};
+
 /// The cores of this process's affinity mask, in order.
 pub fn cores() -> Vec<usize> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -10,6 +12,34 @@ pub fn cores() -> Vec<usize> {
         .lines()
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     core_list(list.unwrap_or_default())
+}
+
+/// Who runs where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// Cores of the gateway.
+    pub gateway: Vec<usize>,
+    /// Cores of load generator and origin. On a machine of one core the same one.
+    pub load: Vec<usize>,
+}
+
+impl Split {
+    /// Half of the cores for the gateway, the lesser half where they are odd; one core is shared.
+    pub fn of(cores: &[usize]) -> Self {
+        let (gateway, load) = match cores.len() {
+            0 | 1 => (cores, cores),
+            many => cores.split_at(many / 2),
+        };
+        Self {
+            gateway: gateway.to_vec(),
+            load: load.to_vec(),
+        }
+    }
+
+    /// Whether the load takes the gateway's time away.
+    pub fn is_shared(&self) -> bool {
+        self.gateway == self.load
+    }
 }
 
 /// Reads `0-3,8`.
@@ -53,6 +83,18 @@ pub fn version(program: &str, flag: &str, marker: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cores_are_halved_and_a_single_one_is_shared() {
+        let split = Split::of(&[2, 3, 5]);
+        assert_eq!(
+            (&split.gateway[..], &split.load[..]),
+            (&[2][..], &[3, 5][..])
+        );
+        assert!(!split.is_shared());
+        let one = Split::of(&[7]);
+        assert!(one.is_shared() && one.gateway == [7]);
+    }
 
     #[test]
     fn core_lists_are_read() {

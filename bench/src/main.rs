@@ -4,6 +4,7 @@
 //! peers: proxy configurations -> load through each in turn -> CPU per unit of work -> table, JSON
 //! loadgen: loadgen and Debian's generators against one nginx, in turn -> CPU per operation -> table, JSON, verdict
 //! files: sealgate seal and open beside cp and bare AES -> CPU -> table, JSON, verdict
+//! capacity: a configuration -> its copy with an origin behind it -> loads -> JSON -> verdict beside a stored one
 //! ab: two revisions beside each other and a copy of the first -> rounds of slices -> interval -> verdict
 //! history: results by commit -> change points -> text, page
 //! instructions: paths in memory under callgrind -> counts -> beside bench/baseline.json -> verdict
@@ -13,6 +14,7 @@
 //! not vary with the day: those it holds to a baseline.
 
 mod ab;
+mod capacity;
 mod certificate;
 mod command;
 mod cpu;
@@ -22,9 +24,13 @@ mod generators;
 mod history;
 mod host;
 mod instructions;
+mod loadgen;
+mod output;
 mod peers;
 mod process;
+mod room;
 mod statistics;
+mod units;
 mod workplace;
 
 use std::error::Error;
@@ -50,6 +56,8 @@ enum Command {
     Files(files::FilesArgs),
     /// Whether HEAD is slower than BASE: both built, in slices beside each other, with a control.
     Ab(Box<ab::AbArgs>),
+    /// What this machine carries with your configuration, beside what it carried before.
+    Capacity(Box<capacity::CapacityArgs>),
     /// Results of `ab` by commit: append a line, show where they changed.
     History(history::HistoryArgs),
     /// Instructions of the paths in memory, against the baseline in the repository.
@@ -80,6 +88,10 @@ fn main() -> ExitCode {
             Ok(code) => ExitCode::from(code),
             Err(error) => failed(&error, error.exit_code()),
         },
+        Command::Capacity(args) => match capacity::run(&args) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => failed(&error, error.exit_code()),
+        },
         Command::History(args) => match history::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, 1),
@@ -92,15 +104,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// A command line that is none. Its status is 1 with `ab`, as everything of `ab` and loadgen has it, and
-/// clap's 2 elsewhere, where 1 means that something grew.
+/// Commands whose status of a command line that is none is 1, as loadgen has it. Elsewhere it is clap's
+/// 2, and 1 means that something grew.
+const AS_LOADGEN: [&str; 2] = ["ab", "capacity"];
+
+/// A command line that is none.
 fn usage(error: &clap::Error) -> ExitCode {
     // A closed pipe leaves nobody to tell.
     let _ = error.print();
-    let ab = std::env::args_os()
-        .nth(1)
-        .is_some_and(|first| first == "ab");
-    match (error.use_stderr(), ab) {
+    let first = std::env::args_os().nth(1).unwrap_or_default();
+    let as_loadgen = AS_LOADGEN.iter().any(|command| first == *command);
+    match (error.use_stderr(), as_loadgen) {
         (false, _) => ExitCode::SUCCESS,
         (true, true) => ExitCode::from(1),
         (true, false) => ExitCode::from(2),

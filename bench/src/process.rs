@@ -1,4 +1,4 @@
-//! Programs that take part in a measurement: started on a core of their own, ended with the value.
+//! Programs that take part in a measurement: started on cores of their own, ended with the value.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 /// How often that is tried.
 const READY_POLL: Duration = Duration::from_millis(5);
 
-/// A server on one core. Dropping it kills the process and waits for its end.
+/// A server on its cores. Dropping it kills the process and waits for its end.
 pub struct Server {
     name: String,
     child: Child,
@@ -23,11 +23,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `command` (program and arguments) on `core`, both its streams into a log file.
+    /// Starts `command` (program and arguments) on `cores`, both its streams into a log file.
     pub fn start(
         name: &str,
         command: &[String],
-        core: usize,
+        cores: &[usize],
         directory: &Path,
     ) -> Result<Self, BenchError> {
         let log = directory.join(format!("{}.log", name.replace(' ', "-")));
@@ -39,7 +39,7 @@ impl Server {
         };
         let out = file(File::create(&log))?;
         let err = file(out.try_clone())?;
-        let child = pinned(command, core)
+        let child = pinned(command, cores)
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)
@@ -87,17 +87,27 @@ impl Drop for Server {
     }
 }
 
-/// `command` on one core.
-pub fn pinned(command: &[String], core: usize) -> Command {
+/// `command` on these cores.
+pub fn pinned(command: &[String], cores: &[usize]) -> Command {
+    let list: Vec<_> = cores.iter().map(usize::to_string).collect();
     let mut pinned = Command::new("taskset");
-    pinned.arg("--cpu-list").arg(core.to_string()).args(command);
+    pinned.arg("--cpu-list").arg(list.join(",")).args(command);
     pinned
 }
 
 /// A loopback address that was free a moment ago.
 pub fn free_address() -> Result<SocketAddr, BenchError> {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
+    Ok(free_addresses(1)?[0])
+}
+
+/// So many of them, no two alike.
+pub fn free_addresses(count: usize) -> Result<Vec<SocketAddr>, BenchError> {
+    // All are bound before the first one is let go, or the kernel might give one twice.
+    let bound: io::Result<Vec<_>> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0"))
+        .collect();
+    bound
+        .and_then(|bound| bound.iter().map(TcpListener::local_addr).collect())
         .map_err(|source| BenchError::Start {
             name: String::from("a loopback listener"),
             source,
@@ -132,19 +142,27 @@ mod tests {
     fn a_program_that_ends_is_not_waited_for() {
         let directory = std::env::temp_dir();
         let name = format!("bench-process-test-{}", std::process::id());
-        let core = crate::host::cores()[0];
-        let mut server = Server::start(&name, &words("true"), core, &directory).expect("starts");
+        let cores = crate::host::cores();
+        let mut server = Server::start(&name, &words("true"), &cores, &directory).expect("starts");
         let refusal = server.ready(&[free_address().expect("loopback")]);
         assert!(matches!(refusal, Err(BenchError::NotReady { .. })));
         std::fs::remove_file(&server.log).expect("the log was made");
     }
 
     #[test]
+    fn free_addresses_are_all_different() {
+        let mut addresses = free_addresses(50).expect("loopback");
+        addresses.sort();
+        addresses.dedup();
+        assert_eq!(addresses.len(), 50);
+    }
+
+    #[test]
     fn a_server_ends_with_its_value() {
         let directory = std::env::temp_dir();
         let name = format!("bench-process-drop-{}", std::process::id());
-        let core = crate::host::cores()[0];
-        let server = Server::start(&name, &words("sleep 600"), core, &directory).expect("starts");
+        let cores = crate::host::cores();
+        let server = Server::start(&name, &words("sleep 600"), &cores, &directory).expect("starts");
         let (pid, log) = (server.pid(), server.log.clone());
         assert!(Path::new(&format!("/proc/{pid}")).exists());
         drop(server);

@@ -9,6 +9,13 @@ pub fn median(sorted: &[f64]) -> f64 {
     }
 }
 
+/// The middle of values in any order; there is at least one.
+pub fn median_of(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    median(&sorted)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -18,5 +25,6 @@ mod tests {
         assert_eq!(median(&[2.0]), 2.0);
         assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
         assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), 3.0);
+        assert_eq!(median_of(&[9.0, 1.0, 2.0]), 2.0);
     }
 }

@@ -1,4 +1,4 @@
-//! What `config/ci/gate.sh` makes of the verdicts of both layers: a stub stands in for `scripts/bench`.
+//! What `config/ci/gate.sh` makes of the verdicts of both layers and of the capacity: a stub stands in for `scripts/bench`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{
@@ -24,14 +24,38 @@ fn stub(place: &Path, instructions: i32, ab: i32) -> PathBuf {
     path
 }
 
-fn gate(place: &Path, bench: &Path, arguments: &[&str]) -> Output {
-    Command::new(GATE)
+/// A `bench` that has nothing against a revision, writes its JSON, and ends with this status for a capacity.
+fn stub_of_capacity(place: &Path, capacity: i32) -> PathBuf {
+    let path = place.join("bench");
+    let text = format!(
+        "#!/bin/sh\necho \"$*\" >> {}/calls\n[ $1 = capacity ] || exit 0\necho now > \"$5\"\nexit {capacity}\n",
+        place.display()
+    );
+    let _ = fs::remove_file(&path);
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+fn command(place: &Path, bench: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(GATE);
+    command
         .args(arguments)
         .env("GATE_BENCH", bench)
-        .env("GATE_OUTPUT", place.join("output"))
-        .env_remove("GITHUB_STEP_SUMMARY")
-        .output()
-        .unwrap()
+        .env("GATE_OUTPUT", place.join("output"));
+    for variable in [
+        "GITHUB_STEP_SUMMARY",
+        "GATE_CONFIG",
+        "GATE_STORED",
+        "GATE_CAPACITY_ARGS",
+    ] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+fn gate(place: &Path, bench: &Path, arguments: &[&str]) -> Output {
+    command(place, bench, arguments).output().unwrap()
 }
 
 #[test]
@@ -76,6 +100,49 @@ fn both_layers_are_asked_and_their_results_are_kept() {
     );
     assert!(calls[1].contains("output/ab.xml"), "{calls:?}");
     assert!(place.path().join("output/instructions.txt").exists());
+}
+
+#[test]
+fn a_capacity_is_stored_once_and_then_held_to() {
+    let place = tempfile::tempdir().unwrap();
+    let stored = place.path().join("stored.json");
+    let run = |capacity: i32| {
+        let bench = stub_of_capacity(place.path(), capacity);
+        let mut gate = command(place.path(), &bench, &["main", "HEAD"]);
+        gate.env("GATE_CONFIG", "our.toml")
+            .env("GATE_STORED", &stored);
+        gate.env("GATE_CAPACITY_ARGS", "--cert me.pem --key me.key");
+        let status = gate.output().unwrap().status.code();
+        let calls = fs::read_to_string(place.path().join("calls")).unwrap();
+        (status, calls.lines().last().unwrap().to_owned())
+    };
+    let (status, call) = run(2);
+    assert_eq!(
+        (status, stored.exists()),
+        (Some(2), false),
+        "nothing was measured"
+    );
+    assert!(
+        call.starts_with("capacity --config our.toml --json "),
+        "{call}"
+    );
+    assert!(
+        call.ends_with("capacity.json --cert me.pem --key me.key"),
+        "{call}"
+    );
+    assert_eq!(run(0).0, Some(0));
+    assert_eq!(fs::read_to_string(&stored).unwrap(), "now\n");
+    fs::write(&stored, "then\n").unwrap();
+    for status in [0, 3, 1, 2] {
+        let (found, call) = run(status);
+        assert_eq!(found, Some(status), "{call}");
+        assert!(call.contains("--against "), "{call}");
+    }
+    assert_eq!(
+        fs::read_to_string(&stored).unwrap(),
+        "then\n",
+        "it stays what it was"
+    );
 }
 
 #[test]

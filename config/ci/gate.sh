@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fails a job when HEAD needs more instructions (layer A) or is slower (layer B) than BASE.
+# Fails a job when HEAD needs more instructions (layer A) or is slower (layer B) than BASE, or when the
+# machine carries less with your own configuration than it did.
 set -uo pipefail
 
 usage() {
@@ -10,9 +11,14 @@ Runs scripts/bench instructions on what is checked out, and scripts/bench ab BAS
 $GATE_OUTPUT (default target/gate): ab.json, ab.md, ab.xml, instructions.txt. A scenario is a name
 of bench/scenarios, or the path of a .toml file of yours, with your own configuration.
 
+With $GATE_CONFIG, also scripts/bench capacity --config $GATE_CONFIG: what this machine carries with your
+configuration and certificates, in capacity.json. It is held to the file $GATE_STORED; where there is none yet,
+the result is put there. $GATE_CAPACITY_ARGS are further arguments, such as --cert and --key.
+
 Examples:
   config/ci/gate.sh origin/main HEAD
-  config/ci/gate.sh HEAD~1 HEAD echo sealed-put ci/our-gateway.toml
+  config/ci/gate.sh HEAD~1 HEAD echo sealed-put ci/our-scenario.toml
+  GATE_CONFIG=ci/gateway.toml GATE_STORED=ci/capacity.json config/ci/gate.sh origin/main HEAD
 
 Exit status: 0 no regression, or it could not be told (a noisy machine never fails a job); 3 a
 regression; 1 usage; 2 something does not build or start.
@@ -35,6 +41,18 @@ instructions=${PIPESTATUS[0]}
 "$bench" ab "$@" --json "$output/ab.json" --markdown "$output/ab.md" --junit "$output/ab.xml"
 ab=$?
 
+capacity=0
+if [[ -n ${GATE_CONFIG-} ]]; then
+    stored=${GATE_STORED-} against=()
+    read -ra more <<<"${GATE_CAPACITY_ARGS-}"
+    [[ -n $stored && -r $stored ]] && against=(--against "$stored")
+    "$bench" capacity --config "$GATE_CONFIG" --json "$output/capacity.json" "${against[@]}" "${more[@]}"
+    capacity=$?
+    if ((capacity == 0 && ${#against[@]} == 0)) && [[ -n $stored ]]; then
+        cp "$output/capacity.json" "$stored" || capacity=2
+    fi
+fi
+
 # On GitHub, the table stands on the job's page.
 [[ -n ${GITHUB_STEP_SUMMARY-} && -r $output/ab.md ]] && cat "$output/ab.md" >>"$GITHUB_STEP_SUMMARY"
 
@@ -50,6 +68,12 @@ case $ab in
     4) echo "gate: UNPROVEN: a copy of BASE differs from BASE on this machine, so nothing is proven" ;;
     1) echo "gate: bench ab does not take this" && ((verdict)) || verdict=1 ;;
     *) echo "gate: bench ab could not run ($ab)" && ((verdict)) || verdict=2 ;;
+esac
+case $capacity in
+    0) ;;
+    3) echo "gate: this machine carries less with $GATE_CONFIG than $GATE_STORED says" && verdict=3 ;;
+    1) echo "gate: bench capacity does not take this" && ((verdict)) || verdict=1 ;;
+    *) echo "gate: bench capacity could not run ($capacity)" && ((verdict)) || verdict=2 ;;
 esac
 ((verdict)) || echo "gate: no regression was proven"
 exit "$verdict"

@@ -8,7 +8,7 @@
 //! A round is one number: its slices share processes, ports and memory layout, so they say nothing
 //! of how much those matter. Rounds do.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     metric::Metric,
@@ -16,7 +16,7 @@ use super::{
 };
 
 /// What was found of a metric, or of a scenario.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Head is worse by no more than the margin.
@@ -27,6 +27,18 @@ pub enum Verdict {
     Inconclusive,
     /// The copy of base differs from base by more than the margin: this machine proves nothing now.
     Unproven,
+}
+
+impl Verdict {
+    /// In a word, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Inconclusive => "INCONCLUSIVE",
+            Self::Unproven => "UNPROVEN",
+        }
+    }
 }
 
 /// How many rounds.

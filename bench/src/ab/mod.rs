@@ -10,18 +10,19 @@
 //! beside it is not. It never fails because it could not tell.
 
 pub mod chance;
-mod decide;
+pub mod decide;
 mod error;
 mod metric;
 mod prove;
 mod reading;
 mod report;
 mod revision;
-mod scenario;
+pub mod scenario;
 #[cfg(test)]
 mod simulation;
+pub mod site;
 mod stage;
-mod statistics;
+pub mod statistics;
 
 use std::{
     collections::BTreeMap,
@@ -32,6 +33,7 @@ use std::{
 use clap::{Args, Subcommand};
 
 pub use error::AbError;
+pub use report::now;
 
 use self::{
     chance::Chance,
@@ -43,7 +45,7 @@ use self::{
     scenario::Scenario,
     stage::{Hall, Programs, Stage},
 };
-use crate::{certificate::self_signed, error::BenchError, host, process, workplace::Workplace};
+use crate::{certificate::self_signed, error::BenchError, host, workplace::Workplace};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -200,15 +202,10 @@ impl Venue {
         let [gateway_core, load_core, ..] = host::cores()[..] else {
             return Err(BenchError::OneCore.into());
         };
-        let loadgen = process::find(
-            "loadgen",
-            "build it: cargo build --release --package loadgen",
-        )?;
         let place = Workplace::new()?;
         Ok(Self {
             certificate: self_signed(place.path())?,
             hall: Hall {
-                loadgen,
                 gateway_core,
                 load_core,
                 place: place.path().to_owned(),

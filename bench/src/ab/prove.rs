@@ -5,10 +5,7 @@
 //! its environment says. Comparisons without and with it take turns, so that both see all of the
 //! machine's moods.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -17,14 +14,14 @@ use super::{
     Procedure, Venue,
     chance::Chance,
     decide::Verdict,
-    error::{AbError, at},
+    error::AbError,
     report::{Change, ScenarioReport, Settings, markdown, now},
     revision::{Recipe, Workshop},
     scenario,
     stage::Programs,
     statistics::share_bounds,
 };
-use crate::host;
+use crate::{host, output, units};
 
 /// Name and version of the format.
 const FORMAT: &str = "bench.prove/1";
@@ -53,7 +50,7 @@ pub struct ProveArgs {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     injections: u32,
     /// How much CPU time head spins, of what it uses otherwise: 0.1% to 100%
-    #[arg(long, value_name = "N%", default_value = "5%", value_parser = percent)]
+    #[arg(long, value_name = "N%", default_value = "5%", value_parser = units::percent)]
     slowdown: f64,
     #[command(flatten)]
     procedure: Procedure,
@@ -230,20 +227,12 @@ fn environment(most: f64, head: f64) -> [String; 3] {
 }
 
 fn publish(proof: &Proof, args: &ProveArgs) -> Result<(), AbError> {
-    let json = serde_json::to_string_pretty(proof).map_err(io::Error::from)? + "\n";
     let table = table(proof);
-    match &args.json {
-        Some(path) if path == Path::new("-") => print!("{json}"),
-        Some(path) => {
-            fs::write(path, &json).map_err(at(path))?;
-            print!("{table}");
-        }
-        None => print!("{table}"),
+    output::publish(args.json.as_deref(), &table, proof)?;
+    match &args.markdown {
+        Some(path) => Ok(output::write(path, &table)?),
+        None => Ok(()),
     }
-    if let Some(path) = &args.markdown {
-        fs::write(path, &table).map_err(at(path))?;
-    }
-    Ok(())
 }
 
 /// Markdown, which people read too.
@@ -280,15 +269,6 @@ fn table(proof: &Proof) -> String {
     )
 }
 
-/// Reads `5%`.
-fn percent(text: &str) -> Result<f64, &'static str> {
-    let number = text
-        .strip_suffix('%')
-        .and_then(|number| number.parse().ok());
-    let number = number.filter(|percent| (0.1..=100.0).contains(percent));
-    number.ok_or("not a slowdown: write 0.1% to 100%")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,14 +298,6 @@ mod tests {
         assert_eq!(environment(5.0, 5.0), ["0%", "5%", "0%"]);
         assert_eq!(environment(5.0, 0.0), ["0%", "0%", "0%"]);
         assert_eq!(environment(12.5, 12.5), ["0000%", "12.5%", "0000%"]);
-    }
-
-    #[test]
-    fn a_slowdown_is_a_percentage() {
-        assert_eq!(percent("5%"), Ok(5.0));
-        for wrong in ["5", "%", "0%", "101%", "-1%", "NaN%"] {
-            assert!(percent(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{metric::Metric, stage::Arm};
+use crate::loadgen::doubts;
 
 /// The versions of loadgen's reports that are read here.
 const SLICES: &str = "loadgen.ab/1";
@@ -133,19 +134,6 @@ fn versioned(report: &Value, wanted: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("format {wanted}, but {}", report["format"])),
     }
-}
-
-/// Codes of the verdict's reasons, each once.
-fn doubts(report: &Value) -> Vec<String> {
-    let reasons = report["verdict"]["reasons"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    let codes = reasons.filter_map(|reason| Some(reason["code"].as_str()?.to_owned()));
-    let mut codes: Vec<_> = codes.collect();
-    codes.sort();
-    codes.dedup();
-    codes
 }
 
 fn median(values: &[f64]) -> Option<f64> {

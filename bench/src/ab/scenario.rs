@@ -6,6 +6,7 @@ use std::{io, path::Path};
 use serde::Deserialize;
 
 use super::metric::Metric;
+use crate::loadgen::Service;
 
 /// The files that come with the program, by name.
 const OWN: [(&str, &str); 9] = [
@@ -72,20 +73,6 @@ pub struct Origin {
     pub service: Service,
     /// How it is spoken to.
     pub wire: Wire,
-}
-
-/// A service of `loadgen origin`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Service {
-    /// The object store.
-    Http,
-    /// Sends back what comes.
-    Echo,
-    /// Sends as much as it is asked for.
-    Source,
-    /// Swallows what comes.
-    Sink,
 }
 
 /// How the origin is spoken to.

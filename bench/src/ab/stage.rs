@@ -6,28 +6,17 @@
 
 use std::{
     fs,
-    net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
 };
-
-use serde_json::Value;
 
 use super::{
     chance::Chance,
     error::{AbError, at},
     reading::{self, Reading},
-    scenario::{Filling, Operation, Scenario, Service, Wire},
+    scenario::{Operation, Scenario},
+    site::{Gateway, Site},
 };
-use crate::{
-    certificate::Certificate,
-    command,
-    process::{self, Server},
-};
-
-/// loadgen's exit status for a run whose rates do not hold. Ratios of slices hold longer, and the
-/// control says whether they do.
-const INVALID: i32 = 4;
+use crate::certificate::Certificate;
 
 /// Who takes part. Names of one length, so that no path is longer than another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,8 +111,6 @@ impl Programs {
 /// What all scenarios share.
 #[derive(Debug)]
 pub struct Hall {
-    /// The load generator.
-    pub loadgen: String,
     /// The core of the gateways.
     pub gateway_core: usize,
     /// The core of load generator and origin.
@@ -139,10 +126,7 @@ pub struct Stage<'a> {
     hall: &'a Hall,
     scenario: &'a Scenario,
     programs: &'a Programs,
-    certificate: &'a Certificate,
-    upstream: SocketAddr,
-    keyring: PathBuf,
-    _origin: Server,
+    site: Site<'a>,
 }
 
 impl<'a> Stage<'a> {
@@ -157,42 +141,13 @@ impl<'a> Stage<'a> {
         programs: &'a Programs,
         certificate: &'a Certificate,
     ) -> Result<Self, AbError> {
-        let upstream = process::free_address()?;
-        let service = match scenario.origin.service {
-            Service::Http => "--http",
-            Service::Echo => "--echo",
-            Service::Source => "--source",
-            Service::Sink => "--sink",
-        };
-        let mut words = vec![
-            hall.loadgen.clone(),
-            "origin".into(),
-            "--threads".into(),
-            "1".into(),
-        ];
-        words.extend([service.to_owned(), upstream.to_string()]);
-        if scenario.origin.wire == Wire::Tls {
-            let path = |path: &Path| path.display().to_string();
-            words.extend(["--tls-cert".into(), path(&certificate.chain)]);
-            words.extend(["--tls-key".into(), path(&certificate.key)]);
-        }
-        let mut origin = Server::start("origin", &words, hall.load_core, &hall.place)?;
-        origin.ready(&[upstream])?;
-        let keyring = hall.place.join("bench.keyring");
-        if scenario.gateway.seals() && !keyring.exists() {
-            let mut new = Command::new(programs.path(Arm::Base));
-            new.args(["keys", "new", "--tenant", "bench", "--out"])
-                .arg(&keyring);
-            command::run("sealgate keys new", new, &[])?;
-        }
+        let where_to = (&[hall.load_core][..], hall.place.as_path());
+        let site = Site::set_up(scenario, certificate, where_to, &programs.path(Arm::Base))?;
         Ok(Self {
             hall,
             scenario,
             programs,
-            certificate,
-            upstream,
-            keyring,
-            _origin: origin,
+            site,
         })
     }
 
@@ -206,10 +161,12 @@ impl<'a> Stage<'a> {
         chance.shuffle(&mut order);
         let mut gateways = Vec::with_capacity(order.len());
         for arm in order {
-            gateways.push(self.start(arm)?);
+            let cores = [self.hall.gateway_core];
+            let command = |file: &str| self.programs.command(arm, &["run", "--config", file]);
+            gateways.push((arm, self.site.start(arm.name(), &cores, command)?));
         }
-        for gateway in &gateways {
-            self.prepare(gateway)?;
+        for (_, gateway) in &gateways {
+            self.site.prepare(gateway)?;
         }
         match self.scenario.load.operation {
             Operation::Conns => self.held(&gateways),
@@ -217,95 +174,41 @@ impl<'a> Stage<'a> {
         }
     }
 
-    fn start(&self, arm: Arm) -> Result<Gateway, AbError> {
-        let listen = process::free_address()?;
-        let path = |path: &Path| path.display().to_string();
-        let config = self.scenario.gateway.filled(Filling {
-            listen: &listen.to_string(),
-            upstream: &self.upstream.to_string(),
-            certificate: &path(&self.certificate.chain),
-            key: &path(&self.certificate.key),
-            keyring: &path(&self.keyring),
-        });
-        let file = self.hall.place.join(format!("{}.toml", arm.name()));
-        fs::write(&file, config).map_err(at(&file))?;
-        let words = self
-            .programs
-            .command(arm, &["run", "--config", &path(&file)]);
-        let mut server =
-            Server::start(arm.name(), &words, self.hall.gateway_core, &self.hall.place)?;
-        server.ready(&[listen])?;
-        Ok(Gateway {
-            arm,
-            listen,
-            server,
-        })
-    }
-
-    fn prepare(&self, gateway: &Gateway) -> Result<(), AbError> {
-        if self.scenario.prepare.is_empty() {
-            return Ok(());
-        }
-        let mut words = self.scenario.prepare.clone();
-        words.extend([
-            "--connect-to".into(),
-            gateway.listen.to_string(),
-            "-q".into(),
-        ]);
-        self.loadgen(&words)
-    }
-
     /// All gateways beside each other.
-    fn slices(&self, gateways: &[Gateway]) -> Result<Reading, AbError> {
+    fn slices(&self, gateways: &[(Arm, Gateway)]) -> Result<Reading, AbError> {
         let load = &self.scenario.load;
         let mut words = vec!["ab".to_owned(), load.operation.name().to_owned()];
         words.extend(gateways.iter().map(|_| load.url.clone()));
         words.extend(load.arguments.iter().cloned());
-        let addresses: Vec<_> = gateways.iter().map(|one| one.listen.to_string()).collect();
-        let pids: Vec<_> = gateways
-            .iter()
-            .map(|one| one.server.pid().to_string())
-            .collect();
-        words.extend(["--connect-to".into(), addresses.join(",")]);
-        words.extend(["--target-pids".into(), pids.join(",")]);
+        let of_each = |tell: fn(&Gateway) -> String| {
+            let each: Vec<_> = gateways.iter().map(|(_, gateway)| tell(gateway)).collect();
+            each.join(",")
+        };
+        let addresses = of_each(|gateway| gateway.listen.to_string());
+        let pids = of_each(|gateway| gateway.pid().to_string());
+        words.extend(["--connect-to".into(), addresses]);
+        words.extend(["--target-pids".into(), pids]);
         words.extend(["-d".into(), self.hall.round.clone(), "-q".into()]);
         if let Some(slice) = &load.slice {
             words.extend(["--slice".into(), slice.clone()]);
         }
-        let report = self.reported(words)?;
-        let order: Vec<_> = gateways.iter().map(|gateway| gateway.arm).collect();
+        let report = self.site.loadgen.report(words)?;
+        let order: Vec<_> = gateways.iter().map(|(arm, _)| *arm).collect();
         reading::of_slices(&report, &order).map_err(|field| self.lacks(field))
     }
 
     /// One gateway after the other: memory does not depend on what else runs.
-    fn held(&self, gateways: &[Gateway]) -> Result<Reading, AbError> {
+    fn held(&self, gateways: &[(Arm, Gateway)]) -> Result<Reading, AbError> {
         let load = &self.scenario.load;
         let mut reports = Vec::with_capacity(gateways.len());
-        for gateway in gateways {
+        for (arm, gateway) in gateways {
             let mut words = vec![load.operation.name().to_owned(), load.url.clone()];
             words.extend(load.arguments.iter().cloned());
             words.extend(["--connect-to".into(), gateway.listen.to_string()]);
-            words.extend(["--target-pid".into(), gateway.server.pid().to_string()]);
-            reports.push((gateway.arm, self.reported(words)?));
+            words.extend(["--target-pid".into(), gateway.pid().to_string()]);
+            reports.push((*arm, self.site.loadgen.report(words)?));
         }
         reading::of_held(&reports).map_err(|field| self.lacks(field))
-    }
-
-    /// Runs loadgen for its report.
-    fn reported(&self, mut words: Vec<String>) -> Result<Value, AbError> {
-        let file = self.hall.place.join("loadgen.json");
-        words.extend(["--json".into(), file.display().to_string()]);
-        self.loadgen(&words)?;
-        let text = fs::read_to_string(&file).map_err(at(&file))?;
-        serde_json::from_str(&text).map_err(|error| self.lacks(error.to_string()))
-    }
-
-    fn loadgen(&self, words: &[String]) -> Result<(), AbError> {
-        let all = [std::slice::from_ref(&self.hall.loadgen), words].concat();
-        let pinned = process::pinned(&all, self.hall.load_core);
-        let what = format!("{}: loadgen {}", self.scenario.name, words.join(" "));
-        command::run(&what, pinned, &[INVALID])?;
-        Ok(())
     }
 
     fn lacks(&self, field: String) -> AbError {
@@ -314,11 +217,4 @@ impl<'a> Stage<'a> {
             field,
         }
     }
-}
-
-/// A gateway that runs.
-struct Gateway {
-    arm: Arm,
-    listen: SocketAddr,
-    server: Server,
 }

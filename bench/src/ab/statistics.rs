@@ -35,7 +35,7 @@ pub fn interval(values: &[f64]) -> Option<Interval> {
 }
 
 /// What Student's t with so many degrees of freedom does not exceed with probability `p`.
-fn t_quantile(p: f64, freedom: f64) -> f64 {
+pub fn t_quantile(p: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom)
         .expect("the degrees of freedom are positive")
         .inverse_cdf(p)

@@ -12,8 +12,7 @@ mod target;
 mod tool;
 mod work;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -23,7 +22,7 @@ use self::tool::Tool;
 use self::work::Work;
 use crate::error::BenchError;
 use crate::workplace::Workplace;
-use crate::{command, host, process};
+use crate::{command, host, output, process};
 
 /// Arguments of `bench loadgen`.
 #[derive(Debug, Args)]
@@ -97,30 +96,13 @@ pub fn run(args: &GeneratorsArgs) -> Result<Outcome, BenchError> {
                 if args.configs && round == 0 {
                     eprintln!("  {}", words.join(" "));
                 }
-                let command = process::pinned(&words, load_core);
+                let command = process::pinned(&words, &[load_core]);
                 let ended = command::run(tool.name(), command, tool.statuses())?;
                 comparison.add(*work, tool, tool.read(*work, amount, &ended)?);
             }
         }
     }
-    print(args, &comparison)?;
+    let (table, json) = (comparison.table(), comparison.json());
+    output::publish(args.json.as_deref(), &table, &json)?;
     Ok(comparison.outcome())
-}
-
-/// The table to standard output and the JSON to its file, or the JSON to standard output.
-fn print(args: &GeneratorsArgs, comparison: &Comparison) -> Result<(), BenchError> {
-    match &args.json {
-        Some(path) if path == Path::new("-") => println!("{:#}", comparison.json()),
-        Some(path) => {
-            print!("{}", comparison.table());
-            fs::write(path, format!("{:#}\n", comparison.json())).map_err(|source| {
-                BenchError::File {
-                    path: path.clone(),
-                    source,
-                }
-            })?;
-        }
-        None => print!("{}", comparison.table()),
-    }
-    Ok(())
 }

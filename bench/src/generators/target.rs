@@ -40,7 +40,7 @@ impl Target {
             "-c".into(),
             path(&file),
         ];
-        let mut server = Server::start("nginx", &command, core, directory)?;
+        let mut server = Server::start("nginx", &command, &[core], directory)?;
         server.ready(&[address])?;
         Ok(Self {
             address,

@@ -169,7 +169,7 @@ impl Backend {
         for (flag, address) in [("--source", download), ("--sink", upload), ("--echo", echo)] {
             command.extend([flag.to_owned(), address.to_string()]);
         }
-        let mut server = process::Server::start("origin", &command, core, directory)?;
+        let mut server = process::Server::start("origin", &command, &[core], directory)?;
         server.ready(&[download, upload, echo])?;
         let loadgen = loadgen.to_owned();
         Ok(Self {
@@ -215,7 +215,7 @@ impl Backend {
 
         let gone = || failed(String::from("the proxy has ended"));
         let before = cpu::used_by(pid).ok_or_else(gone)?;
-        let output = process::pinned(&words, self.core)
+        let output = process::pinned(&words, &[self.core])
             .output()
             .map_err(|error| failed(error.to_string()))?;
         let after = cpu::used_by(pid).ok_or_else(gone)?;

@@ -11,8 +11,7 @@ mod load;
 mod proxy;
 mod report;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -22,7 +21,7 @@ use self::report::{Comparison, Series};
 use crate::certificate::{Certificate, self_signed};
 use crate::error::BenchError;
 use crate::workplace::Workplace;
-use crate::{host, process};
+use crate::{host, output, process};
 
 /// Arguments of `bench peers`.
 #[derive(Debug, Args)]
@@ -78,28 +77,9 @@ pub fn run(args: &PeersArgs) -> Result<(), BenchError> {
             }
         }
     }
-    print(
-        args,
-        &Comparison::new(proxies, series, args.rounds(), args.quick),
-    )
-}
-
-/// The table to standard output and the JSON to its file, or the JSON to standard output.
-fn print(args: &PeersArgs, comparison: &Comparison) -> Result<(), BenchError> {
-    match &args.json {
-        Some(path) if path == Path::new("-") => println!("{:#}", comparison.json()),
-        Some(path) => {
-            print!("{}", comparison.table());
-            fs::write(path, format!("{:#}\n", comparison.json())).map_err(|source| {
-                BenchError::File {
-                    path: path.clone(),
-                    source,
-                }
-            })?;
-        }
-        None => print!("{}", comparison.table()),
-    }
-    Ok(())
+    let comparison = Comparison::new(proxies, series, args.rounds(), args.quick);
+    let (table, json) = (comparison.table(), comparison.json());
+    output::publish(args.json.as_deref(), &table, &json)
 }
 
 /// What all samples of a run share. The fields end in this order: processes before their files.
@@ -135,7 +115,7 @@ impl Bench {
         let upstream = self.backend.address(kind);
         let place = self.place.path();
         let command = proxy.command(listen, upstream, &self.certificate, place)?;
-        let mut server = process::Server::start(proxy.name, &command, self.proxy_core, place)?;
+        let mut server = process::Server::start(proxy.name, &command, &[self.proxy_core], place)?;
         server.ready(&[listen])?;
         self.backend
             .load(proxy.name, kind, self.quick, listen, server.pid())

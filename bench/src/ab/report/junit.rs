@@ -67,7 +67,7 @@ fn case(
     let margin = compared.margin * 100.0;
     let said = format!(
         "{}: {change}, margin {margin:.0} %",
-        text::name(compared.verdict)
+        compared.verdict.name()
     );
     let case = xml.create_element("testcase").with_attributes([
         ("classname", scenario.name.as_str()),

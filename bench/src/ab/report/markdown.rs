@@ -33,7 +33,7 @@ pub fn whole(report: &AbReport) -> String {
                 compared.margin * 100.0,
                 change(compared.control),
                 text::base(compared),
-                text::name(compared.verdict),
+                compared.verdict.name(),
             );
         }
     }

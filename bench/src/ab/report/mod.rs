@@ -6,8 +6,6 @@ pub mod text;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
-    path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -16,12 +14,12 @@ use serde::Serialize;
 use super::{
     AbArgs,
     decide::{Bounds, Rounds, Verdict},
-    error::{AbError, at},
+    error::AbError,
     metric::Metric,
     revision::Revision,
     statistics::Interval,
 };
-use crate::{host, statistics::median};
+use crate::{host, output, statistics::median};
 
 /// Name and version of the format. Within one version fields are only added.
 pub const FORMAT: &str = "bench.ab/1";
@@ -209,22 +207,14 @@ impl Change {
 ///
 /// # Errors
 ///
-/// [`AbError::File`], or [`AbError::Xml`].
+/// [`AbError`]: a file cannot be written.
 pub fn write(report: &AbReport, args: &AbArgs) -> Result<(), AbError> {
-    let json = serde_json::to_string_pretty(report).map_err(io::Error::from)? + "\n";
-    match &args.json {
-        Some(path) if path == Path::new("-") => print!("{json}"),
-        Some(path) => {
-            fs::write(path, &json).map_err(at(path))?;
-            print!("{}", text::whole(report));
-        }
-        None => print!("{}", text::whole(report)),
-    }
+    output::publish(args.json.as_deref(), &text::whole(report), report)?;
     if let Some(path) = &args.markdown {
-        fs::write(path, markdown::whole(report)).map_err(at(path))?;
+        output::write(path, markdown::whole(report))?;
     }
     if let Some(path) = &args.junit {
-        fs::write(path, junit::whole(report)?).map_err(at(path))?;
+        output::write(path, junit::whole(report)?)?;
     }
     Ok(())
 }

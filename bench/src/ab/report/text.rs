@@ -28,7 +28,7 @@ pub fn whole(report: &AbReport) -> String {
 /// One scenario.
 pub fn scenario(found: &ScenarioReport) -> String {
     let mut text = String::new();
-    let verdict = name(found.verdict);
+    let verdict = found.verdict.name();
     let (scenario, rounds) = (&found.name, found.rounds);
     let _ = writeln!(
         text,
@@ -46,7 +46,7 @@ pub fn scenario(found: &ScenarioReport) -> String {
             compared.head.map_or("not measured".to_owned(), interval),
             compared.margin * 100.0,
             base(compared),
-            name(compared.verdict),
+            compared.verdict.name(),
         );
     }
     for (doubt, rounds) in &found.doubts {
@@ -66,16 +66,6 @@ pub fn words(verdict: Verdict) -> &'static str {
         Verdict::Unproven => {
             "UNPROVEN: the copy of base differs from base, so this machine proves nothing now"
         }
-    }
-}
-
-/// The verdict in a word.
-pub fn name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "PASS",
-        Verdict::Fail => "FAIL",
-        Verdict::Inconclusive => "INCONCLUSIVE",
-        Verdict::Unproven => "UNPROVEN",
     }
 }
 
