@@ -6,6 +6,7 @@
 //! files: sealgate seal and open beside cp and bare AES -> CPU -> table, JSON, verdict
 //! capacity: a configuration -> its copy with an origin behind it -> loads -> JSON -> verdict beside a stored one
 //! ab: two revisions beside each other and a copy of the first -> rounds of slices -> interval -> verdict
+//! growth: gateways of growing size -> CPU per operation -> fitted exponents -> table, JSON, page, verdict
 //! history: results by commit -> change points -> text, page
 //! instructions: paths in memory under callgrind -> counts -> beside bench/baseline.json -> verdict
 //! ```
@@ -21,11 +22,13 @@ mod cpu;
 mod error;
 mod files;
 mod generators;
+mod growth;
 mod history;
 mod host;
 mod instructions;
 mod loadgen;
 mod output;
+mod page;
 mod peers;
 mod process;
 mod room;
@@ -58,6 +61,8 @@ enum Command {
     Ab(Box<ab::AbArgs>),
     /// What this machine carries with your configuration, beside what it carried before.
     Capacity(Box<capacity::CapacityArgs>),
+    /// How the gateway's costs grow with connections, tenants, bytes and workers.
+    Growth(growth::GrowthArgs),
     /// Results of `ab` by commit: append a line, show where they changed.
     History(history::HistoryArgs),
     /// Instructions of the paths in memory, against the baseline in the repository.
@@ -92,6 +97,10 @@ fn main() -> ExitCode {
             Ok(code) => ExitCode::from(code),
             Err(error) => failed(&error, error.exit_code()),
         },
+        Command::Growth(args) => match growth::run(&args) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => failed(&error, error.exit_code()),
+        },
         Command::History(args) => match history::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, 1),
@@ -106,7 +115,7 @@ fn main() -> ExitCode {
 
 /// Commands whose status of a command line that is none is 1, as loadgen has it. Elsewhere it is clap's
 /// 2, and 1 means that something grew.
-const AS_LOADGEN: [&str; 2] = ["ab", "capacity"];
+const AS_LOADGEN: [&str; 3] = ["ab", "capacity", "growth"];
 
 /// A command line that is none.
 fn usage(error: &clap::Error) -> ExitCode {

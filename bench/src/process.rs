@@ -55,9 +55,18 @@ impl Server {
         })
     }
 
-    /// Waits until every address takes a connection.
+    /// Waits until every address takes a connection, for as long as a program usually needs.
     pub fn ready(&mut self, addresses: &[SocketAddr]) -> Result<(), BenchError> {
-        let deadline = Instant::now() + READY_WITHIN;
+        self.ready_within(addresses, READY_WITHIN)
+    }
+
+    /// Waits until every address takes a connection.
+    pub fn ready_within(
+        &mut self,
+        addresses: &[SocketAddr],
+        most: Duration,
+    ) -> Result<(), BenchError> {
+        let deadline = Instant::now() + most;
         for address in addresses {
             while TcpStream::connect(address).is_err() {
                 let ended = !matches!(self.child.try_wait(), Ok(None));

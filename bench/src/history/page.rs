@@ -1,51 +1,31 @@
 //! The history as one page that needs nothing else: a line for each series, change points marked.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::{change, entry::Series};
+use crate::page;
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 120.0;
 /// Room for the outermost marks.
 const EDGE: f64 = 6.0;
-const STYLE: &str = "\
-:root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--line:#0b62c4;--mark:#c4320b}\
-@media(prefers-color-scheme:dark){:root{--ink:#e6e8eb;--paper:#14171a;--line:#6db3ff;--mark:#ff8a6b}}\
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:44rem;margin:2rem auto;padding:0 1rem}\
-svg{width:100%;height:auto;border-bottom:1px solid color-mix(in srgb,var(--ink) 25%,transparent)}\
-polyline{fill:none;stroke:var(--line);stroke-width:1.5}circle{fill:var(--line)}\
-.change{stroke:var(--mark);stroke-dasharray:4 3}circle.change{fill:var(--mark);stroke:none}\
-code{font-size:.9em}h2{font-size:1rem;margin:2rem 0 .25rem}";
-
 /// The page.
 pub fn page(all: &[Series]) -> String {
-    let markup = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width";
-                title { "History of measurements" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { "History of measurements" }
-                p {
-                    "Each line is one number on one machine, commit by commit; a dashed line is a change point. "
-                    "Numbers of different days differ by themselves: run the two commits beside each other before you believe one."
-                }
-                @for series in all { (section(series)) }
-            }
+    let body = html! {
+        p {
+            "Each line is one number on one machine, commit by commit; a dashed line is a change point. "
+            "Numbers of different days differ by themselves: run the two commits beside each other before you believe one."
         }
+        @for series in all { (section(series)) }
     };
-    markup.into_string()
+    page::document("History of measurements", &body)
 }
 
 fn section(series: &Series) -> Markup {
     let values: Vec<_> = series.points.iter().map(|(_, value)| *value).collect();
     let changes = change::points(&values);
     html! {
-        section {
+        section class="history" {
             h2 { (series.name) " · " (series.host) }
             (chart(series, &values, &changes))
             @for at in &changes {
@@ -134,10 +114,7 @@ mod tests {
         assert!(page.contains("ab/&lt;b&gt;/cpu · a &amp; b"), "{page}");
         assert_eq!(page.matches("<line class=\"change\"").count(), 1);
         assert!(page.contains("101.0 to 111.0 (+9.9 %)"), "{page}");
-        assert!(
-            !page.contains("http") && !page.contains("<script"),
-            "it needs nothing else"
-        );
+        crate::page::tests::assert_self_contained(&page);
         assert!(!super::page(&[]).contains("<svg"));
     }
 
