@@ -16,7 +16,7 @@ use std::{
 
 use loadgen::report::html;
 
-use report_sample::{CALM, STALLED, Shape, conns::conns, sweep::sweep};
+use report_sample::{CALM, STALLED, Shape, agents::with_agents, conns::conns, sweep::sweep};
 
 fn main() -> ExitCode {
     let report = match std::env::args().nth(1).as_deref() {
@@ -28,10 +28,11 @@ fn main() -> ExitCode {
             ..CALM
         }),
         Some("hostile") => report_sample::hostile(),
+        Some("agents") => with_agents(report_sample::report(CALM)),
         Some("conns") => conns(),
         Some("sweep") => return print(&html::sweep::page(&sweep()).unwrap_or_default()),
         _ => {
-            eprintln!("usage: sample_report calm|stalled|slower|hostile|conns|sweep");
+            eprintln!("usage: sample_report calm|stalled|slower|hostile|agents|conns|sweep");
             return ExitCode::FAILURE;
         }
     };

@@ -11,7 +11,7 @@ use loadgen::report::{
     parse,
     render::{Format, render},
 };
-use report_sample::{CALM, HOSTILE, STALLED};
+use report_sample::{CALM, HOSTILE, STALLED, agents::with_agents};
 
 /// Runs `loadgen report`; gives exit code, standard output and standard error.
 fn run(args: &[&str]) -> (i32, String, String) {
@@ -48,7 +48,8 @@ fn largest(value: &mut serde_json::Value) {
 
 #[test]
 fn numbers_that_no_run_has_are_no_panic() {
-    let mut value = serde_json::to_value(report_sample::report(STALLED)).unwrap();
+    let report = with_agents(report_sample::report(STALLED));
+    let mut value = serde_json::to_value(report).unwrap();
     let target = value["target"].take();
     let statuses = value["statuses"].take();
     largest(&mut value);
@@ -212,6 +213,60 @@ fn a_second_without_operations_has_no_times() {
         assert_eq!(rows[0][at], "", "{name}");
         assert_ne!(rows[1][at], "", "{name}");
     }
+}
+
+#[test]
+fn agents_have_a_table_in_every_form_and_others_have_none() {
+    let alone = report_sample::report(CALM);
+    let report = with_agents(alone.clone());
+    let (head, rows) = table(&render(&report, Format::CsvAgents).unwrap());
+    let cells = |name: &str| -> Vec<&str> {
+        let at = head.iter().position(|cell| cell == name).unwrap();
+        rows.iter().map(|row| row[at].as_str()).collect()
+    };
+    assert_eq!(cells("agent"), ["load1.example:7500", "load2.example:7500"]);
+    assert_eq!(cells("cores"), ["8", "4"]);
+    assert_eq!(cells("planned"), ["12000", "1234"]);
+    assert_eq!(cells("sent"), ["12000", "1233"]);
+    assert_eq!(cells("succeeded"), ["12000", "1230"]);
+    assert_eq!(cells("failed"), ["0", "3"]);
+    assert_eq!(cells("unsent"), ["0", "1"]);
+    assert_eq!(cells("verdict"), ["degraded", ""]);
+    assert_eq!(cells("reasons"), ["waited_for_core", ""]);
+    assert!(cells("lost")[1].contains("was closed"), "{rows:?}");
+    let (_, rows) = table(&render(&alone, Format::CsvAgents).unwrap());
+    assert!(rows.is_empty());
+
+    let markdown = render(&report, Format::Markdown).unwrap();
+    let lines = markdown
+        .lines()
+        .filter(|line| line.contains(".example:7500 |"));
+    let lines: Vec<_> = lines.collect();
+    assert!(
+        lines[0].starts_with("| load1.example:7500 | load1 | 8 |")
+            && lines[0].ends_with("| degraded: waited\\_for\\_core |"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].starts_with("| load2.example:7500 | load2 | 4 |")
+            && lines[1].ends_with("| lost: it was lost: the control connection was closed |"),
+        "{lines:?}"
+    );
+    let widths = lines.iter().map(|line| line.matches('|').count());
+    assert_eq!(widths.collect::<Vec<_>>(), [11, 11]);
+    assert!(
+        !render(&alone, Format::Markdown)
+            .unwrap()
+            .contains("| agent |")
+    );
+
+    let page = render(&report, Format::Html).unwrap();
+    assert!(page.contains("id=\"agents\"") && page.contains("load2.example:7500"));
+    assert!(
+        !render(&alone, Format::Html)
+            .unwrap()
+            .contains("id=\"agents\"")
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ Examples:
   loadgen report run.json -o run.html          a page with plots, in one file
   loadgen report a.json b.json -o both.html    two runs in the same plots
   loadgen report run.json -o run.csv           one line for each second
+  loadgen report run.json -f csv-agents        one line for each agent of a run on several machines
   loadgen report run.json -f markdown          tables for a pull request
   loadgen report run.json -o run.hlog          for the tools of HdrHistogram
   loadgen report run.json -f hgrm-service      distribution of the service times")]

@@ -1,6 +1,8 @@
-//! CSV: one table of seconds, one of percentiles. Names of columns carry their unit.
+//! CSV: one table of seconds, one of percentiles, one of agents. Names of columns carry their unit.
 
 use super::{
+    agent_table::word,
+    agents::Agent,
     levels::{STEPS_PER_HALF, levels},
     model::{Distribution, ErrorCount, Part, Report, Second},
     render::RenderError,
@@ -123,6 +125,73 @@ pub fn percentiles(report: &Report) -> Result<String, RenderError> {
         distribution(&mut out, ["connections", "all", time], times)?;
     }
     finish(out)
+}
+
+/// One line for each agent; none of a run without.
+///
+/// # Errors
+///
+/// Never in practice: the table is written to memory.
+pub fn agents(report: &Report) -> Result<String, RenderError> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    out.write_record([
+        "agent",
+        "host",
+        "cores",
+        "address",
+        "planned",
+        "sent",
+        "succeeded",
+        "failed",
+        "unsent",
+        "response_p50_ns",
+        "response_p99_ns",
+        "response_max_ns",
+        "generator_cpu_s",
+        "generator_busiest_share",
+        "clock_offset_s",
+        "clock_uncertainty_s",
+        "verdict",
+        "reasons",
+        "lost",
+    ])?;
+    for agent in &report.agents {
+        out.write_record(agent_row(agent))?;
+    }
+    finish(out)
+}
+
+fn agent_row(agent: &Agent) -> [String; 19] {
+    let operations = &agent.totals.operations;
+    let times = &agent.totals.latency.response;
+    let at = |name: &str| optional(times.percentiles_ns.get(name).filter(|_| times.count > 0));
+    let generator = agent.generator.as_ref();
+    let verdict = agent.verdict.as_ref();
+    let codes = verdict.map_or(Vec::new(), |verdict| {
+        let reasons = verdict.reasons.iter();
+        reasons.map(|reason| reason.code.as_str()).collect()
+    });
+    [
+        agent.name.clone(),
+        agent.host.name.clone(),
+        agent.host.cores.to_string(),
+        optional(agent.address.as_ref()),
+        operations.planned.to_string(),
+        operations.sent.to_string(),
+        operations.succeeded.to_string(),
+        operations.failed.to_string(),
+        operations.unsent.to_string(),
+        at("p50"),
+        at("p99"),
+        optional((times.count > 0).then_some(times.max_ns)),
+        optional(generator.map(|generator| generator.cpu_s)),
+        optional(generator.map(|generator| generator.busiest_share)),
+        agent.clock.offset_s.to_string(),
+        agent.clock.uncertainty_s.to_string(),
+        optional(verdict.map(|verdict| word(verdict.state))),
+        codes.join(" "),
+        optional(agent.lost.as_ref()),
+    ]
 }
 
 fn distribution(

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{
+    agent_table::{COLUMNS, Cell, row},
     html,
     model::{Distribution, Report, State},
     quantity,
@@ -24,6 +25,7 @@ pub fn write(report: &Report) -> String {
     latency(&mut out, report);
     errors(&mut out, report);
     tenants(&mut out, report);
+    agents(&mut out, report);
     settings(&mut out, report);
     out
 }
@@ -189,6 +191,24 @@ fn tenants(out: &mut String, report: &Report) {
             quantity::time(at("p99") as f64),
             quantity::time(times.max_ns as f64)
         );
+    }
+    out.push('\n');
+}
+
+fn agents(out: &mut String, report: &Report) {
+    if report.agents.is_empty() {
+        return;
+    }
+    let names = COLUMNS.map(|(name, _)| name);
+    let rules = COLUMNS.map(|(_, cell)| match cell {
+        Cell::Text => "---",
+        Cell::Number => "---:",
+    });
+    let _ = writeln!(out, "| {} |", names.join(" | "));
+    let _ = writeln!(out, "|{}|", rules.join("|"));
+    for agent in &report.agents {
+        let cells = row(agent).map(|cell| escape(&cell));
+        let _ = writeln!(out, "| {} |", cells.join(" | "));
     }
     out.push('\n');
 }

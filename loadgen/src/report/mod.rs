@@ -1,6 +1,7 @@
 //! What a run says: the model that is stored, and its renderings.
 
 pub mod advice;
+pub mod agent_table;
 pub mod agents;
 pub mod build;
 pub mod conns;

@@ -22,6 +22,8 @@ pub enum Format {
     Csv,
     /// One line for each percentile of each distribution, comma-separated.
     CsvPercentiles,
+    /// One line for each agent, comma-separated.
+    CsvAgents,
     /// Tables for a pull request.
     Markdown,
     /// HdrHistogram's interval log: every second's histograms, without loss.
@@ -85,6 +87,7 @@ pub fn render(report: &Report, format: Format) -> Result<String, RenderError> {
         Format::Summary => Summary(report).to_string(),
         Format::Csv => csv::seconds(report)?,
         Format::CsvPercentiles => csv::percentiles(report)?,
+        Format::CsvAgents => csv::agents(report)?,
         Format::Markdown => markdown::write(report),
         Format::Hlog => hlog::write(report)?,
         Format::Hgrm => distribution(&latency.response)?,

@@ -12,7 +12,7 @@ BUILT = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug"
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory):
-    """Gives the path of a stored report: calm, stalled, slower, hostile or conns; or of the page of a sweep."""
+    """Gives the path of a stored report: calm, stalled, slower, hostile, agents or conns; or of the page of a sweep."""
     directory = tmp_path_factory.mktemp("reports")
 
     def make(kind):

@@ -183,6 +183,23 @@ def test_the_page_of_held_connections_has_its_line(page, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_a_run_on_agents_has_a_row_for_each(page, scheme):
+    browser = page(scheme, "agents")
+    section = browser.find_element(By.CSS_SELECTOR, "section[aria-labelledby=agents]")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", section)
+    assert contrast(browser, "section[aria-labelledby=agents] td") >= 4.5
+    names = [head.text for head in section.find_elements(By.CSS_SELECTOR, "thead th")]
+    rows = [row.find_elements(By.CSS_SELECTOR, "th, td") for row in section.find_elements(By.CSS_SELECTOR, "tbody tr")]
+    rows = [dict(zip(names, [cell.text for cell in row], strict=True)) for row in rows]
+    assert [row["agent"] for row in rows] == ["load1.example:7500", "load2.example:7500"]
+    assert [row["cores"] for row in rows] == ["8", "4"]
+    assert rows[1]["failed"] == "3" and rows[1]["never sent"] == "1"
+    assert rows[0]["verdict"] == "degraded: waited_for_core"
+    assert rows[1]["verdict"].startswith("lost: ")
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_of_a_sweep_has_a_line_for_each_size(page, scheme):
     browser = page(scheme, "sweep")
     assert "sweep request" in browser.find_element(By.TAG_NAME, "h1").text

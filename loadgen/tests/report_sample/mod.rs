@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod agents;
 pub mod conns;
 pub mod sweep;
 
@@ -401,7 +402,7 @@ pub const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert
 
 /// A calm run in which all foreign text is hostile.
 pub fn hostile() -> Report {
-    let mut report = report(STALLED);
+    let mut report = agents::with_agents(report(STALLED));
     let text = || HOSTILE.to_owned();
     report.configuration.target = format!("https://h/{HOSTILE}");
     report.configuration.address = text();
@@ -422,5 +423,8 @@ pub fn hostile() -> Report {
     report.errors[0].samples = vec![text()];
     report.tls.as_mut().unwrap().server_name = Names::from([(text(), 1)]);
     report.target.as_mut().unwrap().name = text();
+    report.agents[0].name = text();
+    report.agents[0].host.name = text();
+    report.agents[1].lost = Some(text());
     report
 }

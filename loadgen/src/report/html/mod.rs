@@ -3,6 +3,7 @@
 //! Text from reports goes through maud, which escapes it; the plots' numbers go through JSON. Behind
 //! that stands a content security policy under which only the page's own script and style run.
 
+pub mod agents;
 pub mod axis;
 pub mod charts;
 pub mod held;
@@ -71,6 +72,7 @@ pub fn page(runs: &[Run<'_>]) -> Result<String, RenderError> {
             (tables::latency(runs))
             (tables::errors(runs))
             (tables::tenants(runs))
+            (agents::table(runs))
             (tables::tls(runs))
             (http::http(runs))
             (tables::facts(runs))
