@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::text;
 
 /// Operations of one mix.
-const MAX_OPERATIONS: usize = 64;
+pub const MAX_OPERATIONS: usize = 64;
 
 /// Longest scenario.
 const MAX_BYTES: u64 = 1024 * 1024;

@@ -9,49 +9,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use agent::{Agent, Certificates, assert_ended, sum_of};
+use agent::{Agent, Certificates, assert_ended, assert_whole, on_agents};
 use program::{Origin, PROGRAM, TlsFiles, loadgen, result};
 use serde_json::{Value, json};
-
-/// The words of a load on agents.
-fn on_agents<'a>(load: &[&'a str], flags: &'a [String]) -> Vec<&'a str> {
-    let flags = flags.iter().map(String::as_str);
-    load.iter().copied().chain(flags).collect()
-}
-
-/// All of `n` operations succeeded, in the totals and as the sum of what two agents did.
-fn assert_whole(run: &(i32, Value), n: u64) -> &Value {
-    let (code, json) = run;
-    // On a busy machine a run may last long enough to be judged by its conditions.
-    let long = json["timing"]["elapsed_s"].as_f64().unwrap() >= 1.0;
-    assert!(*code == 0 || long && *code == 4, "{code}: {json:#}");
-    let operations = &json["totals"]["operations"];
-    assert_eq!(
-        (&operations["planned"], &operations["succeeded"]),
-        (&json!(n), &json!(n))
-    );
-    let agents = json["agents"].as_array().unwrap();
-    assert_eq!(agents.len(), 2);
-    for agent in agents {
-        assert_eq!(agent["lost"], Value::Null);
-        let done = agent["totals"]["operations"]["succeeded"].as_u64().unwrap();
-        assert!(done.abs_diff(n / 2) <= 1, "{done} of {n}: not shared alike");
-    }
-    for count in ["planned", "sent", "succeeded", "failed", "unsent"] {
-        let of = |part: &Value| part["operations"][count].as_u64().unwrap();
-        let sum: u64 = agents.iter().map(|agent| of(&agent["totals"])).sum();
-        assert_eq!(sum, of(&json["totals"]), "{count}");
-    }
-    for times in ["response", "service", "lag"] {
-        let parts = agents
-            .iter()
-            .map(|agent| &agent["totals"]["latency"][times]);
-        let (sum, whole) = sum_of(parts, &json["totals"]["latency"][times]);
-        assert_eq!(sum, whole, "{times}: not a count is lost");
-        assert_eq!(whole.len(), n);
-    }
-    json
-}
 
 #[test]
 fn two_agents_do_exactly_what_one_machine_would() {
@@ -67,6 +27,9 @@ fn two_agents_do_exactly_what_one_machine_would() {
     let run = result(&on_agents(&put, &flags));
     let json = assert_whole(&run, 301);
     assert_eq!(json["tls"]["kind"], json!({ "full": 5 }));
+    for step in ["connect", "handshake"] {
+        assert_eq!(json["connections"][step]["count"], 5, "{step}");
+    }
     assert_eq!(json["statuses"], json!({ "201": 1, "204": 300 }));
     assert_eq!(json["configuration"]["threads"], 4);
     assert_eq!(json["generator"]["threads"], 4);

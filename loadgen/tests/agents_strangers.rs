@@ -4,13 +4,21 @@
 mod agent;
 mod program;
 
-use std::{path::Path, process::Command, thread};
+use std::{
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
-use agent::{Agent, Certificates};
-use loadgen::agents::{
-    identity::Identity,
-    link::Link,
-    protocol::{FromAgent, Job, Refusal, ToAgent, Version},
+use agent::{Agent, Certificates, on_agents};
+use loadgen::{
+    agents::{
+        identity::Identity,
+        link::Link,
+        protocol::{FromAgent, Job, Reading, Refusal, ToAgent, Version},
+    },
+    measure::interval::Interval,
 };
 use program::{Origin, loadgen, result};
 use rustls::pki_types::ServerName;
@@ -140,6 +148,26 @@ fn other_versions_are_refused_by_both_sides() {
     assert!(said.contains("this is 9.9.9 "), "{said}");
     agent.await_note("use the same version on all machines");
 
+    let (address, other) = impostor(&certificates, |mut link| async move {
+        link.hear().await.unwrap();
+        let hello = FromAgent::Hello(newer(), loadgen::host::describe());
+        link.say(hello).await.unwrap();
+        link.finish().await;
+    });
+    let flags = certificates.flags_as("coordinator", &address);
+    let ran = loadgen(&on_agents(&["request", "http://127.0.0.1:9/"], &flags));
+    assert_eq!(ran.code, 4);
+    let said = format!("agent {address}: it is loadgen 9.9.9 ");
+    assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+    other.join().unwrap();
+}
+
+/// An agent of the test, which does this with the one coordinator that comes; gives its address.
+fn impostor<D, F>(certificates: &Certificates, does: D) -> (String, thread::JoinHandle<()>)
+where
+    D: FnOnce(Link<FromAgent, ToAgent>) -> F + Send + 'static,
+    F: Future<Output = ()>,
+{
     let path = |name: &str| certificates.path(name);
     let [cert, key, ca] = ["agent.pem", "agent.key", "ca.pem"].map(path);
     let identity = Identity {
@@ -149,32 +177,125 @@ fn other_versions_are_refused_by_both_sides() {
     };
     let acceptor = TlsAcceptor::from(identity.agent().unwrap());
     let (tell, told) = std::sync::mpsc::channel();
-    let other = thread::spawn(move || {
+    let impostor = thread::spawn(move || {
         block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             tell.send(listener.local_addr().unwrap().to_string())
                 .unwrap();
             let (stream, _) = listener.accept().await.unwrap();
-            let stream = acceptor.accept(stream).await.unwrap();
-            let mut link: Link<FromAgent, ToAgent> = Link::over(stream);
-            link.hear().await.unwrap();
-            let hello = FromAgent::Hello(newer(), loadgen::host::describe());
-            link.say(hello).await.unwrap();
-            link.finish().await;
+            does(Link::over(acceptor.accept(stream).await.unwrap())).await;
         });
     });
-    let address = told.recv().unwrap();
-    let flags = certificates.flags_as("coordinator", &address);
-    let flags = flags.iter().map(String::as_str);
-    let words: Vec<_> = ["request", "http://127.0.0.1:9/"]
-        .into_iter()
-        .chain(flags)
-        .collect();
-    let ran = loadgen(&words);
-    assert_eq!(ran.code, 4);
-    let said = format!("agent {address}: it is loadgen 9.9.9 ");
-    assert!(ran.stderr.contains(&said), "{}", ran.stderr);
-    other.join().unwrap();
+    (told.recv().unwrap(), impostor)
+}
+
+/// Takes part in a load up to its start, says these, and goes on until the coordinator has enough.
+async fn tells(mut link: Link<FromAgent, ToAgent>, intervals: Vec<Interval>) {
+    let epoch = Instant::now();
+    let mut intervals = Some(intervals);
+    while let Ok(heard) = link.hear().await {
+        let answer = match heard.message {
+            ToAgent::Hello(_) => FromAgent::Hello(Version::own(), loadgen::host::describe()),
+            ToAgent::Job(_) => FromAgent::Ready(1),
+            ToAgent::Clock => FromAgent::Clock(Reading {
+                steady: epoch.elapsed(),
+                of_day: Duration::ZERO,
+            }),
+            ToAgent::Start(_) => {
+                for interval in intervals.take().unwrap() {
+                    let said = FromAgent::Interval(0, Box::new(interval));
+                    link.say(said).await.unwrap();
+                }
+                continue;
+            }
+            ToAgent::Stop | ToAgent::Beat => continue,
+        };
+        if link.say(answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn numbers_that_nobody_can_have_counted_are_refused_and_their_agent_is_named() {
+    let certificates = Certificates::new();
+    // Seconds that no run has are borne, and are no rows.
+    let mut far = Interval::new(1, 0);
+    far.second = Some(u64::MAX);
+    far.planned = vec![(0, 1), (u64::MAX, 1)];
+    far.kinds[0].counts.succeeded = 7;
+    let mut all = Interval::new(1, 0);
+    all.second = Some(0);
+    all.kinds[0].counts.received_bytes = u64::MAX;
+    let mut never = Interval::new(1, 0);
+    never.second = Some(0);
+    never.last_done = Some(Duration::MAX);
+    for hostile in [all, never] {
+        let said = vec![far.clone(), hostile];
+        let (address, agent) = impostor(&certificates, |link| tells(link, said));
+        let flags = certificates.flags_as("coordinator", &address);
+        let load = ["request", "http://127.0.0.1:9/", "-c", "1"];
+        let (code, json) = result(&on_agents(&load, &flags));
+        assert_eq!(code, 4, "{json:#}");
+        let lost = json["agents"][0]["lost"].as_str().unwrap();
+        assert!(lost.contains("more than can be added up"), "{lost}");
+        assert_eq!(json["agents"][0]["name"], address);
+        let reasons = json["verdict"]["reasons"].as_array().unwrap();
+        let named = reasons.iter().find(|reason| reason["agent"] == address);
+        assert_eq!(named.unwrap()["code"], "agent_lost");
+        // What came before is there, and nothing of what was refused.
+        assert_eq!(json["totals"]["operations"]["succeeded"], 7);
+        assert_eq!(json["totals"]["bytes"]["received"], 0);
+        assert_eq!(json["series"].as_array().unwrap().len(), 1);
+        agent.join().unwrap();
+    }
+}
+
+#[test]
+fn a_file_of_no_use_is_told_with_the_flag_that_names_it() {
+    let certificates = Certificates::new();
+    let path = |name: &str| certificates.path(name);
+    let (missing, key) = (path("missing.pem"), path("agent.key"));
+    for (flag, file, said) in [
+        ("--cert", &missing, "cannot read"),
+        ("--key", &missing, "cannot read"),
+        ("--ca", &missing, "cannot read"),
+        ("--ca", &key, "holds no certificate"),
+    ] {
+        let mut files = [
+            ("--cert", path("agent.pem")),
+            ("--key", path("agent.key")),
+            ("--ca", path("ca.pem")),
+        ];
+        for (name, named) in &mut files {
+            if *name == flag {
+                named.clone_from(file);
+            }
+        }
+        let mut words = vec!["agent", "--listen", "127.0.0.1:0"];
+        words.extend(files.iter().flat_map(|(name, file)| [*name, file.as_str()]));
+        let ran = loadgen(&words);
+        assert_eq!(ran.code, 1, "{words:?}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(&format!(" {flag}: ")) && ran.stderr.contains(said),
+            "{words:?}: {}",
+            ran.stderr
+        );
+    }
+    let flags = certificates.flags_as("coordinator", "127.0.0.1:9");
+    for (at, flag) in [
+        (1, "--agents-cert"),
+        (2, "--agents-key"),
+        (3, "--agents-ca"),
+    ] {
+        let mut flags = flags.clone();
+        flags[at] = format!("{flag}={missing}");
+        let load = ["request", "http://127.0.0.1:9/", "-n", "1"];
+        let ran = loadgen(&on_agents(&load, &flags));
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        let said = format!(" {flag}: cannot read {missing}");
+        assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+    }
 }
 
 #[test]

@@ -244,7 +244,10 @@ impl Member {
                     tally.borrow_mut().add(index, worker, &interval)?;
                 }
                 FromAgent::Done(said) if said.interrupted => return Err(Absent::Interrupted),
-                FromAgent::Done(said) => return Ok(said),
+                FromAgent::Done(said) => {
+                    tally.borrow().check(&said)?;
+                    return Ok(said);
+                }
                 FromAgent::Failed(why) => return Err(Absent::Failed(why)),
                 FromAgent::Clock(_) | FromAgent::Beat => {}
                 FromAgent::Hello(..) | FromAgent::Refused(_) | FromAgent::Ready(_) => {

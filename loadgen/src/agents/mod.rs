@@ -31,8 +31,8 @@ use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use thiserror::Error;
 
-use self::{clock::Vague, link::LinkError, protocol::Refusal};
-use crate::{exit::Exit, pem::PemError};
+use self::{clock::Vague, identity::IdentityError, link::LinkError, protocol::Refusal};
+use crate::exit::Exit;
 
 /// Agents of one run.
 pub const MAX_AGENTS: usize = 64;
@@ -72,7 +72,7 @@ pub enum AgentsError {
     NotUtf8,
     /// Certificate or key cannot be used.
     #[error(transparent)]
-    Identity(#[from] PemError),
+    Identity(#[from] IdentityError),
     /// The system refused what waiting takes.
     #[error("cannot wait for agents: {0}")]
     Io(#[from] io::Error),
@@ -135,6 +135,9 @@ pub enum Absent {
     /// It said what does not belong there.
     #[error("it does not keep to the protocol")]
     Unexpected,
+    /// It counts what nobody can have done.
+    #[error("what it counted is more than can be added up: its numbers are not those of a load")]
+    Uncountable,
     /// Its clock cannot be read.
     #[error(transparent)]
     Clock(#[from] Vague),
@@ -158,7 +161,7 @@ impl Absent {
 pub enum AgentError {
     /// Certificate, key or authorities cannot be used.
     #[error(transparent)]
-    Identity(#[from] PemError),
+    Identity(#[from] IdentityError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {

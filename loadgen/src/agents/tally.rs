@@ -7,7 +7,9 @@ use crate::{
     measure::{
         collect::{Collected, Collector},
         interval::{Interval, Part},
+        weight::Weight,
     },
+    report::agents::Said,
     run::{Seen, Watch},
 };
 
@@ -28,6 +30,8 @@ pub struct Tally<'a, 'b> {
     collector: Collector,
     /// By agent: all its operations.
     agents: Vec<Part>,
+    /// Of all intervals.
+    weight: Weight,
     watch: &'a mut Watch<'b>,
 }
 
@@ -45,6 +49,7 @@ impl<'a, 'b> Tally<'a, 'b> {
             shape,
             collector: Collector::new(workers, shape.kinds, shape.tenants),
             agents: vec![Part::default(); agents],
+            weight: Weight::default(),
             watch,
         }
     }
@@ -53,7 +58,7 @@ impl<'a, 'b> Tally<'a, 'b> {
     ///
     /// # Errors
     ///
-    /// When that cannot be what it was to do.
+    /// When that cannot be what it was to do, or is more than can be added up.
     pub fn add(&mut self, agent: usize, worker: u64, interval: &Interval) -> Result<(), Absent> {
         let shape = self.shape;
         let worker = usize::try_from(worker).unwrap_or(usize::MAX);
@@ -64,6 +69,7 @@ impl<'a, 'b> Tally<'a, 'b> {
         {
             return Err(Absent::Unexpected);
         }
+        self.weight = self.weight.with(interval).ok_or(Absent::Uncountable)?;
         let known = self.collector.seconds().len();
         self.collector.add(agent * shape.threads + worker, interval);
         for part in &interval.kinds {
@@ -73,6 +79,18 @@ impl<'a, 'b> Tally<'a, 'b> {
             (self.watch)(Seen::Second(second));
         }
         Ok(())
+    }
+
+    /// Checks what an agent says at its end.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be of this load.
+    pub fn check(&self, said: &Said) -> Result<(), Absent> {
+        match said.generator.threads == self.shape.threads as u64 {
+            true => Ok(()),
+            false => Err(Absent::Unexpected),
+        }
     }
 
     /// What has come of an agent.
@@ -146,6 +164,10 @@ mod tests {
         assert!(tally.add(0, 2, &interval(0, 1)).is_err(), "no such worker");
         assert!(tally.add(0, 0, &Interval::new(2, 0)).is_err(), "kinds");
         assert!(tally.add(0, 0, &Interval::new(1, 2)).is_err(), "tenants");
+        let mut hostile = interval(0, 1);
+        hostile.kinds[0].counts.failed = u64::MAX;
+        let refused = tally.add(0, 0, &hostile).unwrap_err();
+        assert!(matches!(refused, Absent::Uncountable), "{refused}");
         assert_eq!(tally.of(0).counts.succeeded, 0);
     }
 }

@@ -72,7 +72,9 @@ impl Collector {
     /// Adds what `worker` counted in one interval.
     pub fn add(&mut self, worker: usize, interval: &Interval) {
         self.totals.add(interval);
-        for (second, count) in self.totals.planned.drain(..) {
+        // Later ones are no rows, and what came over a network may name any.
+        let rows = self.totals.planned.drain(..);
+        for (second, count) in rows.filter(|(second, _)| *second < SERIES_LIMIT) {
             *self.planned.entry(second).or_default() += count;
         }
         let Some(second) = interval.second else {
@@ -138,7 +140,7 @@ impl Collector {
         let nothing = Pending::default();
         let next = self.rows.len() as u64;
         self.rows
-            .extend((next..last.min(SERIES_LIMIT)).map(|start_s| nothing.row(start_s)));
+            .extend((next..last).map(|start_s| nothing.row(start_s)));
         for row in &mut self.rows {
             row.planned = self.planned.get(&row.start_s).copied().unwrap_or(0);
         }
@@ -287,5 +289,17 @@ mod tests {
         assert_eq!(seen, expected);
         assert_eq!(totals.kinds[0].counts.sent, 43);
         assert_eq!(spun, [Duration::from_millis(3), Duration::from_millis(2)]);
+    }
+
+    #[test]
+    fn seconds_beyond_the_series_are_in_the_totals_alone() {
+        let mut collector = Collector::new(1, 1, 1);
+        let far = [(1, 2), (SERIES_LIMIT, 3), (u64::MAX, 4)];
+        collector.add(0, &interval(Some(0), 1, &far));
+        collector.add(0, &interval(Some(u64::MAX), 10, &[]));
+        let Collected { totals, series, .. } = collector.finish();
+        let planned: Vec<_> = series.iter().map(|row| row.planned).collect();
+        assert_eq!(planned, [0, 2]);
+        assert_eq!(totals.kinds[0].counts.sent, 11);
     }
 }

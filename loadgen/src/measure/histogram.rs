@@ -1,7 +1,7 @@
 //! Latency histograms: HdrHistogram in nanoseconds with three significant digits, because two
 //! would hide a change of 1 %.
 
-use std::time::Duration;
+use std::{ops::Range, sync::LazyLock, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hdrhistogram::{
@@ -16,6 +16,20 @@ use crate::report::model::Distribution;
 
 /// The longest time that is told apart: longer ones count as this.
 const MAX: Duration = Duration::from_secs(3600);
+
+/// What stands before the counts of an encoded histogram: cookie, length of the counts, offset, digits,
+/// lowest and highest value, ratio.
+const HEADER_LEN_BYTES: usize = 40;
+
+/// Where in it the length of the counts stands.
+const COUNTS_LEN: Range<usize> = 4..8;
+
+/// The header of all histograms of our bounds, but for that length.
+static HEADER: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut header = Times::new().to_bytes();
+    header.truncate(HEADER_LEN_BYTES);
+    header
+});
 
 /// The percentiles that are printed.
 pub const PERCENTILES: [(&str, f64); 8] = [
@@ -92,19 +106,17 @@ impl Times {
         bytes
     }
 
-    /// The times that somebody else recorded.
+    /// The times that somebody else recorded, as [`Times::to_bytes`] writes them.
     ///
     /// # Errors
     ///
-    /// When these are no times, or of other bounds: then counts would be lost in a sum.
+    /// When these are no times, or of other bounds: then counts would be lost in a sum. That is seen
+    /// before anything is decoded, which takes as much memory as the header asks for.
     pub fn from_bytes(mut bytes: &[u8]) -> Result<Self, EncodingError> {
-        let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes)?;
-        let own = Self::new();
-        let bounds = |of: &Histogram<u64>| (of.low(), of.high(), of.sigfig());
-        match bounds(&histogram) == bounds(&own.0) && bytes.is_empty() {
-            true => Ok(Self(histogram)),
-            false => Err(EncodingError::Bounds),
+        if !has_own_header(bytes) {
+            return Err(EncodingError::Bounds);
         }
+        Ok(Self(Deserializer::new().deserialize(&mut bytes)?))
     }
 
     /// The mean.
@@ -136,6 +148,19 @@ impl Times {
             hdr_v2_deflate: STANDARD.encode(&bytes),
         }
     }
+}
+
+/// Whether these bytes are a histogram of our bounds, with as many bytes of counts as it says.
+fn has_own_header(bytes: &[u8]) -> bool {
+    let Some((header, counts)) = bytes.split_at_checked(HEADER_LEN_BYTES) else {
+        return false;
+    };
+    let counts_len_bytes = (counts.len() as u64).to_be_bytes();
+    let (zeros, len) = counts_len_bytes.split_at(4);
+    zeros == [0; 4]
+        && header[COUNTS_LEN] == *len
+        && header[..COUNTS_LEN.start] == HEADER[..COUNTS_LEN.start]
+        && header[COUNTS_LEN.end..] == HEADER[COUNTS_LEN.end..]
 }
 
 /// A histogram in a report that cannot be decoded: the report is damaged.

@@ -160,8 +160,10 @@ pub struct Interval {
     /// The second, counted from when measuring began; none before.
     pub second: Option<u64>,
     /// Operations by kind.
+    #[serde(deserialize_with = "wire::kinds")]
     pub kinds: Vec<Part>,
     /// Operations by tenant, since the load began: only the last interval of a load has them.
+    #[serde(deserialize_with = "wire::tenants")]
     pub tenants: Vec<Part>,
     /// Operations by the second in which they were planned, which a late worker tells late.
     pub planned: Vec<(u64, u64)>,

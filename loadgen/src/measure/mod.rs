@@ -13,4 +13,5 @@ pub mod http;
 pub mod interval;
 pub mod memory;
 pub mod recorder;
+pub mod weight;
 pub mod wire;

@@ -1,9 +1,15 @@
 //! How what was counted goes from one machine to another: whole, every count of every histogram.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use std::fmt;
 
-use super::histogram::Times;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, IgnoredAny, SeqAccess, Visitor},
+};
+
+use super::{histogram::Times, interval::Part};
+use crate::{scenario::MAX_OPERATIONS, tenants::OWN_ROWS};
 
 impl Serialize for Times {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -29,6 +35,55 @@ impl<'de> Deserialize<'de> for Times {
 pub struct KeyUpdatesOnWire {
     sent: u64,
     received: u64,
+}
+
+/// Kinds of operations of one load: a handshake has four, and a scenario 64 operations.
+pub const MAX_KINDS: usize = 4 * MAX_OPERATIONS;
+
+/// Rows of tenants of one load: those that have their own, and one for all others.
+pub const MAX_ROWS: usize = OWN_ROWS + 1;
+
+/// Operations by kind, no more than a load has: each takes memory for its histograms.
+///
+/// # Errors
+///
+/// When there are more.
+pub fn kinds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Part>, D::Error> {
+    deserializer.deserialize_seq(AtMost(MAX_KINDS))
+}
+
+/// Operations by tenant, likewise.
+///
+/// # Errors
+///
+/// When there are more.
+pub fn tenants<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Part>, D::Error> {
+    deserializer.deserialize_seq(AtMost(MAX_ROWS))
+}
+
+/// Reads a list of no more than so many parts.
+struct AtMost(usize);
+
+impl<'de> Visitor<'de> for AtMost {
+    type Value = Vec<Part>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {} parts of a load", self.0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Vec<Part>, A::Error> {
+        let mut parts = Vec::new();
+        while parts.len() < self.0 {
+            match all.next_element()? {
+                Some(part) => parts.push(part),
+                None => return Ok(parts),
+            }
+        }
+        match all.next_element::<IgnoredAny>()? {
+            None => Ok(parts),
+            Some(_) => Err(A::Error::invalid_length(self.0 + 1, &self)),
+        }
+    }
 }
 
 /// Failures by phase and class: JSON has no such keys, so they are a list.
@@ -72,7 +127,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        measure::interval::{Interval, count},
+        measure::{
+            histogram::EncodingError,
+            interval::{Interval, count},
+        },
         operation::failure::{Cause, Failure, Phase},
     };
 
@@ -126,6 +184,40 @@ mod tests {
             let mut bytes = Vec::new();
             V2Serializer::new().serialize(&other, &mut bytes).unwrap();
             assert!(Times::from_bytes(&bytes).is_err(), "{high}, {digits}");
+        }
+    }
+
+    #[test]
+    fn no_memory_is_taken_for_what_a_header_asks_for() {
+        // A decoder takes the memory first, and then finds that these are no counts.
+        let mut own = Times::new().to_bytes();
+        own.truncate(40);
+        own[4..8].copy_from_slice(&3_u32.to_be_bytes());
+        own.extend([0x80; 3]);
+        let refused = Times::from_bytes(&own).unwrap_err();
+        assert!(matches!(refused, EncodingError::Hdr(_)), "{refused}");
+        // A length, a number of digits, a lowest and a highest value.
+        for (at, value) in [(4, 0x0fff_ffff_u32), (12, 5), (20, 2), (24, 0x7fff_ffff)] {
+            let mut asking = own.clone();
+            asking[at..at + 4].copy_from_slice(&value.to_be_bytes());
+            let refused = Times::from_bytes(&asking).unwrap_err();
+            assert!(matches!(refused, EncodingError::Bounds), "{at}: {refused}");
+        }
+        let short = Times::from_bytes(&own[..39]).unwrap_err();
+        assert!(matches!(short, EncodingError::Bounds), "{short}");
+    }
+
+    #[test]
+    fn more_parts_than_any_load_has_are_not_taken() {
+        let mut json = serde_json::to_value(Interval::new(1, 1)).unwrap();
+        let part = json["kinds"][0].clone();
+        for (parts, most) in [("kinds", MAX_KINDS), ("tenants", MAX_ROWS)] {
+            for (count, is_taken) in [(most, true), (most + 1, false)] {
+                json[parts] = vec![part.clone(); count].into();
+                let read = serde_json::from_value::<Interval>(json.clone());
+                assert_eq!(read.is_ok(), is_taken, "{count} {parts}");
+            }
+            json[parts] = vec![part.clone()].into();
         }
     }
 }

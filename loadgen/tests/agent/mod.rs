@@ -13,7 +13,7 @@ use std::{
 
 use hdrhistogram::Histogram;
 use loadgen::report::model::Distribution;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::program::{PROGRAM, loadgen};
@@ -160,7 +160,7 @@ pub fn assert_ended(mut agent: Agent) {
 }
 
 /// The sum of stored times, and those that should be the sum.
-pub fn sum_of<'a>(
+fn sum_of<'a>(
     parts: impl Iterator<Item = &'a Value>,
     whole: &Value,
 ) -> (Histogram<u64>, Histogram<u64>) {
@@ -175,4 +175,44 @@ pub fn sum_of<'a>(
         sum.add(times(part)).unwrap();
     }
     (sum, whole)
+}
+
+/// The words of a load on agents.
+pub fn on_agents<'a>(load: &[&'a str], flags: &'a [String]) -> Vec<&'a str> {
+    let flags = flags.iter().map(String::as_str);
+    load.iter().copied().chain(flags).collect()
+}
+
+/// All of `n` operations succeeded, in the totals and as the sum of what two agents did.
+pub fn assert_whole(run: &(i32, Value), n: u64) -> &Value {
+    let (code, json) = run;
+    // On a busy machine a run may last long enough to be judged by its conditions.
+    let long = json["timing"]["elapsed_s"].as_f64().unwrap() >= 1.0;
+    assert!(*code == 0 || long && *code == 4, "{code}: {json:#}");
+    let operations = &json["totals"]["operations"];
+    assert_eq!(
+        (&operations["planned"], &operations["succeeded"]),
+        (&json!(n), &json!(n))
+    );
+    let agents = json["agents"].as_array().unwrap();
+    assert_eq!(agents.len(), 2);
+    for agent in agents {
+        assert_eq!(agent["lost"], Value::Null);
+        let done = agent["totals"]["operations"]["succeeded"].as_u64().unwrap();
+        assert!(done.abs_diff(n / 2) <= 1, "{done} of {n}: not shared alike");
+    }
+    for count in ["planned", "sent", "succeeded", "failed", "unsent"] {
+        let of = |part: &Value| part["operations"][count].as_u64().unwrap();
+        let sum: u64 = agents.iter().map(|agent| of(&agent["totals"])).sum();
+        assert_eq!(sum, of(&json["totals"]), "{count}");
+    }
+    for times in ["response", "service", "lag"] {
+        let parts = agents
+            .iter()
+            .map(|agent| &agent["totals"]["latency"][times]);
+        let (sum, whole) = sum_of(parts, &json["totals"]["latency"][times]);
+        assert_eq!(sum, whole, "{times}: not a count is lost");
+        assert_eq!(whole.len(), n);
+    }
+    json
 }
