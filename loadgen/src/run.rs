@@ -2,6 +2,7 @@
 //! Workers keep their connections for as many loads as a session has.
 
 mod moment;
+mod watching;
 
 use std::{
     fmt, io,
@@ -15,6 +16,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use self::moment::Moment;
+use self::watching::Watching;
 use crate::{
     measure::{
         collect::{Collected, Collector},
@@ -25,9 +27,6 @@ use crate::{
     signals,
     worker::{self, Again, Line, Load, Message, Order, Plan},
 };
-
-/// How often CPU and memory are looked at, and intervals end.
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Before a moment that was agreed on: long enough to look at CPU and memory.
 const LOOK: Duration = Duration::from_millis(20);
@@ -375,73 +374,4 @@ fn wait_until_ready(workers: &mut Workers) -> Result<(), RunError> {
         }
     }
     Ok(())
-}
-
-/// The run while it lasts.
-struct Watching {
-    load: u32,
-    started: Instant,
-    measured_from: Instant,
-    target_pid: Option<u32>,
-    moments: Vec<Moment>,
-    interrupted: bool,
-}
-
-impl Watching {
-    /// Collects what the workers send, and looks at CPU and memory every second, until all workers
-    /// have finished; gives that moment.
-    fn collect(
-        &mut self,
-        workers: &Workers,
-        collector: &mut Collector,
-        watch: &mut Watch<'_>,
-    ) -> Result<Instant, RunError> {
-        let mut running = workers.threads.len();
-        while running > 0 {
-            let pause = self.next_look().saturating_duration_since(Instant::now());
-            match workers.messages.recv_timeout(pause) {
-                Ok(Message::Interval(worker, mut interval)) => {
-                    let known = collector.seconds().len();
-                    collector.add(worker, &interval);
-                    watch(Seen::Interval(worker, &interval));
-                    let seconds = collector.seconds().range(known..);
-                    seconds.for_each(|second| watch(Seen::Second(second)));
-                    interval.clear();
-                    // The worker may have finished.
-                    let _ = workers.recycle[worker].send(interval);
-                }
-                Ok(Message::Finished) => running -= 1,
-                Ok(Message::Interrupt) => {
-                    self.interrupted = true;
-                    self.stop(workers);
-                }
-                Ok(Message::Stop) => self.stop(workers),
-                Ok(Message::Failed(error)) => return Err(error.into()),
-                Ok(Message::NoTimer(error)) => return Err(RunError::Timer(error)),
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    let moment = Moment::take(self.measured_from, self.target_pid);
-                    self.moments.push(moment);
-                }
-                Ok(Message::Ready { .. }) | Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(RunError::WorkerDied);
-                }
-            }
-        }
-        Ok(Instant::now())
-    }
-
-    fn stop(&self, workers: &Workers) {
-        let (load, at) = (self.load, self.started);
-        // Nobody listens when every worker has died, which the next wait reports.
-        let _ = workers.orders.send(Order::Stop { load, at });
-    }
-
-    /// When to look next: at the end of a second, counted from when measuring began. Late looks do
-    /// not shift the others.
-    fn next_look(&self) -> Instant {
-        match self.moments.last() {
-            None => self.measured_from,
-            Some(last) => self.measured_from + SECOND * (last.at.as_secs() as u32 + 1),
-        }
-    }
 }

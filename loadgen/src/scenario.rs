@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io::{self, ErrorKind},
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -11,10 +11,13 @@ use serde::Deserialize;
 use serde_spanned::Spanned;
 use thiserror::Error;
 
-use crate::text;
+use crate::files::Files;
 
 /// Operations of one mix.
 pub const MAX_OPERATIONS: usize = 64;
+
+/// Sealed messages of one operation, under each key.
+pub const MAX_ENVELOPES: u32 = 100_000;
 
 /// Longest scenario.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -69,8 +72,19 @@ pub struct Entry {
     /// Header fields.
     #[serde(default)]
     pub headers: Vec<String>,
+    /// Requests on one connection.
+    pub reuse: Option<Spanned<String>>,
     /// Percent of the handshakes that resume a session.
     pub resume: Option<Spanned<String>>,
+    /// Percent of the resumed handshakes that send early data, or of the new connections whose first
+    /// request is sent so.
+    pub early_data: Option<Spanned<String>>,
+    /// Ready sealed messages to send, for each key.
+    pub envelope: Option<Spanned<u32>>,
+    /// The keyring to seal and open with.
+    pub keyring: Option<String>,
+    /// Or namespace, name and file of an AES-256 key.
+    pub raw_aes: Option<[String; 3]>,
     /// Bytes of a transfer.
     pub bytes: Option<Spanned<String>>,
     /// Which way a transfer goes.
@@ -109,6 +123,8 @@ pub enum CheckName {
     Hash,
     /// The body of the request.
     Echo,
+    /// A sealed message that opens with the operation's key.
+    Open,
 }
 
 /// Which way a transfer goes.
@@ -171,9 +187,6 @@ pub enum Problem {
     /// It is no TOML, or has keys that there are none of.
     #[error("{0}")]
     Toml(String),
-    /// Too long.
-    #[error("{0} bytes are too many for a scenario, the limit is {MAX_BYTES}")]
-    TooLong(u64),
     /// Too few or too many operations.
     #[error("{0} operations: write 1 to {MAX_OPERATIONS} tables [[operation]]")]
     Operations(usize),
@@ -223,6 +236,14 @@ pub enum Problem {
     /// Storing takes objects with a size.
     #[error("prepare and check = \"hash\" need to know the objects: add objects and size")]
     UnknownObjects,
+    /// Sealed messages without a size, too many, or where plain ones were stored.
+    #[error(
+        "envelope is a number of messages from 1 to {MAX_ENVELOPES}: it goes with a size and a method with a body, and not with prepare, which stores plain objects"
+    )]
+    Envelope,
+    /// Keys that other kinds of operations have.
+    #[error("{0} is of another kind of operation: drop it")]
+    OfAnotherKind(&'static str),
     /// The target does not fit the kind.
     #[error(
         "{0}: a request goes to http(s)://, echo and bulk to tls:// or tcp://, a handshake to https:// or tls://"
@@ -244,20 +265,17 @@ impl Source {
     /// # Errors
     ///
     /// When it cannot be read, or is not of the form of a scenario.
-    pub fn read(path: &Path) -> Result<(Self, Scenario), ScenarioError> {
+    pub fn read(files: &Files, path: &Path) -> Result<(Self, Scenario), ScenarioError> {
         let unreadable = |error| ScenarioError::Unreadable {
             path: path.to_owned(),
             error,
         };
-        let len = fs::metadata(path).map_err(unreadable)?.len();
-        let mut source = Self {
+        let bytes = files.read(path, MAX_BYTES).map_err(unreadable)?;
+        let text = str::from_utf8(&bytes).map_err(|_| unreadable(ErrorKind::InvalidData.into()))?;
+        let source = Self {
             path: path.to_owned(),
-            text: String::new(),
+            text: text.to_owned(),
         };
-        if len > MAX_BYTES {
-            return Err(source.at(0..0, Problem::TooLong(len)));
-        }
-        source.text = text::read_file(path, MAX_BYTES).map_err(unreadable)?;
         let parsed: Result<Scenario, _> = toml::from_str(&source.text);
         let scenario = parsed.map_err(|error| {
             let problem = Problem::Toml(error.message().to_owned());
@@ -316,12 +334,19 @@ impl Source {
         written: &Spanned<String>,
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<T, ScenarioError> {
-        read(written.get_ref()).map_err(|error| {
-            let problem = Problem::Value {
-                value: written.get_ref().clone(),
-                why: error.to_string(),
-            };
-            self.at(written.span(), problem)
-        })
+        read(written.get_ref()).map_err(|error| self.value_error(written, error))
+    }
+
+    /// What is wrong with a value, and what would be right.
+    pub fn value_error<T: std::fmt::Display>(
+        &self,
+        written: &Spanned<T>,
+        why: impl std::fmt::Display,
+    ) -> ScenarioError {
+        let problem = Problem::Value {
+            value: written.get_ref().to_string(),
+            why: why.to_string(),
+        };
+        self.at(written.span(), problem)
     }
 }

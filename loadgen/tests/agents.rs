@@ -269,7 +269,7 @@ fn what_cannot_be_done_by_agents_is_refused_before_anything_is_sent() {
     let (url, secure) = (origin.url("/x"), origin.tls_url("/x"));
     let files = TlsFiles::new();
     let missing = files.path("missing.pem");
-    let cases: [(&[&str], i32, &str); 5] = [
+    let cases: [(&[&str], i32, &str); 7] = [
         (&["request", &url, "-c", "1"], 1, "raise -c to 2 or more"),
         (
             &["request", &secure, "--http", "auto"],
@@ -282,9 +282,27 @@ fn what_cannot_be_done_by_agents_is_refused_before_anything_is_sent() {
             "cannot read",
         ),
         (
-            &["search", "request", &url, "--slo", "p99<1s"],
+            &["ab", "request", &url, &url],
             1,
-            "agents do not do request",
+            "put them side by side with `loadgen compare`",
+        ),
+        (
+            &["conns", &url],
+            1,
+            "start `loadgen conns` on each machine by itself",
+        ),
+        (
+            &[
+                "search",
+                "request",
+                &url,
+                "--slo",
+                "p99<1s",
+                "--calibration",
+                "x",
+            ],
+            1,
+            "drop --calibration",
         ),
         (
             &["request", &url, "-n", "2", "--source", "203.0.113.1"],

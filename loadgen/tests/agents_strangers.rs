@@ -63,7 +63,7 @@ fn answer(certificates: &Certificates, agent: &str, words: &[&str]) -> FromAgent
         let hello = link.hear().await.unwrap().message;
         assert!(matches!(hello, FromAgent::Hello(version, _) if version == Version::own()));
         let words = words.iter().map(|word| (*word).to_owned()).collect();
-        let job = Job::new(words, &Default::default());
+        let job = Job::new(words, &Default::default(), None);
         link.say(ToAgent::Job(job)).await.unwrap();
         link.hear().await.unwrap().message
     })
@@ -307,7 +307,18 @@ fn an_agent_does_loads_and_nothing_else() {
     let written = written.to_str().unwrap();
     // There is such a file, and the agent may read it.
     let readable = certificates.path("agent.pem");
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 9] = [
+        (&["mix", &readable], "did not send it"),
+        (
+            &[
+                "search",
+                "request",
+                "http://127.0.0.1:9/",
+                "--slo",
+                "p99<1s",
+            ],
+            "a step of search",
+        ),
         (
             &["request", "https://127.0.0.1:9/", "--cacert", &readable],
             "did not send it",

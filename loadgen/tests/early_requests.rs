@@ -4,7 +4,7 @@
 mod program;
 mod tls_server;
 
-use program::{TlsFiles, assert_whole, loadgen, result};
+use program::{Ran, TlsFiles, assert_whole, loadgen, result};
 use serde_json::{Value, json};
 use tls_server::{Behaviour, Speaks, TlsServer};
 
@@ -151,6 +151,89 @@ fn a_request_that_came_too_early_is_sent_again() {
             "{json:#}"
         );
         assert_eq!(outcome(&json, "too_early"), 20);
+    }
+}
+
+/// Runs a scenario with these operations.
+fn scenario(target: &str, operations: &str) -> Ran {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let load = "count = 120\nconnections = 1";
+    let text = format!("target = \"{target}\"\n[load]\n{load}\n{operations}");
+    std::fs::write(file.path(), text).unwrap();
+    loadgen(&["mix", file.path().to_str().unwrap(), "--json", "-"])
+}
+
+const GET: &str = "[[operation]]\nname = \"get\"\nshare = 1\npath = \"/x\"\n";
+const LOGIN: &str = "[[operation]]\nname = \"login\"\nshare = 1\nkind = \"handshake\"\n";
+
+#[test]
+fn operations_of_a_scenario_send_early_data_in_shares_of_their_own() {
+    let files = TlsFiles::new();
+    let server = start(&files, Behaviour::default());
+    let target = format!("https://{}", server.target());
+    let operations = [
+        GET,
+        "reuse = \"1\"\nearly-data = \"50%\"\n",
+        LOGIN,
+        "resume = \"50%\"\nearly-data = \"20%\"\n",
+    ];
+    let ran = scenario(&target, &operations.concat());
+    let json: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_whole(ran.code, &json, 120);
+    let kinds = json["kinds"].as_array().unwrap().iter();
+    let done: Vec<_> = kinds
+        .map(|kind| kind["operations"]["succeeded"].as_u64().unwrap())
+        .collect();
+    // Requests; and handshakes: full, resumed, resumed with early data.
+    assert_eq!(done, [60, 30, 24, 6], "{json:#}");
+    assert_eq!(json["tls"]["early_data"], json!({ "accepted": 30 + 6 }));
+}
+
+#[test]
+fn early_data_that_a_scenario_cannot_have_is_told_with_its_line() {
+    let cases = [
+        (
+            "https",
+            [GET, "early-data = \"50%\"\nmethod = \"DELETE\"\n"],
+            9,
+            "and not DELETE",
+        ),
+        ("http", [GET, "early-data = \"50%\"\n"], 9, "write https://"),
+        (
+            "https",
+            [LOGIN, "early-data = \"50%\"\n"],
+            9,
+            "add --resume",
+        ),
+        (
+            "https",
+            [GET, "resume = \"50%\"\n"],
+            6,
+            "of another kind of operation",
+        ),
+        (
+            "https",
+            [LOGIN, "reuse = \"1\"\n"],
+            6,
+            "of another kind of operation",
+        ),
+        ("https", [GET, "envelope = 4\n"], 9, "goes with a size"),
+        (
+            "https",
+            [GET, "keyring = \"k\"\n"],
+            6,
+            "add --envelope N or --check open",
+        ),
+    ];
+    for (scheme, operations, line, says) in cases {
+        let ran = scenario(&format!("{scheme}://127.0.0.1:1"), &operations.concat());
+        assert_eq!(ran.code, 1, "{operations:?}: {}", ran.stdout);
+        let place = format!(", line {line}: ");
+        assert!(
+            ran.stderr.contains(&place) && ran.stderr.contains(says),
+            "{operations:?}: {}",
+            ran.stderr
+        );
     }
 }
 

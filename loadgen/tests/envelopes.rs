@@ -12,16 +12,19 @@ use sealgate_keys::Keyring;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Two keys in files, and a keyring.
+/// Keys in files, and keyrings.
 struct Keys(TempDir);
 
 impl Keys {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        for (name, byte) in [("one.bin", 1), ("two.bin", 2)] {
+        for (name, byte) in [("one.bin", 1), ("two.bin", 2), ("t1.bin", 3), ("t2.bin", 4)] {
             std::fs::write(dir.path().join(name), [byte; 32]).unwrap();
         }
-        Keyring::create(dir.path().join("acme.keyring"), "acme").unwrap();
+        for tenant in ["acme", "t1", "t2"] {
+            let path = dir.path().join(format!("{tenant}.keyring"));
+            Keyring::create(path, tenant).unwrap();
+        }
         Self(dir)
     }
 
@@ -154,6 +157,103 @@ fn sealed_messages_go_over_http2_too() {
         json["totals"]["bytes"]["sent"],
         json["totals"]["bytes"]["received"]
     );
+}
+
+#[test]
+fn every_tenant_has_a_key_of_its_own() {
+    let (keys, origin) = (Keys::new(), Origin::start(&[]));
+    let url = origin.url("/{tenant}/o");
+    let tenants = ["--tenants", "2"];
+    let (ring, raw) = (keys.path("{tenant}.keyring"), keys.path("{tenant}.bin"));
+    for key in [
+        &["--keyring", &ring][..],
+        &["--raw-aes", "test", "key-{tenant}", &raw],
+    ] {
+        let key = [key, &tenants].concat();
+        let (code, json) = request(&url, &key, &PUT);
+        assert_whole(code, &json, 24);
+        let sealed = &json["configuration"]["particulars"]["sealed"];
+        assert_eq!(
+            (&sealed["envelopes"], &sealed["keys"]),
+            (&json!(4), &json!(2))
+        );
+        let (code, json) = request(&url, &key, &GET);
+        assert_whole(code, &json, 6);
+    }
+    // The other tenant's key opens nothing: what t1 has does not open for t2.
+    let one = ["--raw-aes", "test", "key-t1", &keys.path("t1.bin")];
+    let (_, json) = request(&url, &[&one[..], &tenants].concat(), &GET);
+    let failed = |row: usize| &json["tenants"][row]["operations"]["failed"];
+    let planned = |row: usize| &json["tenants"][row]["operations"]["planned"];
+    assert_eq!((failed(0), failed(1)), (&json!(0), planned(1)), "{json:#}");
+    assert!(planned(1).as_u64() > Some(0));
+    assert_eq!(json["errors"][0]["class"], "no_key");
+    for (flags, says) in [
+        (&["--keyring", &ring][..], "add --tenants"),
+        (&["--keyring", &ring, "--tenants", "3"], "t3.keyring"),
+        (
+            &["--keyring", &ring, "--tenants", "5000"],
+            "lower --tenants",
+        ),
+    ] {
+        let load = [
+            "request",
+            "http://127.0.0.1:1/",
+            "-n",
+            "1",
+            "--check",
+            "open",
+        ];
+        let ran = loadgen(&[&load[..], flags].concat());
+        assert_eq!(ran.code, 1, "{flags:?}: {}", ran.stdout);
+        assert!(ran.stderr.contains(says), "{flags:?}: {}", ran.stderr);
+    }
+}
+
+/// The operations of a scenario, run.
+fn scenario(keys: &Keys, origin: &Origin, operations: &str) -> (i32, Value) {
+    let load = "tenants = \"2\"\ncount = 40\nconnections = 2";
+    let url = origin.url("");
+    let text = format!("target = \"{url}\"\n[load]\n{load}\n{operations}");
+    let path = keys.path("s.toml");
+    std::fs::write(&path, text).unwrap();
+    result(&["mix", &path])
+}
+
+#[test]
+fn operations_of_a_scenario_have_keys_of_their_own() {
+    let (keys, origin) = (Keys::new(), Origin::start(&[]));
+    let (one, ring) = (keys.path("one.bin"), keys.path("{tenant}.keyring"));
+    let shared =
+        format!("path = \"/shared\"\nraw-aes = [\"test\", \"one\", \"{one}\"]\nshare = 1\n");
+    let own = format!("path = \"/{{tenant}}\"\nkeyring = \"{ring}\"\nshare = 1\n");
+    let put = "method = \"PUT\"\nsize = \"uniform:1,20k\"\nenvelope = 3\n";
+    let of = |name: &str, key: &str, does: &str| {
+        format!("[[operation]]\nname = \"{name}\"\n{key}{does}")
+    };
+    let (code, json) = scenario(
+        &keys,
+        &origin,
+        &[of("shared", &shared, put), of("own", &own, put)].concat(),
+    );
+    assert_whole(code, &json, 40);
+    let open = "check = \"open\"\n";
+    let (code, json) = scenario(
+        &keys,
+        &origin,
+        &[of("shared", &shared, open), of("own", &own, open)].concat(),
+    );
+    assert_whole(code, &json, 40);
+    // And none of the other's.
+    let crossed = own.replace("\"/{tenant}\"", "\"/shared\"");
+    let (_, json) = scenario(
+        &keys,
+        &origin,
+        &[of("shared", &shared, open), of("own", &crossed, open)].concat(),
+    );
+    let failed = |kind: usize| &json["kinds"][kind]["operations"]["failed"];
+    assert_eq!((failed(0), failed(1)), (&json!(0), &json!(20)), "{json:#}");
+    assert_eq!(json["errors"][0]["class"], "no_key");
 }
 
 #[test]

@@ -261,3 +261,14 @@ fn nginx_logs_the_same_kinds() {
         assert_eq!(nginx.lines(), logged);
     }
 }
+
+#[test]
+fn tickets_of_a_file_are_refused_with_what_to_do() {
+    for load in ["request", "handshake", "bulk", "conns"] {
+        let ran = loadgen(&[load, "https://127.0.0.1:1/", "--tickets", "tickets.bin"]);
+        assert_eq!(ran.code, 1, "{load}: {}", ran.stdout);
+        for part in ["rustls 0.23", "--resume N%", "--warmup TIME"] {
+            assert!(ran.stderr.contains(part), "{load}: {}", ran.stderr);
+        }
+    }
+}

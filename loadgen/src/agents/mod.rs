@@ -52,6 +52,9 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// A side that has nothing to say says so this often.
 const BEAT: Duration = Duration::from_secs(1);
 
+/// How long a coordinator waits for an agent that works for another one, before it is refused.
+const LETTING_GO: Duration = Duration::from_secs(1);
+
 /// From the moment at which the start is agreed on to the start: enough for the word to arrive.
 const LEAD: Duration = Duration::from_secs(1);
 

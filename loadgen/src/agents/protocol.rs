@@ -13,10 +13,11 @@ use crate::{
     measure::interval::Interval,
     report::{agents::Said, model::Host},
     schedule::Machine,
+    search::Asked,
 };
 
 /// The version of the protocol.
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 
 /// Who speaks: the first message in both directions. Both have to be alike, for a command line may
 /// mean something else to another version.
@@ -55,6 +56,8 @@ pub struct Job {
     pub index: u64,
     /// How many there are.
     pub of: u64,
+    /// Which load it is, of a search.
+    pub asked: Option<Asked>,
 }
 
 impl fmt::Debug for Job {
@@ -65,7 +68,7 @@ impl fmt::Debug for Job {
 
 impl Job {
     /// The job without a share, with the files that it names.
-    pub fn new(words: Vec<String>, contents: &Contents) -> Self {
+    pub fn new(words: Vec<String>, contents: &Contents, asked: Option<Asked>) -> Self {
         let files = contents.iter().map(|(name, bytes)| SentFile {
             name: name.clone(),
             contents: Bytes(bytes.clone()),
@@ -75,6 +78,7 @@ impl Job {
             files: files.collect(),
             index: 0,
             of: 1,
+            asked,
         }
     }
 
@@ -85,6 +89,7 @@ impl Job {
             files: self.files.clone(),
             index: machine.index,
             of: machine.of,
+            asked: self.asked,
         }
     }
 

@@ -18,7 +18,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
-    CONNECT_LIMIT, QUEUE,
+    CONNECT_LIMIT, LETTING_GO, QUEUE,
     identity::subject,
     link::{Link, LinkError},
     protocol::{FromAgent, Job, Reading, Refusal, ToAgent, Version},
@@ -174,7 +174,7 @@ impl Agent {
             _ => return Ok(()),
         };
         let idle = match refusal {
-            Refusal::Busy => Arc::clone(&self.idle).try_acquire_owned().ok(),
+            Refusal::Busy => self.idle_soon().await,
             Refusal::Version { .. } => None,
         };
         let Some(idle) = idle else {
@@ -192,6 +192,13 @@ impl Agent {
         }
         drop(idle);
         Ok(())
+    }
+
+    /// Leave to work, if there is any soon: a coordinator that has one load behind another may come
+    /// back before it is noticed that it has gone.
+    async fn idle_soon(&self) -> Option<OwnedSemaphorePermit> {
+        let idle = Arc::clone(&self.idle).acquire_owned();
+        timeout(LETTING_GO, idle).await.ok()?.ok()
     }
 
     async fn work_for(&self, mut link: ToCoordinator, job: Job) -> Result<(), LinkError> {

@@ -1,10 +1,15 @@
 //! Flags of `loadgen agent`, and those with which a load is run by agents.
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{ArgGroup, Args};
 
-use crate::{schedule::Machine, units};
+use crate::{
+    files::{Contents, Files},
+    schedule::Machine,
+    search::Asked,
+    units,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,10 +20,14 @@ Examples:
   loadgen request https://app.example/path -R 50k -d 60s --agents load1.example:7500,load2.example:7500 \\
       --agents-cert certs/coordinator.pem --agents-key certs/coordinator.key --agents-ca certs/ca.pem
       on any machine: one load of 50000 requests per second from both, and one report
+  loadgen search request https://app.example/path --slo 'p99<5ms' --agents load1.example:7500,load2.example:7500 \\
+      --agents-cert certs/coordinator.pem --agents-key certs/coordinator.key --agents-ca certs/ca.pem
+      the highest rate that both together can make and the target holds; each step connects anew
 
-An agent does what `loadgen handshake`, `request` and `bulk` do, for one coordinator at a time, and
-nothing else. It reads and writes no file for a coordinator: certificates and lists that the flags
-name are sent along. Ctrl-C ends its part of a load, and the agent.";
+An agent does what `loadgen handshake`, `request`, `bulk` and `mix` do, and the steps of `search`, for one
+coordinator at a time, and nothing else. It reads and writes no file for a coordinator: scenarios,
+certificates and lists that the flags name are sent along. Ctrl-C ends its part of a load, and the
+agent.";
 
 /// `loadgen agent`.
 #[derive(Debug, Args)]
@@ -80,6 +89,53 @@ pub struct AgentsArgs {
     /// Which machine this is.
     #[arg(skip)]
     pub place: Place,
+    /// Which load of a search this is.
+    #[arg(skip)]
+    pub asked: Option<Asked>,
+}
+
+/// On whose behalf a command line is read.
+#[derive(Debug, Clone, Default)]
+pub enum Standing {
+    /// Its own, and nobody else is told of it.
+    #[default]
+    Unsaid,
+    /// Its own. If it names agents, they are told its words, and get the files that were noted.
+    Own {
+        /// The command line.
+        words: Vec<OsString>,
+        /// Where its files are read from.
+        files: Files,
+    },
+    /// A coordinator's, for one of its agents.
+    Share {
+        /// Which one.
+        machine: Machine,
+        /// Where its files are read from.
+        files: Files,
+    },
+}
+
+impl Standing {
+    /// A command line of one's own.
+    pub fn own(words: Vec<OsString>) -> Self {
+        let files = Files::Noted(Arc::default());
+        Self::Own { words, files }
+    }
+
+    /// That of an agent, which sees no other files than those that were sent.
+    pub fn share(machine: Machine, sent: Contents) -> Self {
+        let files = Files::Sent(Arc::new(sent));
+        Self::Share { machine, files }
+    }
+
+    /// Where files are read from before it is known whether there are agents.
+    pub fn files(&self) -> Files {
+        match self {
+            Standing::Unsaid => Files::Disk,
+            Standing::Own { files, .. } | Standing::Share { files, .. } => files.clone(),
+        }
+    }
 }
 
 /// Which machine of a load this is.

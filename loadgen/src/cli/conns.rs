@@ -4,15 +4,12 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser};
 
-use super::{LoadArgs, TlsArgs};
+use super::{LoadArgs, ReachArgs, TlsArgs};
 use crate::{
     operation::handshake::Close,
     report::objective::Objective,
     schedule::{curve::Rate, parse},
-    target::{
-        source::Network,
-        url::{Target, TargetError},
-    },
+    target::url::{Target, TargetError},
     units,
     worker::pace::Spin,
 };
@@ -76,14 +73,9 @@ pub struct ConnsArgs {
     /// connection that the target does not end after us.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration)]
     pub timeout: Duration,
-    /// Connect to HOST:PORT instead, keeping the name in SNI and Host (also curl's four parts).
-    #[arg(long, value_name = "HOST:PORT")]
-    pub connect_to: Option<String>,
-    /// Addresses of this machine to connect from, in turn: ADDR or a network such as 10.0.0.0/24
-    /// [default: the kernel's choice; once that has no port left and the target is on loopback,
-    /// 127.0.0.2 and so on].
-    #[arg(long, value_name = "ADDR,...", value_delimiter = ',')]
-    pub source: Vec<Network>,
+    /// How to reach it.
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// Measure memory and CPU time of this process: the point of it all.
     #[arg(long, value_name = "PID")]
     pub target_pid: Option<u32>,
@@ -104,6 +96,18 @@ pub struct ConnsArgs {
     /// How to speak TLS.
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// What other loads have: refused here, with why.
+    #[arg(long, hide = true, value_parser = not_by_agents, aliases = ["agents-cert", "agents-key", "agents-ca", "agents-skew"])]
+    pub agents: Option<String>,
+}
+
+/// Steps of held connections are looked at as a whole.
+fn not_by_agents(_: &str) -> Result<String, &'static str> {
+    Err(
+        "connections are held by one machine, which looks at the target's memory between its steps: drop --agents, and \
+         use more addresses of this machine (--source) where its ports are too few; or start `loadgen conns` on each \
+         machine by itself",
+    )
 }
 
 /// What `--probe` names.
@@ -143,8 +147,7 @@ impl ConnsArgs {
         let mut load = Defaults::try_parse_from(["conns"])?.load;
         load.threads = self.threads;
         load.timeout = self.timeout;
-        load.connect_to.clone_from(&self.connect_to);
-        load.source.clone_from(&self.source);
+        load.reach = self.reach.clone();
         load.target_pid = self.target_pid;
         load.slo.clone_from(&self.slo);
         load.json.clone_from(&self.json);

@@ -1,8 +1,8 @@
 //! Flags of sealed messages.
 
-use std::path::PathBuf;
-
 use clap::Args;
+
+use crate::envelope::holders::Named;
 
 /// Flags of sealed messages.
 #[derive(Debug, Clone, Default, Args)]
@@ -13,10 +13,23 @@ pub struct EnvelopeArgs {
     #[arg(long, value_name = "N", requires = "size", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub envelope: Option<u32>,
     /// A tenant's keyring, as `sealgate keys new` makes it, to seal with, and to open with (--check
-    /// open).
+    /// open). With {tenant} in it, each tenant of --tenants has its own, and messages under that.
     #[arg(long, value_name = "KEYRING", conflicts_with = "raw_aes")]
-    pub keyring: Option<PathBuf>,
-    /// An AES-256 key for the same, as `sealgate seal` takes it: KEYFILE holds its 32 bytes.
+    pub keyring: Option<String>,
+    /// An AES-256 key for the same, as `sealgate seal` takes it: KEYFILE holds its 32 bytes. {tenant}
+    /// as in --keyring.
     #[arg(long, num_args = 3, value_names = ["NAMESPACE", "NAME", "KEYFILE"], action = clap::ArgAction::Set)]
     pub raw_aes: Vec<String>,
+}
+
+impl EnvelopeArgs {
+    /// The key that they name.
+    pub fn named(&self) -> Option<Named<'_>> {
+        match (&self.keyring, &self.raw_aes[..]) {
+            (Some(path), _) => Some(Named::Keyring(path)),
+            // The command line's parser gives all three or none.
+            (None, [namespace, name, path]) => Some(Named::RawAes([namespace, name, path])),
+            (None, _) => None,
+        }
+    }
 }

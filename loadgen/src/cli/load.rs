@@ -1,15 +1,14 @@
 //! Flags of every kind of load.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use super::{AgentsArgs, Place, TenantArgs};
+use super::{AgentsArgs, Place, Standing, TenantArgs};
 use crate::{
-    files::{Contents, Files},
+    files::Files,
     report::objective::Objective,
     schedule::{
-        Machine,
         arrivals::Process,
         curve::Rate,
         parse::{self, Stages},
@@ -40,14 +39,9 @@ pub struct LoadArgs {
     /// An operation in which nothing moves for this long is broken off and counts as failed.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration)]
     pub timeout: Duration,
-    /// Connect to HOST:PORT instead, keeping the name in SNI and Host (also curl's four parts).
-    #[arg(long, value_name = "HOST:PORT")]
-    pub connect_to: Option<String>,
-    /// Addresses of this machine to connect from, in turn: ADDR or a network such as 10.0.0.0/24
-    /// [default: the kernel's choice; once that has no port left and the target is on loopback,
-    /// 127.0.0.2 and so on].
-    #[arg(long, value_name = "ADDR,...", value_delimiter = ',')]
-    pub source: Vec<Network>,
+    /// How to reach it.
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// Measure CPU time and memory of this process too.
     #[arg(long, value_name = "PID")]
     pub target_pid: Option<u32>,
@@ -72,22 +66,47 @@ pub struct LoadArgs {
     pub agents: AgentsArgs,
 }
 
+/// How the target is reached.
+#[derive(Debug, Clone, Args)]
+pub struct ReachArgs {
+    /// Connect to HOST:PORT instead, keeping the name in SNI and Host (also curl's four parts).
+    #[arg(long, value_name = "HOST:PORT")]
+    pub connect_to: Option<String>,
+    /// Addresses of this machine to connect from, in turn: ADDR or a network such as 10.0.0.0/24
+    /// [default: the kernel's choice; once that has no port left and the target is on loopback,
+    /// 127.0.0.2 and so on].
+    #[arg(long, value_name = "ADDR,...", value_delimiter = ',')]
+    pub source: Vec<Network>,
+}
+
 impl LoadArgs {
-    /// Notes the command line that these flags are of, and the files that they name, if there are
-    /// agents to be told.
-    pub fn coordinate(&mut self, words: Vec<OsString>) {
+    /// Has these flags be of a command line with this standing.
+    pub fn stand(&mut self, standing: &Standing) {
         let agents = self.agents.agents.len() as u64;
-        if agents > 0 {
-            self.agents.words = words;
-            self.agents.place = Place::Coordinator { agents };
-            self.read_from(Files::Noted(Arc::default()));
+        match standing {
+            Standing::Own { words, files } if agents > 0 => {
+                self.agents.words.clone_from(words);
+                self.agents.place = Place::Coordinator { agents };
+                self.read_from(files.clone());
+            }
+            Standing::Unsaid | Standing::Own { .. } => {}
+            Standing::Share { machine, files } => {
+                self.agents.place = Place::Agent(*machine);
+                self.read_from(files.clone());
+            }
         }
     }
 
-    /// Has these flags be those of a coordinator, for one of its agents.
-    pub fn obey(&mut self, machine: Machine, sent: Contents) {
-        self.agents.place = Place::Agent(machine);
-        self.read_from(Files::Sent(Arc::new(sent)));
+    /// The same load without agents, from this machine.
+    pub fn alone(&self) -> Self {
+        let mut load = self.clone();
+        if let Place::Coordinator { .. } = self.agents.place {
+            load.agents.agents.clear();
+            load.agents.place = Place::Alone;
+            // Those are addresses of the agents' machines.
+            load.reach.source.clear();
+        }
+        load
     }
 
     fn read_from(&mut self, files: Files) {
@@ -176,9 +195,21 @@ pub struct TlsArgs {
     /// it has answered the last one.
     #[arg(long, value_name = "SIZE|Nreq", conflicts_with = "plain")]
     pub key_update: Option<Every>,
+    /// Tickets of another run: refused, with why and what to do.
+    #[arg(long, hide = true, value_name = "FILE", value_parser = no_tickets)]
+    pub tickets: Option<String>,
     /// Where files are read from.
     #[arg(skip)]
     pub files: Files,
+}
+
+/// What resumes a session is not to be had as bytes (gateway/docs/adr/0010).
+fn no_tickets(_: &str) -> Result<String, &'static str> {
+    Err(
+        "rustls 0.23 gives nobody what resumes a session, and takes it from nobody, so tickets neither go into a \
+         file nor come from one: drop it; --resume N% has every connection fetch tickets of its own, which are counted \
+         as priming, and --warmup TIME does so before anything is counted",
+    )
 }
 
 /// A name of ALPN: 1 to 255 bytes (RFC 7301 §3.1).

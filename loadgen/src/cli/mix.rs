@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 
-use super::LoadArgs;
+use super::{LoadArgs, Standing};
 
 /// `loadgen mix`.
 #[derive(Debug, Args)]
@@ -13,8 +13,17 @@ pub struct MixArgs {
     /// Print what would be run, by operation and tenant, and run nothing.
     #[arg(long)]
     pub check: bool,
+    /// The scenario.
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+}
+
+/// A scenario, and the flags that go before its own.
+#[derive(Debug, Args)]
+pub struct ScenarioArgs {
     /// The scenario: target, a table `load` with flags by name, and a table for each `operation`.
-    pub scenario: PathBuf,
+    #[arg(value_name = "SCENARIO")]
+    pub path: PathBuf,
     /// Flags of every load (see `loadgen request --help`), before those of the scenario.
     #[arg(
         trailing_var_arg = true,
@@ -22,6 +31,9 @@ pub struct MixArgs {
         value_name = "FLAGS"
     )]
     pub flags: Vec<String>,
+    /// On whose behalf.
+    #[arg(skip)]
+    pub standing: Standing,
 }
 
 const EXAMPLES: &str = "\
@@ -31,7 +43,10 @@ Examples:
   loadgen mix loadgen/examples/mix.toml --json mix.json
       the scenario; the example explains every key
   loadgen mix loadgen/examples/mix.toml -d 60s --tenants '100:zipf(1.2)'
-      the same for longer, and for other tenants";
+      the same for longer, and for other tenants
+  loadgen mix loadgen/examples/mix.toml --agents load1.example:7500,load2.example:7500 \\
+      --agents-cert certs/coordinator.pem --agents-key certs/coordinator.key --agents-ca certs/ca.pem
+      by two machines (see `loadgen agent --help`), which are sent the scenario";
 
 /// Flags of every load by themselves.
 #[derive(Debug, Parser)]

@@ -21,20 +21,22 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use self::ab::{AbArgs, AbFlags, AbOperation};
-pub use self::agents::{AgentArgs, AgentsArgs, Place};
+pub use self::agents::{AgentArgs, AgentsArgs, Place, Standing};
 pub use self::calibrate::CalibrateArgs;
 pub use self::conns::{ConnsArgs, Probe};
 pub use self::envelope::EnvelopeArgs;
 pub use self::http::{HttpArgs, HttpVersion};
-pub use self::load::{LoadArgs, ScheduleArgs, TlsArgs, TlsVersion};
-pub use self::mix::{MixArgs, MixFlags};
+pub use self::load::{LoadArgs, ReachArgs, ScheduleArgs, TlsArgs, TlsVersion};
+pub use self::mix::{MixArgs, MixFlags, ScenarioArgs};
 pub use self::report::{CompareArgs, ReportArgs};
 pub use self::search::{SearchArgs, SearchFlags, SearchOperation};
 pub use self::shell::{CompletionsArgs, ManArgs};
 pub use self::sweep::SweepArgs;
 pub use self::tenants::TenantArgs;
 use crate::{
+    files::Contents,
     operation::{handshake::Close, reuse::Reuse, size::Size},
+    schedule::Machine,
     target::url::Target,
     units,
 };
@@ -103,6 +105,8 @@ Examples:
       through a gateway that seals: what the origin behind it holds has to be sealed
   loadgen request https://127.0.0.1:8443/o -X PUT --envelope 16 --size 8k --keyring acme.keyring -R 1k
       ready sealed messages, 16 different ones, for an end-to-end route
+  loadgen request https://127.0.0.1:8443/o -X PUT --envelope 4 --size 8k --tenants 50 --keyring 'keys/{tenant}.keyring'
+      4 messages of each of 50 tenants, under keyrings of their own
   loadgen request https://127.0.0.1:8443/o --check open --raw-aes example key-1 key-1.bin -R 1k
       every answer has to be a sealed message that this key opens
   loadgen request tls://127.0.0.1:9000 --echo --size 100 -R 2k
@@ -144,21 +148,47 @@ impl Cli {
     /// When it is wrong, or asks for help.
     pub fn read(words: Vec<OsString>) -> Result<Self, clap::Error> {
         let mut cli = Self::try_parse_from(&words)?;
-        if let Some(load) = cli.command.load_mut() {
-            load.coordinate(words);
-        }
+        cli.command.stand(&Standing::own(words));
+        Ok(cli)
+    }
+
+    /// Reads a coordinator's command line, for one of its agents.
+    ///
+    /// # Errors
+    ///
+    /// When it is wrong.
+    pub fn read_share(
+        words: Vec<OsString>,
+        machine: Machine,
+        sent: Contents,
+    ) -> Result<Self, clap::Error> {
+        let mut cli = Self::try_parse_from(words)?;
+        cli.command.stand(&Standing::share(machine, sent));
         Ok(cli)
     }
 }
 
 impl Command {
-    /// The common flags of what agents can do too.
-    pub fn load_mut(&mut self) -> Option<&mut LoadArgs> {
+    /// Tells the flags of what agents can do on whose behalf they are read.
+    fn stand(&mut self, standing: &Standing) {
         match self {
-            Command::Handshake(args) => Some(&mut args.load),
-            Command::Request(args) => Some(&mut args.load),
-            Command::Bulk(args) => Some(&mut args.load),
-            _ => None,
+            Command::Handshake(args) => args.load.stand(standing),
+            Command::Request(args) => args.load.stand(standing),
+            Command::Bulk(args) => args.load.stand(standing),
+            // Flags of its load are in the scenario too.
+            Command::Mix(args) => args.scenario.standing = standing.clone(),
+            Command::Search(args) => args.operation.stand(standing),
+            // A sweep reads a command line for each of its cells.
+            Command::Sweep(_)
+            | Command::Ab(_)
+            | Command::Calibrate(_)
+            | Command::Conns(_)
+            | Command::Origin(_)
+            | Command::Agent(_)
+            | Command::Report(_)
+            | Command::Compare(_)
+            | Command::Completions(_)
+            | Command::Man(_) => {}
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 
-use super::{BulkArgs, HandshakeArgs, RequestArgs};
+use super::{BulkArgs, HandshakeArgs, RequestArgs, ScenarioArgs, Standing};
 use crate::{
     schedule::{curve::Rate, parse},
     units,
@@ -58,6 +58,18 @@ pub enum SearchOperation {
     Mix(SearchMix),
 }
 
+impl SearchOperation {
+    /// Says on whose behalf it is read.
+    pub fn stand(&mut self, standing: &Standing) {
+        match self {
+            SearchOperation::Request(args) => args.operation.load.stand(standing),
+            SearchOperation::Handshake(args) => args.operation.load.stand(standing),
+            SearchOperation::Bulk(args) => args.operation.load.stand(standing),
+            SearchOperation::Mix(args) => args.scenario.standing = standing.clone(),
+        }
+    }
+}
+
 /// `loadgen search request`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -101,15 +113,9 @@ pub struct SearchMix {
     /// How to search.
     #[command(flatten)]
     pub search: SearchFlags,
-    /// The scenario (see `loadgen mix --help`). Its operations have shares, and no rates.
-    pub scenario: PathBuf,
-    /// Flags of every load, before those of the scenario.
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "FLAGS"
-    )]
-    pub flags: Vec<String>,
+    /// The scenario. Its operations have shares, and no rates.
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
 }
 
 /// How to search.

@@ -16,6 +16,10 @@ Examples:
   loadgen sweep --vary groups=X25519,X25519MLKEM768 --rounds 5 --json sweep.json \\
       handshake 127.0.0.1:8443 -R 200 -d 10s
       what the key exchange costs, with every run stored
+  loadgen sweep --vary rate=20k,40k,80k request https://app.example/path -d 30s \\
+      --agents load1.example:7500,load2.example:7500 --agents-cert certs/coordinator.pem \\
+      --agents-key certs/coordinator.key --agents-ca certs/ca.pem
+      every run by two machines (see `loadgen agent --help`)
 
 Any flag with a value can be varied that the operation has. Flags of the sweep stand before the
 operation, flags of the runs behind it. The first --vary is the axis of the plots.

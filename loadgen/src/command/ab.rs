@@ -84,6 +84,12 @@ pub enum AbError {
     /// Too many slices.
     #[error("{0} blocks of slices are more than {MOST_BLOCKS}: lower -d, or raise --slice")]
     Blocks(u64),
+    /// Slices are shorter than what machines agree on.
+    #[error(
+        "a comparison gives the load to one target and then to the other every {:?}, and clocks of agents are not known so well: drop --agents; or load each target with them in turn, store both reports with --json, and put them side by side with `loadgen compare`",
+        .0
+    )]
+    Agents(Duration),
     /// Bursts have a rate of their own.
     #[error("a burst does not fit into slices: --arrival constant or poisson, with -R")]
     Burst,
@@ -178,7 +184,7 @@ fn for_each_target<T: Operation>(operation: &T, flags: &AbFlags) -> Result<Vec<T
         .chain(flags.others.iter().cloned())
         .collect();
     let wanted = targets.len();
-    let addresses: Vec<_> = match &load.connect_to {
+    let addresses: Vec<_> = match &load.reach.connect_to {
         Some(all) => all.split(',').map(|one| Some(one.to_owned())).collect(),
         None => vec![None; wanted],
     };
@@ -200,7 +206,7 @@ fn for_each_target<T: Operation>(operation: &T, flags: &AbFlags) -> Result<Vec<T
             let mut own = common.clone();
             *own.target() = target;
             let load = own.load();
-            (load.connect_to, load.target_pid) = (address, pid);
+            (load.reach.connect_to, load.target_pid) = (address, pid);
             own
         })
         .collect())
@@ -223,6 +229,7 @@ fn check(load: &LoadArgs, flags: &AbFlags) -> Result<(), AbError> {
         }
     }
     match schedule.arrival {
+        _ if !load.agents.agents.is_empty() => Err(AbError::Agents(flags.slice)),
         Some(Process::Burst(_)) => Err(AbError::Burst),
         _ if !SLICE.contains(&flags.slice) => Err(AbError::Slice),
         _ => Ok(()),

@@ -8,7 +8,7 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::{CommandError, bulk, handshake, load, request};
+use super::{CommandError, bulk, handshake, load, mix, request, search};
 use crate::{
     agents::{
         AgentError, certificates,
@@ -74,18 +74,30 @@ fn work(job: Job, line: &Line) {
 fn done(job: &Job, line: &Line) -> Result<Event, CommandError> {
     let machine = job.machine().ok_or(CommandError::NotALoad)?;
     let words = job.words.iter().map(OsString::from).collect();
-    // Its own flags for agents mean nothing here.
-    let mut cli = Cli::read(words).map_err(CommandError::OwnCommand)?;
-    let flags = cli.command.load_mut().ok_or(CommandError::NotALoad)?;
-    flags.obey(machine, job.contents());
-    let asked = match &cli.command {
-        Command::Handshake(args) => handshake::job(args)?,
-        Command::Request(args) => request::job(args)?,
-        Command::Bulk(args) => bulk::job(args)?,
-        _ => return Err(CommandError::NotALoad),
-    };
-    let plan = load::plan(&asked)?;
-    let mut frame = load::frame(&asked, &plan);
+    let cli = Cli::read_share(words, machine, job.contents());
+    match cli.map_err(CommandError::OwnCommand)?.command {
+        Command::Handshake(args) => share(&handshake::job(&args)?, line),
+        Command::Request(args) => share(&request::job(&args)?, line),
+        Command::Bulk(args) => share(&bulk::job(&args)?, line),
+        Command::Mix(args) => {
+            let ready = mix::Ready::read(&args.scenario)?;
+            share(&ready.job(&ready.scheduled()), line)
+        }
+        Command::Search(args) => {
+            let asked = job.asked.ok_or(CommandError::NotALoad)?;
+            search::with_operation(&args, |operation, flags| {
+                let load = search::flags_for(operation, flags, asked);
+                share(&operation.with(&load), line)
+            })
+        }
+        _ => Err(CommandError::NotALoad),
+    }
+}
+
+/// Does this machine's share of a load.
+fn share(asked: &load::Job<'_>, line: &Line) -> Result<Event, CommandError> {
+    let plan = load::plan(asked)?;
+    let mut frame = load::frame(asked, &plan);
     // It is judged by its own part.
     let shares = (0..plan.threads).map(|thread| plan.share(thread));
     let part = |all| shares.map(|share| share.part(all)).sum();
@@ -94,8 +106,8 @@ fn done(job: &Job, line: &Line) -> Result<Event, CommandError> {
         "{} {}, part {} of {}",
         asked.name,
         asked.target.to_string().escape_debug(),
-        machine.index + 1,
-        machine.of
+        plan.machine.index + 1,
+        plan.machine.of
     ));
     let threads = plan.threads as u64;
     let stoppable = |stopper| line.tell(Event::Stoppable(stopper));
@@ -109,7 +121,7 @@ fn done(job: &Job, line: &Line) -> Result<Event, CommandError> {
         }
     })?;
     let counts = build::totals(&outcome).counts;
-    let measured = load::judged(&asked, outcome, frame);
-    let said = agents::said(&measured.report, measured.exit, counts);
+    let measured = load::judged(asked, outcome, frame);
+    let said = agents::said(&measured.report, &measured.reasons, measured.exit, counts);
     Ok(Event::Done(Box::new(said)))
 }

@@ -124,12 +124,13 @@ fn requests(
 
 /// Stores the object once, so that there is something to get.
 fn prepare(target: &Target, args: &BulkArgs, version: Version) -> Result<(), CommandError> {
+    let load = args.load.alone();
     let mut plan = load::plan(&Job {
         name: "prepare",
         target: target.clone(),
-        operation: version.operation(requests(target, args, Direction::Up)?, target, &args.load)?,
+        operation: version.operation(requests(target, args, Direction::Up)?, target, &load)?,
         mix: Mix::default(),
-        load: &args.load,
+        load: &load,
         others: Vec::new(),
         particulars: json!({}),
     })?;

@@ -50,6 +50,9 @@ pub fn carried(
         .build()?;
     let (outcome, told) = runtime.block_on(run(job, plan, watch))?;
     let mut measured = judged(job, outcome, frame);
+    let grounds = told.iter().filter_map(|told| told.end.as_ref().ok());
+    let grounds = grounds.flat_map(|said| said.grounds.iter().copied());
+    measured.reasons.extend(grounds);
     measured.exit = agents::add(&mut measured.report, measured.exit, told);
     Ok(measured)
 }
@@ -64,7 +67,7 @@ async fn run(
     let tls = identity(flags)?.coordinator();
     let tls = tls.map_err(AgentsError::from)?;
     let wanted = Wanted {
-        job: protocol::Job::new(words(flags)?, &job.load.tls.files.noted()),
+        job: protocol::Job::new(words(flags)?, &job.load.tls.files.noted(), flags.asked),
         threads: plan.threads,
         skew: flags.agents_skew,
     };

@@ -9,7 +9,7 @@ use super::{
     load::{self, Job},
 };
 use crate::{
-    cli::{HandshakeArgs, TlsVersion},
+    cli::{HandshakeArgs, TlsArgs, TlsVersion},
     exit::Exit,
     operation::{Operation, handshake},
     schedule::mix::Mix,
@@ -85,14 +85,26 @@ pub enum ShareError {
     KeyUpdate,
 }
 
+/// Whether shares of resumed handshakes, and of early data in these, go together.
+///
+/// # Errors
+///
+/// When they do not.
+pub fn shares(resume: f64, early_data: f64, tls: &TlsArgs) -> Result<(), ShareError> {
+    match () {
+        () if early_data > 0.0 && resume == 0.0 => Err(ShareError::EarlyDataWithoutResume),
+        () if early_data > 0.0 && tls.tls == Some(TlsVersion::Tls12) => {
+            Err(ShareError::EarlyDataTls12)
+        }
+        () => Ok(()),
+    }
+}
+
 fn check(args: &HandshakeArgs) -> Result<(), ShareError> {
     let (resume, mtls) = (args.resume, args.mtls.unwrap_or(0.0));
     let tls = &args.load.tls;
+    shares(resume, args.early_data, tls)?;
     match () {
-        () if args.early_data > 0.0 && resume == 0.0 => Err(ShareError::EarlyDataWithoutResume),
-        () if args.early_data > 0.0 && tls.tls == Some(TlsVersion::Tls12) => {
-            Err(ShareError::EarlyDataTls12)
-        }
         () if resume + mtls > 100.0 => Err(ShareError::MoreThanAll { resume, mtls }),
         () if tls.key_update.is_some() => Err(ShareError::KeyUpdate),
         () => Ok(()),

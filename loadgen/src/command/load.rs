@@ -158,7 +158,7 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
             machines,
         });
     }
-    let address = job.target.resolve(load.connect_to.as_deref())?;
+    let address = job.target.resolve(load.reach.connect_to.as_deref())?;
     let own_connections = connections.div_ceil(machines);
     // A thread without a connection would only blur the numbers.
     let threads = u64::from(load.threads).min(connections / machines);
@@ -178,7 +178,7 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, CommandError> {
         Place::Coordinator { .. } => &[][..],
         Place::Alone | Place::Agent(_) => {
             descriptors::check(kept as u64 + at_once, threads)?;
-            &load.source
+            &load.reach.source
         }
     };
     Ok(Plan {
@@ -362,7 +362,13 @@ fn configuration(job: &Job<'_>, plan: &Plan) -> Configuration {
         tls: plan.tls.as_ref().map(Configs::describe),
         tenants: tenants::describe(job.load, plan.mix.tenants()),
         slo: job.load.slo.iter().map(ToString::to_string).collect(),
-        sources: job.load.source.iter().map(ToString::to_string).collect(),
+        sources: job
+            .load
+            .reach
+            .source
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         particulars,
     }
 }

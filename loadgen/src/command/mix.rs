@@ -4,7 +4,6 @@ mod plan;
 
 use std::{
     io::{self, Write},
-    path::Path,
     time::Duration,
 };
 
@@ -17,7 +16,7 @@ use super::{
     load::{self, Job},
 };
 use crate::{
-    cli::{LoadArgs, MixArgs, MixFlags},
+    cli::{LoadArgs, MixArgs, MixFlags, Place, ScenarioArgs},
     exit::Exit,
     operation::{
         Operation,
@@ -41,17 +40,17 @@ const MAX_CHECKED: u64 = 50_000_000;
 ///
 /// When the scenario or a flag is of no use, or the result cannot be written.
 pub fn mix(args: &MixArgs) -> Result<Exit, CommandError> {
-    let ready = Ready::read(&args.scenario, &args.flags)?;
-    let mut load = ready.load.clone();
-    if let Some(rate) = ready.rate {
-        load.schedule.rate = Some(rate);
+    let ready = Ready::read(&args.scenario)?;
+    let load = ready.scheduled();
+    if args.check || ready.check {
+        // Agents do together what one machine with all their threads would.
+        let mut whole = load.alone();
+        whole.threads *= load.agents.place.machines() as u32;
+        print_plan(&load::plan(&ready.job(&whole))?)?;
+        return Ok(Exit::Ok);
     }
     let job = ready.job(&load);
     let plan = load::plan(&job)?;
-    if args.check || ready.check {
-        print_plan(&plan)?;
-        return Ok(Exit::Ok);
-    }
     ready.prepare(&job)?;
     let measured = load::watched(&job, plan)?;
     load::tell(&job, &measured)?;
@@ -80,11 +79,13 @@ impl Ready {
     /// # Errors
     ///
     /// When it or a flag is of no use.
-    pub fn read(scenario: &Path, more: &[String]) -> Result<Self, CommandError> {
-        let (source, scenario) = Source::read(scenario)?;
+    pub fn read(args: &ScenarioArgs) -> Result<Self, CommandError> {
+        let standing = &args.standing;
+        let (source, scenario) = Source::read(&standing.files(), &args.path)?;
         let mut flags = flags(&source, &scenario)?;
-        flags.extend(more.iter().cloned());
-        let flags = MixFlags::try_parse_from(&flags).map_err(CommandError::Flags)?;
+        flags.extend(args.flags.iter().cloned());
+        let mut flags = MixFlags::try_parse_from(&flags).map_err(CommandError::Flags)?;
+        flags.load.stand(standing);
         let built = build(&source, &scenario, &flags.load)?;
         Ok(Self {
             load: flags.load,
@@ -97,6 +98,13 @@ impl Ready {
             weights: built.weights,
             prepared: built.prepared,
         })
+    }
+
+    /// The flags of its load, with the rate of operations that have each their own.
+    pub fn scheduled(&self) -> LoadArgs {
+        let mut load = self.load.clone();
+        load.schedule.rate = self.rate.or(load.schedule.rate);
+        load
     }
 
     /// The load that it is.
@@ -121,13 +129,18 @@ impl Ready {
             .sum()
     }
 
-    /// Stores what has to be there before the load.
+    /// Stores what has to be there before the load. Of agents, their coordinator does.
     ///
     /// # Errors
     ///
     /// When the target does not take it.
     pub fn prepare(&self, job: &Job<'_>) -> Result<(), CommandError> {
-        self.prepared.iter().try_for_each(|part| prepare(job, part))
+        match job.load.agents.place {
+            Place::Agent(_) => Ok(()),
+            Place::Alone | Place::Coordinator { .. } => {
+                self.prepared.iter().try_for_each(|part| prepare(job, part))
+            }
+        }
     }
 }
 
@@ -191,7 +204,7 @@ fn prepare(job: &Job<'_>, part: &plan::Prepared) -> Result<(), CommandError> {
     });
     let load = LoadArgs {
         slo: Vec::new(),
-        ..job.load.clone()
+        ..job.load.alone()
     };
     let store = Job {
         name: "prepare",

@@ -6,6 +6,8 @@ pub mod bulk;
 pub mod calibrate;
 pub mod conns;
 pub mod coordinate;
+pub mod early_data;
+pub mod envelope;
 pub mod handshake;
 pub mod http;
 pub mod load;
@@ -23,7 +25,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use self::{handshake::ShareError, http::HttpError, request::EarlyDataError};
+use self::{early_data::EarlyDataError, handshake::ShareError, http::HttpError};
 use crate::{
     agents::{AgentError, AgentsError},
     cli::Command,
@@ -218,11 +220,11 @@ pub enum CommandError {
     #[error(transparent)]
     OwnCommand(clap::Error),
     /// A subcommand that does not load a target.
-    #[error("this does not load a target: use handshake, request or bulk")]
+    #[error("this does not load a target: use handshake, request, bulk, mix or a step of search")]
     NotALoad,
     /// A subcommand that agents do not do.
     #[error(
-        "agents do not do {0}: --agents is for handshake, request and bulk, and for sweeps of those"
+        "agents are not told of this {0}: --agents is for handshake, request, bulk, mix, search and sweep"
     )]
     NotForAgents(&'static str),
     /// Agents without a connection.

@@ -1,25 +1,19 @@
 //! `loadgen request`, and the HTTP requests of `loadgen bulk`.
 
-use std::sync::Arc;
-
 use hyper::{
     Method, Uri,
     header::{HeaderName, HeaderValue},
 };
 use serde_json::{Value, json};
-use thiserror::Error;
 
 use super::{
-    CommandError,
+    CommandError, early_data,
+    envelope::{self, Sealing},
     http::Version,
     load::{self, Job},
 };
 use crate::{
-    cli::{CheckArg, LoadArgs, Place, RequestArgs, TlsVersion},
-    envelope::{
-        keys::{EnvelopeError, Keys},
-        ready::Ready,
-    },
+    cli::{CheckArg, LoadArgs, RequestArgs},
     exit::Exit,
     operation::{
         Operation, echo,
@@ -122,11 +116,14 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
     let mut template = template(&target, &args.load, &args.headers, wanted)?;
     template.statuses.clone_from(&args.expect_status);
     template.early_data_percent = args.early_data;
-    let sealed = seal(args, &mut template)?;
+    let sealing = Sealing {
+        named: args.sealed.named(),
+        envelopes: args.sealed.envelope,
+        size: args.size,
+    };
+    let sealed = envelope::seal(sealing, &args.load, &mut template)?;
     let version = Version::choose(&args.http, &target, &args.load)?;
-    if args.early_data > 0.0 {
-        check_early_data(args, &target, &method, version)?;
-    }
+    early_data::check(&template, &target, &args.load, version)?;
     let particulars = json!({
         "http_version": version.name(),
         "streams": version.streams(),
@@ -148,68 +145,6 @@ pub fn job(args: &RequestArgs) -> Result<Job<'_>, CommandError> {
         others: Vec::new(),
         particulars,
     })
-}
-
-/// Seals what is to be sent, and keeps what opens the answers; gives what the report says of it.
-fn seal(args: &RequestArgs, template: &mut Template) -> Result<Value, EnvelopeError> {
-    let (sealed, opens) = (&args.sealed, args.check == CheckArg::Open);
-    let named = sealed.keyring.is_some() || !sealed.raw_aes.is_empty();
-    if named && args.load.agents.place != Place::Alone {
-        return Err(EnvelopeError::OnAgents);
-    }
-    let keys = match (Keys::load(sealed)?, sealed.envelope) {
-        (None, Some(_)) => return Err(EnvelopeError::NoKey("--envelope")),
-        (None, None) if opens => return Err(EnvelopeError::NoKey("--check open")),
-        (None, None) => return Ok(Value::Null),
-        (Some(_), None) if !opens => return Err(EnvelopeError::UnusedKey),
-        (Some(keys), _) => Arc::new(keys),
-    };
-    if let (Some(envelopes), Some(size)) = (sealed.envelope, args.size) {
-        if args.check == CheckArg::Echo {
-            return Err(EnvelopeError::EchoOfSealed);
-        }
-        let seed = args.load.schedule.seed;
-        template.ready = Some(Arc::new(Ready::seal(&keys, envelopes, size, seed)?));
-    }
-    let described = json!({ "envelopes": sealed.envelope, "key": keys.name() });
-    template.keys = Some(keys).filter(|_| opens);
-    Ok(described)
-}
-
-/// Early data of requests that cannot be had. The operator's fault.
-#[derive(Debug, Error)]
-pub enum EarlyDataError {
-    /// There is none without TLS.
-    #[error("early data goes with a TLS handshake: write https://, or drop --early-data")]
-    Plain,
-    /// There is none in TLS 1.2.
-    #[error("TLS 1.2 has no early data: drop --early-data or --tls 1.2")]
-    Tls12,
-    /// One request at a time, on a connection of its own.
-    #[error("requests go as early data over HTTP/1.1 only: drop --http 2 or --early-data")]
-    Http2,
-    /// It may be replayed.
-    #[error(
-        "early data can be replayed, so it may not change anything (RFC 8470): send GET, HEAD or OPTIONS without --size, and not {0}"
-    )]
-    Unsafe(String),
-}
-
-fn check_early_data(
-    args: &RequestArgs,
-    target: &Target,
-    method: &str,
-    version: Version,
-) -> Result<(), EarlyDataError> {
-    let is_safe = ["GET", "HEAD", "OPTIONS"].contains(&method);
-    match (args.size, version) {
-        _ if !target.scheme.encrypted() => Err(EarlyDataError::Plain),
-        _ if args.load.tls.tls == Some(TlsVersion::Tls12) => Err(EarlyDataError::Tls12),
-        (_, Version::Http2(_)) => Err(EarlyDataError::Http2),
-        (None, Version::Http1) if is_safe => Ok(()),
-        (None, Version::Http1) => Err(EarlyDataError::Unsafe(method.to_owned())),
-        (Some(_), Version::Http1) => Err(EarlyDataError::Unsafe(format!("{method} with a body"))),
-    }
 }
 
 fn raw_echo(args: &RequestArgs, target: Target) -> Result<Job<'_>, CommandError> {

@@ -1,8 +1,10 @@
 //! `loadgen search`: the highest rate under objectives.
 //!
 //! ```text
-//! flags -> closed loop (how fast at all) -> limits -> Search <-> steps on one session -> report
+//! flags -> closed loop (how fast at all) -> limits -> Search <-> steps on one session, or by agents -> report
 //! ```
+
+mod steps;
 
 use std::{
     io::{self, Write},
@@ -11,6 +13,7 @@ use std::{
 
 use thiserror::Error;
 
+use self::steps::{Ended, Steps};
 use super::{
     CommandError, bulk,
     calibrate::{self, Force},
@@ -19,31 +22,11 @@ use super::{
     mix, request,
 };
 use crate::{
-    cli::{LoadArgs, SearchArgs, SearchFlags, SearchOperation},
+    cli::{LoadArgs, Place, SearchArgs, SearchFlags, SearchOperation},
     exit::Exit,
-    host,
-    report::{
-        build,
-        model::Distribution,
-        objective::Objective,
-        reason::Reason,
-        search::{
-            self as model, Capacity, Ending, HEAD, Row, SearchReport,
-            conclusion::{broken_off, concluded},
-        },
-    },
-    run::Session,
-    schedule::{
-        Extent,
-        arrivals::Process,
-        curve::{Rate, Stage},
-        timeline::OpenLoad,
-    },
-    search::{
-        Above, Conclusion, Finding, Limits, Next, Search, Step,
-        finding::{Seen, finding},
-    },
-    worker::{Load, Loads, Plan},
+    report::search::{Capacity, Ending},
+    schedule::{arrivals::Process, curve::Rate},
+    search::{Above, Asked, Conclusion, Limits, Search},
 };
 
 /// The share of the closed loop's rate at which the search begins.
@@ -85,6 +68,11 @@ pub enum SearchError {
         "a calibration knows requests over HTTP/1.1 and handshakes, and no ceiling of {0}: drop --calibration"
     )]
     NoCeiling(&'static str),
+    /// A ceiling of one machine.
+    #[error(
+        "a calibration is the ceiling of one machine, and --agents are others: drop --calibration; agents that are too busy are told from the target by their own verdicts"
+    )]
+    CeilingOfOne,
     /// A range that is none.
     #[error("--from {} is above --to {}: exchange them", .0.per_s(), .1.per_s())]
     Reversed(Rate, Rate),
@@ -96,24 +84,36 @@ pub enum SearchError {
 ///
 /// When flags are of no use, a run cannot start, or the result cannot be written.
 pub fn search(args: &SearchArgs) -> Result<Exit, CommandError> {
+    with_operation(args, find)
+}
+
+/// Does something with what is searched, when its flags fit a search.
+///
+/// # Errors
+///
+/// When they do not; or as `does`.
+pub fn with_operation<T>(
+    args: &SearchArgs,
+    does: impl FnOnce(&Job<'_>, &SearchFlags) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
     match &args.operation {
         SearchOperation::Request(args) => {
             let mut operation = args.operation.clone();
             open(&mut operation.load, &args.search, 0)?;
-            find(request::job(&operation)?, &args.search)
+            does(&request::job(&operation)?, &args.search)
         }
         SearchOperation::Handshake(args) => {
             let mut operation = args.operation.clone();
             open(&mut operation.load, &args.search, 0)?;
-            find(handshake::job(&operation)?, &args.search)
+            does(&handshake::job(&operation)?, &args.search)
         }
         SearchOperation::Bulk(args) => {
             let mut operation = args.operation.clone();
             open(&mut operation.load, &args.search, 0)?;
-            find(bulk::job(&operation)?, &args.search)
+            does(&bulk::job(&operation)?, &args.search)
         }
         SearchOperation::Mix(args) => {
-            let ready = mix::Ready::read(&args.scenario, &args.flags)?;
+            let ready = mix::Ready::read(&args.scenario)?;
             if ready.rate.is_some() {
                 return Err(SearchError::Chosen("a rate for each operation (give shares)").into());
             }
@@ -121,9 +121,35 @@ pub fn search(args: &SearchArgs) -> Result<Exit, CommandError> {
             open(&mut load, &args.search, ready.objectives())?;
             let job = ready.job(&load);
             ready.prepare(&job)?;
-            find(job, &args.search)
+            does(&job, &args.search)
         }
     }
+}
+
+/// The flags of one of the loads of a search.
+pub fn flags_for(job: &Job<'_>, flags: &SearchFlags, asked: Asked) -> LoadArgs {
+    let mut load = job.load.clone();
+    let schedule = &mut load.schedule;
+    match asked {
+        Asked::ClosedLoop => {
+            (load.duration, schedule.warmup) = (Some(CLOSED_LOOP.0), CLOSED_LOOP.1);
+            schedule.arrival = None;
+        }
+        Asked::Step { rate, number } => {
+            schedule.arrival = Some(process(job));
+            schedule.rate = Some(rate);
+            schedule.warmup = flags.settle;
+            // Steps at one rate are to tell of chance, so they do not repeat each other.
+            schedule.seed = schedule.seed.wrapping_add(u64::from(number));
+        }
+    }
+    load.agents.asked = Some(asked);
+    load
+}
+
+/// How the operations of a step are spaced.
+fn process(job: &Job<'_>) -> Process {
+    job.load.schedule.arrival.unwrap_or(Process::Poisson)
 }
 
 /// Checks the flags of the load, and fills in what a step needs. There may be further objectives than
@@ -149,6 +175,9 @@ fn open(load: &mut LoadArgs, flags: &SearchFlags, further: usize) -> Result<(), 
     if matches!(schedule.arrival, Some(Process::Burst(_))) {
         return Err(SearchError::Burst);
     }
+    if flags.calibration.is_some() && load.agents.place != Place::Alone {
+        return Err(SearchError::CeilingOfOne);
+    }
     if let (Some(from), Some(to)) = (flags.from, flags.to)
         && from > to
     {
@@ -164,15 +193,14 @@ fn open(load: &mut LoadArgs, flags: &SearchFlags, further: usize) -> Result<(), 
 }
 
 /// Searches with the operation of `job`.
-fn find(job: Job<'_>, flags: &SearchFlags) -> Result<Exit, CommandError> {
-    let process = job.load.schedule.arrival.unwrap_or(Process::Poisson);
+fn find(job: &Job<'_>, flags: &SearchFlags) -> Result<Exit, CommandError> {
     let force = match flags.force {
         true => Force::Yes,
         false => Force::No,
     };
     let calibrated_per_s = match &flags.calibration {
         Some(path) => {
-            let ceiling = calibrate::ceiling(path, force, &job)?;
+            let ceiling = calibrate::ceiling(path, force, job)?;
             Some(ceiling.ok_or(SearchError::NoCeiling(job.name))?)
         }
         None => None,
@@ -184,7 +212,7 @@ fn find(job: Job<'_>, flags: &SearchFlags) -> Result<Exit, CommandError> {
     let lowest = match flags.from {
         Some(from) => from,
         None => {
-            let measured = closed_loop(&job)?;
+            let measured = closed_loop(job, flags)?;
             if measured.exit == Exit::Target {
                 writeln!(io::stderr(), "loadgen: {}", measured.advice)?;
                 return Ok(Exit::Target);
@@ -203,24 +231,16 @@ fn find(job: Job<'_>, flags: &SearchFlags) -> Result<Exit, CommandError> {
         attempts: flags.attempts,
         confirmations: CONFIRMATIONS,
     };
-    let mut steps = Steps::begin(&job, process, flags.settle, limits.lowest)?;
-    let mut search = Search::new(limits);
-    let conclusion = steps.take(&mut search)?;
+    let mut steps = Steps::begin(job, flags, limits.lowest)?;
+    let ended = steps.take(&mut Search::new(limits))?;
     // The end of what was calibrated is the generator's.
-    let capped = limits.highest < asked;
-    let conclusion = conclusion.map(|conclusion| match conclusion {
-        Conclusion::Found {
-            rate,
-            achieved_per_s,
-            above: Above::Unasked,
-        } if capped => Conclusion::Found {
-            rate,
-            achieved_per_s,
-            above: Above::Generator,
-        },
+    let ended = match ended {
+        Ended::Concluded(conclusion) if limits.highest < asked => {
+            Ended::Concluded(of_the_generator(conclusion))
+        }
         other => other,
-    });
-    let report = steps.report(limits, capacity, conclusion);
+    };
+    let report = steps.report(limits, capacity, ended);
     load::publish(&report, &report, job.load.json.as_deref())?;
     if let Some(advice) = steps.advice {
         writeln!(io::stderr(), "loadgen: {advice}")?;
@@ -229,8 +249,26 @@ fn find(job: Job<'_>, flags: &SearchFlags) -> Result<Exit, CommandError> {
     Ok(match report.result.ending {
         Ending::Found | Ending::AtLeast => Exit::Ok,
         Ending::Nothing => Exit::Missed,
-        Ending::Undecided | Ending::Unconfirmed | Ending::Interrupted => Exit::Invalid,
+        Ending::Undecided | Ending::Unconfirmed | Ending::Interrupted | Ending::AgentLost => {
+            Exit::Invalid
+        }
     })
+}
+
+/// What was found below a bound that is the generator's.
+fn of_the_generator(conclusion: Conclusion) -> Conclusion {
+    match conclusion {
+        Conclusion::Found {
+            rate,
+            achieved_per_s,
+            above: Above::Unasked,
+        } => Conclusion::Found {
+            rate,
+            achieved_per_s,
+            above: Above::Generator,
+        },
+        other => other,
+    }
 }
 
 /// The next rate of the command line's thousandths.
@@ -239,170 +277,7 @@ fn rate(per_s: f64) -> Rate {
 }
 
 /// How fast the connections go when each waits for its answers.
-fn closed_loop(job: &Job<'_>) -> Result<Measured, CommandError> {
-    let mut args = job.load.clone();
-    (args.duration, args.schedule.warmup) = (Some(CLOSED_LOOP.0), CLOSED_LOOP.1);
-    args.schedule.arrival = None;
+fn closed_loop(job: &Job<'_>, flags: &SearchFlags) -> Result<Measured, CommandError> {
     writeln!(io::stderr(), "measuring how fast it goes at all")?;
-    load::measure(&job.with(&args))
-}
-
-/// The steps of a search, on connections that are kept.
-struct Steps<'a> {
-    job: &'a Job<'a>,
-    process: Process,
-    /// What each step's report says was asked for, but for its rate.
-    plan: Plan,
-    session: Session,
-    taken: Vec<model::Step>,
-    /// What to do about a target that failed altogether.
-    advice: Option<String>,
-    interrupted: bool,
-}
-
-impl<'a> Steps<'a> {
-    fn begin(
-        job: &'a Job<'a>,
-        process: Process,
-        settle: Duration,
-        lowest: Rate,
-    ) -> Result<Self, CommandError> {
-        let mut args = job.load.clone();
-        args.schedule.arrival = Some(process);
-        args.schedule.rate = Some(lowest);
-        args.schedule.warmup = settle;
-        args.schedule.seed = seed(job, 1);
-        let mut plan = load::plan(&job.with(&args))?;
-        plan.loads = Loads::Many;
-        let session = Session::start(plan.clone(), job.load.target_pid)?;
-        Ok(Self {
-            job,
-            process,
-            plan,
-            session,
-            taken: Vec::new(),
-            advice: None,
-            interrupted: false,
-        })
-    }
-
-    /// Takes steps until the search is over; none when somebody ended it, or the target failed.
-    fn take(&mut self, search: &mut Search) -> Result<Option<Conclusion>, CommandError> {
-        let mut err = io::stderr();
-        writeln!(err, "{HEAD}")?;
-        loop {
-            let step = match search.next() {
-                Next::Done(conclusion) => return Ok(Some(conclusion)),
-                Next::Step(step) => step,
-            };
-            let finding = self.step(step)?;
-            if let Some(taken) = self.taken.last() {
-                writeln!(err, "{}", Row(taken))?;
-            }
-            if self.interrupted || self.advice.is_some() {
-                return Ok(None);
-            }
-            search.observe(finding);
-        }
-    }
-
-    fn step(&mut self, step: Step) -> Result<Finding, CommandError> {
-        let number = self.taken.len() as u32 + 1;
-        let open = OpenLoad {
-            process: self.process,
-            stages: vec![Stage::hold(
-                step.rate,
-                self.plan.extent.duration.unwrap_or(STEP),
-            )],
-            seed: seed(self.job, number),
-        };
-        let extent = Extent {
-            duration: open.length(),
-            ..self.plan.extent
-        };
-        self.plan.open = Some(open.clone());
-        let outcome = match number {
-            // It is the load of the session's plan.
-            1 => self.session.first()?,
-            _ => self.session.again(Load {
-                extent,
-                open: Some(open),
-            })?,
-        };
-        let frame = load::frame(self.job, &self.plan);
-        let measured = load::judged(self.job, outcome, frame);
-        self.interrupted = measured.report.timing.interrupted;
-        let finding = finding(seen(&measured, self.job.load));
-        let damaged = |reason: &Reason| matches!(reason, Reason::Corrupt(_) | Reason::WrongKind(_));
-        let dead = self.taken.is_empty() && measured.exit == Exit::Target;
-        // A target that fails at a rate it cannot hold is what is looked for; damage is not.
-        if dead || measured.reasons.iter().any(damaged) {
-            self.advice = Some(measured.advice);
-        }
-        self.taken.push(model::Step {
-            number,
-            phase: step.phase,
-            attempt: step.attempt,
-            rate_per_s: step.rate.per_s(),
-            finding,
-            report: measured.report,
-        });
-        Ok(finding)
-    }
-
-    fn report(
-        &mut self,
-        limits: Limits,
-        capacity: Capacity,
-        conclusion: Option<Conclusion>,
-    ) -> SearchReport {
-        let steps = std::mem::take(&mut self.taken);
-        let result = match conclusion {
-            Some(conclusion) => concluded(conclusion, &steps),
-            None => broken_off(&steps, self.advice.is_some()),
-        };
-        let step = self.plan.extent.duration.unwrap_or(STEP);
-        SearchReport {
-            format: model::FORMAT.to_owned(),
-            tool: build::tool(),
-            host: host::describe(),
-            operation: self.job.name.to_owned(),
-            target: self.job.target.to_string(),
-            slo: self.job.load.slo.iter().map(ToString::to_string).collect(),
-            settings: model::Settings {
-                lowest_per_s: limits.lowest.per_s(),
-                highest_per_s: (limits.highest < HIGHEST).then_some(limits.highest.per_s()),
-                precision: limits.precision,
-                attempts: limits.attempts,
-                confirmations: limits.confirmations,
-                step_s: step.as_secs_f64(),
-                settle_s: self.plan.extent.warmup.as_secs_f64(),
-            },
-            capacity,
-            result,
-            steps,
-        }
-    }
-}
-
-/// Steps at one rate are to tell of chance, so they do not repeat each other.
-fn seed(job: &Job<'_>, step: u32) -> u64 {
-    job.load.schedule.seed.wrapping_add(u64::from(step))
-}
-
-/// What is known of a step, for its finding.
-fn seen<'a>(measured: &'a Measured, load: &LoadArgs) -> Seen<'a> {
-    let report = &measured.report;
-    let p99 = |times: &Distribution| {
-        let ns = times.percentiles_ns.get("p99").copied();
-        Duration::from_nanos(ns.unwrap_or(0))
-    };
-    Seen {
-        met: report.objectives.iter().all(|objective| objective.met),
-        errors_bounded: load.slo.iter().any(Objective::bounds_errors),
-        reasons: &measured.reasons,
-        generator_lag: p99(&report.generator.lag),
-        response: p99(&report.totals.latency.response),
-        achieved_per_s: report.achieved.achieved_per_s,
-    }
+    load::measure(&job.with(&flags_for(job, flags, Asked::ClosedLoop)))
 }

@@ -70,7 +70,7 @@ pub fn check_placeholders(job: &Job<'_>) -> Result<(), CommandError> {
     if !mixed && Text::strict(&target.path)?.names_object() {
         return Err(CommandError::NoObjects(target.path.clone()));
     }
-    if has_tenants && host.names_tenant() && load.connect_to.is_none() {
+    if has_tenants && host.names_tenant() && load.reach.connect_to.is_none() {
         return Err(CommandError::TenantAddress(target.clone()));
     }
     if has_tenants {

@@ -15,8 +15,7 @@ use sealgate_keys::{Keyring, KeyringError, OpenBeginError, SealBeginError, conte
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{opening::Unopened, ready::MAX_READY_BYTES};
-use crate::cli::EnvelopeArgs;
+use super::{holders::MAX_HOLDERS, opening::Unopened, ready::MAX_READY_BYTES};
 
 /// Bytes of an AES-256 key.
 const RAW_AES_LEN: usize = 32;
@@ -52,6 +51,14 @@ pub enum EnvelopeError {
     /// The key cannot be used under its names.
     #[error("--raw-aes: {0}")]
     Key(#[from] KeyError),
+    /// A key for each tenant, and there are none.
+    #[error("{0}: {{tenant}} stands for each tenant, and there are none: add --tenants")]
+    NoTenants(String),
+    /// Too many keys.
+    #[error(
+        "{0} tenants with a key of their own are more than {MAX_HOLDERS}: lower --tenants, or give one key to all"
+    )]
+    TooManyKeys(usize),
     /// Keys stay where they are.
     #[error(
         "tenants' keys do not go to agents, which read no files: drop --agents, or --keyring and --raw-aes"
@@ -62,7 +69,7 @@ pub enum EnvelopeError {
     Keyring(#[from] KeyringError),
     /// The messages do not fit into memory.
     #[error(
-        "{envelopes} messages of these sizes take more than the {} MiB that are kept ready: lower --envelope or --size",
+        "{envelopes} messages of these sizes, for each key, take more than the {} MiB that are kept ready: lower --envelope or --size",
         MAX_READY_BYTES >> 20
     )]
     TooLarge {
@@ -101,20 +108,21 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// The key that the flags name; none where they name none.
+    /// The key of a keyring.
     ///
     /// # Errors
     ///
-    /// When its file is of no use.
-    pub fn load(args: &EnvelopeArgs) -> Result<Option<Self>, EnvelopeError> {
-        if let Some(path) = &args.keyring {
-            return Ok(Some(Self::Keyring(Box::new(Keyring::load(path)?))));
-        }
-        // The command line's parser gives all three or none.
-        let [namespace, name, path] = &args.raw_aes[..] else {
-            return Ok(None);
-        };
-        let path = Path::new(path);
+    /// When the file is of no use.
+    pub fn of_keyring(path: &Path) -> Result<Self, EnvelopeError> {
+        Ok(Self::Keyring(Box::new(Keyring::load(path)?)))
+    }
+
+    /// The AES-256 key in a file, under its names.
+    ///
+    /// # Errors
+    ///
+    /// When the file is of no use.
+    pub fn of_raw_aes(namespace: &str, name: &str, path: &Path) -> Result<Self, EnvelopeError> {
         let bytes = read(path).map_err(|error| EnvelopeError::Unreadable {
             path: path.to_owned(),
             error,
@@ -122,7 +130,7 @@ impl Keys {
         let key = bytes.as_slice().try_into();
         let key = key.map_err(|_| EnvelopeError::NotRawAes(path.to_owned()))?;
         let named = RawAesKey::new(key, namespace, name).map_err(KeyError::from)?;
-        Ok(Some(Self::RawAes(named)))
+        Ok(Self::RawAes(named))
     }
 
     /// Its kind, for the report.

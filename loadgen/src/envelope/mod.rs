@@ -2,10 +2,11 @@
 //! come back. The format is `sealgate-envelope`'s.
 //!
 //! ```text
-//! --keyring, --raw-aes -> Keys -> Ready: messages that are sealed before the run, sent in turn
-//!                             \-> Opening: an answer, opened while it comes
+//! --keyring, --raw-aes -> Holders of Keys -> Ready: messages that are sealed before the run, sent in turn
+//!                                         \-> Opening: an answer, opened while it comes
 //! ```
 
+pub mod holders;
 pub mod keys;
 pub mod opening;
 pub mod ready;

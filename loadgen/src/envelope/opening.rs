@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn message(len: u64) -> Vec<u8> {
-        let ready = Ready::seal(&keys(1), 1, Size::Fixed(len), 1).unwrap();
+        let ready = Ready::seal(&[keys(1)], 1, Size::Fixed(len), 1).unwrap();
         ready.bytes(0).to_vec()
     }
 
@@ -192,10 +192,23 @@ mod tests {
 
     #[test]
     fn what_is_kept_ready_is_bounded() {
-        let large = Ready::seal(&keys(1), 1000, Size::Fixed(1 << 20), 1).unwrap_err();
+        let large = Ready::seal(&[keys(1)], 1000, Size::Fixed(1 << 20), 1).unwrap_err();
         assert!(large.to_string().contains("256 MiB"), "{large}");
-        let ready = Ready::seal(&keys(1), 3, Size::Uniform(1, 1000), 1).unwrap();
-        assert_eq!([0, 1, 2, 3, 4].map(|n| ready.pick(n)), [0, 1, 2, 0, 1]);
+        let ready = Ready::seal(&[keys(1)], 3, Size::Uniform(1, 1000), 1).unwrap();
+        assert_eq!([0, 1, 2, 3, 4].map(|n| ready.pick(7, n)), [0, 1, 2, 0, 1]);
         assert_ne!(ready.bytes(0), ready.bytes(1));
+    }
+
+    #[test]
+    fn a_tenant_with_a_key_of_its_own_has_messages_of_its_own() {
+        let both = [keys(1), keys(2)];
+        let ready = Ready::seal(&both, 2, Size::Fixed(10), 1).unwrap();
+        assert_eq!([0, 1, 2].map(|n| ready.pick(0, n)), [0, 1, 0]);
+        assert_eq!([0, 1, 2].map(|n| ready.pick(1, n)), [2, 3, 2]);
+        for (tenant, own) in both.iter().enumerate() {
+            let message = ready.bytes(ready.pick(tenant, 1));
+            assert_eq!(opened(own, message, 4096), Ok(()));
+            assert!(opened(&both[1 - tenant], message, 4096).is_err());
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Messages that are sealed before a run, so that sealing is no part of its times.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::keys::{EnvelopeError, Keys};
@@ -21,7 +23,10 @@ const SIZES: u64 = 0xe14e_710e;
 /// Messages to send in turn.
 #[derive(Debug)]
 pub struct Ready {
+    /// Those under one key behind one another.
     messages: Vec<Message>,
+    /// Under each key.
+    each: usize,
 }
 
 #[derive(Debug)]
@@ -32,15 +37,24 @@ struct Message {
 }
 
 impl Ready {
-    /// Seals so many messages, whose plaintexts have the sizes that `size` draws.
+    /// Seals so many messages under each key, whose plaintexts have the sizes that `size` draws.
     ///
     /// # Errors
     ///
     /// When they take too much memory, or cannot be sealed.
-    pub fn seal(keys: &Keys, envelopes: u32, size: Size, seed: u64) -> Result<Self, EnvelopeError> {
+    pub fn seal(
+        keys: &[Arc<Keys>],
+        envelopes: u32,
+        size: Size,
+        seed: u64,
+    ) -> Result<Self, EnvelopeError> {
         let mut messages = Vec::new();
         let mut left = MAX_READY_BYTES;
-        for number in 0..u64::from(envelopes) {
+        let numbers = keys.iter().enumerate().flat_map(|(key, keys)| {
+            let first = key as u64 * u64::from(envelopes);
+            (first..first + u64::from(envelopes)).map(move |number| (keys, number))
+        });
+        for (keys, number) in numbers {
             let len = size.draw(&mut Random::new(seed ^ SIZES, number));
             if len > left {
                 return Err(EnvelopeError::TooLarge { envelopes });
@@ -55,12 +69,17 @@ impl Ready {
                 bytes: bytes.into(),
             });
         }
-        Ok(Self { messages })
+        Ok(Self {
+            messages,
+            each: envelopes as usize,
+        })
     }
 
-    /// The message of the operation with this number on its worker.
-    pub fn pick(&self, number: u64) -> usize {
-        (number % self.messages.len().max(1) as u64) as usize
+    /// The message of the operation with this number on its worker, for a tenant.
+    pub fn pick(&self, tenant: usize, number: u64) -> usize {
+        let each = self.each.max(1);
+        let holders = (self.messages.len() / each).max(1);
+        tenant % holders * each + (number % each as u64) as usize
     }
 
     /// The bytes of a message.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     build,
     model::{Generator, Host, Part, Reason, Report, State, Verdict},
+    reason::Reason as Ground,
 };
 use crate::{exit::Exit, measure::interval};
 
@@ -51,6 +52,8 @@ pub struct Said {
     pub generator: Generator,
     /// Its verdict on its own part.
     pub verdict: Verdict,
+    /// The grounds of that.
+    pub grounds: Vec<Ground>,
     /// Whether the target is to blame for that.
     pub blames_target: bool,
     /// Its machine, second by second.
@@ -90,7 +93,7 @@ pub struct Told {
 }
 
 /// The part of a report that an agent says at its end.
-pub fn said(report: &Report, exit: Exit, counts: interval::Counts) -> Said {
+pub fn said(report: &Report, grounds: &[Ground], exit: Exit, counts: interval::Counts) -> Said {
     let seconds = report.series.iter().map(|second| Sampled {
         start_s: second.start_s,
         busy_share: second.generator_busy_share,
@@ -101,6 +104,7 @@ pub fn said(report: &Report, exit: Exit, counts: interval::Counts) -> Said {
         address: report.configuration.address.clone(),
         generator: report.generator.clone(),
         verdict: report.verdict.clone(),
+        grounds: grounds.to_vec(),
         blames_target: exit == Exit::Target,
         seconds: seconds.collect(),
         interrupted: report.timing.interrupted,

@@ -2,13 +2,15 @@
 
 use std::{fmt, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     model::{self, State},
     verdict::{self as limit, FewStreams},
 };
 
 /// One ground of a verdict, with what was measured.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Reason {
     /// No operation succeeded.
     NothingSucceeded,

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     model::{State, Verdict},
     reason::Reason,
@@ -57,7 +59,7 @@ pub struct Evidence {
 }
 
 /// Fewer streams at once on a connection than were wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FewStreams {
     /// What the target allows.
     pub allowed: u64,

@@ -128,6 +128,17 @@ impl fmt::Display for Spread {
     }
 }
 
+impl Spread {
+    /// The weights of so many items; none where a file has them.
+    pub fn weights(&self, items: usize) -> Option<Vec<f64>> {
+        match self {
+            Spread::Uniform => Some(vec![1.0; items]),
+            Spread::Zipf(exponent) => Some(zipf(items, *exponent)),
+            Spread::Weights(_) => None,
+        }
+    }
+}
+
 /// The weights of `items` items in proportion to 1 / n^`exponent`; 0 makes them even.
 pub fn zipf(items: usize, exponent: f64) -> Vec<f64> {
     (1..=items).map(|n| (n as f64).powf(-exponent)).collect()

@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Parts of one operation: twice 10^12, because rates are thousandths per second, times are
 /// nanoseconds, and a ramp's area has a half in it.
 pub const SCALE: u128 = 2_000_000_000_000;
 
 /// Operations per second, in thousandths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rate(pub u64);
 
 impl Rate {

@@ -73,6 +73,20 @@ pub struct Step {
     pub attempt: u32,
 }
 
+/// A load that a search asks for: whoever makes it is told which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asked {
+    /// As fast as the connections go, to know where to begin.
+    ClosedLoop,
+    /// A step.
+    Step {
+        /// At which rate.
+        rate: Rate,
+        /// Which of all, from 1.
+        number: u32,
+    },
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Next {

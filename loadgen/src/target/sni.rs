@@ -42,8 +42,8 @@ enum Listed {
 enum Shares {
     /// As the file says where it has weights, else alike.
     Listed,
-    Uniform,
-    Zipf(f64),
+    /// Alike, or falling off in their order.
+    Spread(Spread),
     /// One for each name.
     Weights(Vec<f64>),
 }
@@ -147,8 +147,7 @@ impl Names {
         }
         let weights = match &self.shares {
             Shares::Listed => None,
-            Shares::Uniform => Some(vec![1.0; named.len()]),
-            Shares::Zipf(exponent) => Some(choice::zipf(named.len(), *exponent)),
+            Shares::Spread(spread) => spread.weights(named.len()),
             Shares::Weights(weights) => Some(weights.clone()),
         };
         for (item, weight) in named.iter_mut().zip(weights.into_iter().flatten()) {
@@ -161,8 +160,8 @@ impl Names {
     pub fn shares(&self) -> String {
         match (&self.shares, &self.names) {
             (Shares::Listed, Listed::InFile(path)) => path.display().to_string(),
-            (Shares::Listed | Shares::Uniform, _) => "uniform".to_owned(),
-            (Shares::Zipf(exponent), _) => format!("zipf({exponent})"),
+            (Shares::Listed, Listed::Here(_)) => Spread::Uniform.to_string(),
+            (Shares::Spread(spread), _) => spread.to_string(),
             (Shares::Weights(weights), _) => {
                 let weights: Vec<_> = weights.iter().map(f64::to_string).collect();
                 weights.join(",")
@@ -189,8 +188,7 @@ fn parse_shares(text: Option<&str>, names: &Listed) -> Result<Shares, SniError> 
         return Ok(Shares::Listed);
     };
     match text.parse() {
-        Ok(Spread::Uniform) => return Ok(Shares::Uniform),
-        Ok(Spread::Zipf(exponent)) => return Ok(Shares::Zipf(exponent)),
+        Ok(spread @ (Spread::Uniform | Spread::Zipf(_))) => return Ok(Shares::Spread(spread)),
         Ok(Spread::Weights(_)) | Err(_) => {}
     }
     let unknown = || SniError::Shares(text.to_owned());

@@ -1,33 +1,21 @@
 //! From the operations of a scenario to those of a load.
 
+mod request;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     cli::LoadArgs,
-    command::{
-        CommandError,
-        request::{self, Wanted},
-        tenants,
-    },
+    command::{CommandError, handshake::shares as handshake_shares, tenants},
     operation::{
         bulk, echo,
         handshake::{self, Close},
-        http1::{
-            check::Check,
-            objects::{Objects, Pick},
-            template::Template,
-        },
+        http1::template::Template,
         mixed::{Does, Part},
-        reuse::Reuse,
         size::Size,
     },
-    placeholder::Text,
-    scenario::{CheckName, Direction, Entry, Kind, Prepare, Problem, Scenario, Source},
-    schedule::{
-        choice::{self, Choice, Spread},
-        curve::Rate,
-        parse,
-    },
+    scenario::{Direction, Entry, Kind, Problem, Scenario, Source},
+    schedule::{curve::Rate, parse},
     target::{
         client_certificate::Shown,
         tls::Configs,
@@ -110,8 +98,15 @@ pub fn build(source: &Source, scenario: &Scenario, load: &LoadArgs) -> Result<Bu
         // Millionths, so that a part of the handshakes is a whole number too.
         match entry.kind {
             Kind::Handshake => {
-                let resumed = (builder.resume(entry)? * 1e4).round() as u64;
-                weights.extend([share * (1_000_000 - resumed), share * resumed, 0, 0]);
+                let resumed = (builder.resume(entry)? * 1e4).round();
+                let early = (resumed * builder.early(entry)? / 100.0).round() as u64;
+                let resumed = resumed as u64;
+                weights.extend([
+                    share * (1_000_000 - resumed),
+                    share * (resumed - early),
+                    share * early,
+                    0,
+                ]);
             }
             Kind::Request | Kind::Echo | Kind::Bulk => weights.push(share * 1_000_000),
         }
@@ -170,6 +165,7 @@ impl Builder<'_> {
             Kind::Handshake => target.scheme.encrypted(),
             Kind::Echo | Kind::Bulk => matches!(target.scheme, Scheme::Tls | Scheme::Tcp),
         };
+        self.check_keys(entry)?;
         if !fits {
             let span = entry
                 .target
@@ -215,6 +211,45 @@ impl Builder<'_> {
             Some(written) => self.source.read_with(written, units::percent)?,
             None => 0.0,
         })
+    }
+
+    /// Early data: a share of the resumed handshakes, or of the new connections of requests.
+    fn early(&self, entry: &Entry) -> Result<f64, CommandError> {
+        Ok(match &entry.early_data {
+            Some(written) => self.source.read_with(written, units::percent)?,
+            None => 0.0,
+        })
+    }
+
+    /// What a kind of operation has no use for.
+    fn check_keys(&self, entry: &Entry) -> Result<(), CommandError> {
+        let request = entry.kind == Kind::Request;
+        let handshake = entry.kind == Kind::Handshake;
+        let sealed = entry.envelope.is_some() || entry.keyring.is_some();
+        for (is_given, fits, key) in [
+            (entry.reuse.is_some(), request, "reuse"),
+            (
+                entry.early_data.is_some(),
+                request || handshake,
+                "early-data",
+            ),
+            (entry.resume.is_some(), handshake, "resume"),
+            (sealed, request, "envelope, or keyring,"),
+            (entry.raw_aes.is_some(), request, "raw-aes"),
+        ] {
+            if is_given && !fits {
+                let problem = Problem::OfAnotherKind(key);
+                return Err(self.source.at(entry.name.span(), problem).into());
+            }
+        }
+        match &entry.early_data {
+            Some(written) if handshake => {
+                let (resume, early) = (self.resume(entry)?, self.early(entry)?);
+                let checked = handshake_shares(resume, early, &self.load.tls);
+                Ok(checked.map_err(|why| self.source.value_error(written, why))?)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn echo_size(&self, entry: &Entry) -> Result<usize, CommandError> {
@@ -272,109 +307,5 @@ impl Builder<'_> {
         });
         self.places.insert(name, self.endpoints.len());
         Ok(self.endpoints.len())
-    }
-
-    fn request(&mut self, entry: &Entry, place: &Target) -> Result<Template, CommandError> {
-        let target = self.with_path(entry, place)?;
-        let size = self.size(entry)?;
-        let objects = self.objects(entry, &target, size)?;
-        let method = entry.method.as_deref().unwrap_or("GET");
-        // The size of a GET is that of the object, and a GET has no body.
-        let bodiless = matches!(method, "GET" | "HEAD" | "DELETE");
-        let known = objects
-            .as_ref()
-            .is_some_and(|objects| objects.size.is_some());
-        let unknown = || self.source.at(entry.name.span(), Problem::UnknownObjects);
-        if entry.prepare == Prepare::All && !known
-            || entry.check == CheckName::Hash && objects.is_some() && !known
-        {
-            return Err(unknown().into());
-        }
-        let check = match entry.check {
-            CheckName::None => Check::Complete,
-            CheckName::Status => Check::Status,
-            CheckName::Hash if method == "GET" && known => Check::Echo,
-            CheckName::Hash => Check::Hash,
-            CheckName::Echo => Check::Echo,
-        };
-        let wanted = |method, size, check| Wanted {
-            method,
-            size,
-            check,
-            reuse: Reuse::default(),
-        };
-        let body = size.filter(|_| !bodiless);
-        let build = |wanted| request::template(&target, self.load, &entry.headers, wanted);
-        let mut template = build(wanted(method, body, check))?;
-        template.statuses.clone_from(&entry.expect_status);
-        if let (Prepare::All, Some(objects)) = (entry.prepare, &objects) {
-            let mut store = build(wanted("PUT", size, Check::Hash))?;
-            store.objects = Some(objects.clone());
-            self.prepared.push(Prepared {
-                target: Target {
-                    path: "/".to_owned(),
-                    ..place.clone()
-                },
-                template: Box::new(store),
-                objects: entry.objects.as_ref().map_or(1, |n| *n.get_ref() as u64),
-            });
-        }
-        template.objects = objects;
-        Ok(template)
-    }
-
-    /// The target with the path of an operation.
-    fn with_path(&self, entry: &Entry, place: &Target) -> Result<Target, CommandError> {
-        let path = match (&entry.path, place.path.as_str()) {
-            (Some(path), "/") if path.starts_with('/') => path.clone(),
-            (None, "/") => "/".to_owned(),
-            _ => {
-                let name = entry.name.get_ref().clone();
-                let problem = Problem::TargetWithPath(name);
-                return Err(self.source.at(entry.name.span(), problem).into());
-            }
-        };
-        let names_tenant = |text: &&String| Text::of_tenant(text).names_tenant();
-        let named = entry.headers.iter().chain([&path]).find(names_tenant);
-        if let (Some(text), None) = (named, &self.tenants) {
-            return Err(CommandError::NoTenants(text.clone()));
-        }
-        Ok(Target {
-            path,
-            ..place.clone()
-        })
-    }
-
-    fn objects(
-        &self,
-        entry: &Entry,
-        target: &Target,
-        size: Option<Size>,
-    ) -> Result<Option<Objects>, CommandError> {
-        let numbered = Text::strict(&target.path)?.names_object();
-        let count = match (&entry.objects, numbered) {
-            (Some(count), true) => *count.get_ref(),
-            (None, false) => return Ok(None),
-            _ => return Err(self.source.at(entry.name.span(), Problem::Objects).into()),
-        };
-        let spread = match &entry.pick {
-            Some(written) => self.source.value(written)?,
-            None => Spread::Uniform,
-        };
-        let count = count.min(choice::MAX_ITEMS + 1);
-        let weights = match spread {
-            Spread::Uniform => vec![1.0; count],
-            Spread::Zipf(exponent) => choice::zipf(count, exponent),
-            // Objects have numbers and no names.
-            Spread::Weights(_) => {
-                return Err(self.source.at(entry.name.span(), Problem::Pick).into());
-            }
-        };
-        let choice = Choice::new(&weights).map_err(crate::tenants::TenantsError::from)?;
-        Ok(Some(Objects {
-            pick: Pick::Drawn(choice),
-            size,
-            seed: self.load.schedule.seed,
-        }))
     }
 }

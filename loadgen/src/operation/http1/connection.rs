@@ -83,7 +83,7 @@ impl HttpConnection {
         self.reader.expect();
         self.left -= 1;
         let was_used = std::mem::replace(&mut self.used, true);
-        let mut body = template.body_check();
+        let mut body = template.body_check(lens);
         let done = match body_len <= SMALL_BODY {
             true => match self.write.write_slice(out).await {
                 Ok(()) => {

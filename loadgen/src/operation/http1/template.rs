@@ -11,7 +11,7 @@ use super::{
     response::Asked,
 };
 use crate::{
-    envelope::{keys::Keys, ready::Ready},
+    envelope::{holders::Holders, ready::Ready},
     operation::{reuse::Reuse, size::Size},
     pattern::Pattern,
     placeholder::{Filling, Text},
@@ -45,7 +45,7 @@ pub struct Template {
     /// Sealed messages that are sent in turn; none where bodies are plain.
     pub ready: Option<Arc<Ready>>,
     /// What opens the answers; none where nothing is opened.
-    pub keys: Option<Arc<Keys>>,
+    pub keys: Option<Arc<Holders>>,
     /// Share of the new connections that send their first request as early data, in percent.
     pub early_data_percent: f64,
     /// Where chance comes from.
@@ -157,7 +157,7 @@ impl Template {
     pub fn lens(&self, worker: u64, arrival: Arrival, object: u64) -> Lens {
         let tenant = arrival.tenant;
         if let Some(ready) = &self.ready {
-            let message = ready.pick(arrival.number);
+            let message = ready.pick(tenant, arrival.number);
             return Lens {
                 ready: Some(message),
                 ..Lens::same(tenant, ready.bytes(message).len() as u64)
@@ -229,9 +229,10 @@ impl Template {
         })
     }
 
-    /// What the body of the answer has to be.
-    pub fn body_check(&self) -> BodyCheck {
-        BodyCheck::new(self.check, self.keys.as_ref())
+    /// What the body of the answer to a request with these bodies has to be.
+    pub fn body_check(&self, lens: Lens) -> BodyCheck {
+        let keys = self.keys.as_ref();
+        BodyCheck::new(self.check, keys.and_then(|keys| keys.of(lens.tenant)))
     }
 
     /// Puts the request into `out`, with its body if that is small. Allocates only to grow `out`.

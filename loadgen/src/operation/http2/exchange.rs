@@ -199,7 +199,7 @@ async fn run(
     let mut requests = live.requests();
     let sent = requests.send_request(request, body_len == 0);
     let (response, stream) = sent.map_err(Error::Unsent)?;
-    let body = template.body_check();
+    let body = template.body_check(lens);
     let receiving = receive(progress, response, body);
     if body_len == 0 {
         progress.phase.set(Phase::Receive);

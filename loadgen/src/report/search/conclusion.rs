@@ -108,16 +108,28 @@ fn nothing(above: Above, steps: &[Step]) -> Outcome {
     }
 }
 
-/// What is known of a search that was ended, by somebody or by a target that failed altogether.
-pub fn broken_off(steps: &[Step], target_failed: bool) -> Outcome {
+/// What ends a search before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// A target that fails altogether.
+    TargetFailed,
+    /// Somebody.
+    Interrupted,
+    /// An agent that is gone.
+    AgentLost,
+}
+
+/// What is known of a search that was ended.
+pub fn broken_off(steps: &[Step], broken: Broken) -> Outcome {
     let best = steps.iter().filter(|step| held(step));
     let best = best.map(|step| step.rate_per_s).reduce(f64::max);
     let so_far = best.map_or("no rate held".to_owned(), |rate| {
         format!("{}/s is the highest that held once", quantity::number(rate))
     });
-    let (ending, why) = match target_failed {
-        true => (Ending::Nothing, "the target failed"),
-        false => (Ending::Interrupted, "the search was interrupted"),
+    let (ending, why) = match broken {
+        Broken::TargetFailed => (Ending::Nothing, "the target failed"),
+        Broken::Interrupted => (Ending::Interrupted, "the search was interrupted"),
+        Broken::AgentLost => (Ending::AgentLost, "an agent was lost"),
     };
     Outcome {
         ending,

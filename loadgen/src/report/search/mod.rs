@@ -88,6 +88,8 @@ pub enum Ending {
     Unconfirmed,
     /// Somebody ended it.
     Interrupted,
+    /// One of the agents that made the steps was lost.
+    AgentLost,
 }
 
 /// What was found.

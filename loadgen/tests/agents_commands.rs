@@ -1,0 +1,244 @@
+//! Commands that make several loads, or read them from a scenario, by agents.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod agent;
+mod program;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read,
+    process::{Child, Command, Stdio},
+    thread,
+};
+
+use agent::{Agent, Certificates, assert_whole, on_agents};
+use program::{Origin, PROGRAM, TlsFiles, loadgen, schema::assert_valid_by};
+use serde_json::{Value, json};
+
+/// Starts the program in a directory.
+fn start_in(dir: &str, words: &[&str]) -> Child {
+    let mut command = Command::new(PROGRAM);
+    let command = command.args(words).current_dir(dir);
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The exit code, and the JSON on standard output.
+fn ended(child: Child) -> (i32, Value) {
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}{said}"));
+    (output.status.code().unwrap(), json)
+}
+
+#[test]
+fn every_run_of_a_sweep_is_done_by_all_agents() {
+    let certificates = Certificates::new();
+    let agents = [Agent::start(&certificates), Agent::start(&certificates)];
+    let origin = Origin::start(&[]);
+    let url = origin.url("/x");
+    let sweep = [
+        "sweep",
+        "--vary",
+        "connections=2,5",
+        "--vary",
+        "size=10,2k",
+        "--rounds",
+        "1",
+        "--json",
+        "-",
+        "request",
+        &url,
+        "-n",
+        "11",
+    ];
+    let flags = certificates.flags(&agents);
+    let (code, json) = ended(start_in("/", &on_agents(&sweep, &flags)));
+    assert!(matches!(code, 0 | 4), "{json:#}");
+    assert_valid_by(&json, "sweep-1.json");
+    let cells = json["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 4);
+    for cell in cells {
+        let report = &cell["runs"][0]["report"];
+        assert_whole(&(0, report.clone()), 11);
+        let connections = report["configuration"]["connections"].to_string();
+        assert_eq!(connections, cell["values"][0].as_str().unwrap());
+    }
+    assert_eq!(origin.totals(&origin.url(""))["requests"], 4 * 11);
+    // A cell that agents cannot do is refused as it is without them.
+    let sweep = ["sweep", "--vary", "connections=1,2", "request", &url];
+    let ran = loadgen(&on_agents(&sweep, &flags));
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("raise -c to 2"), "{}", ran.stderr);
+}
+
+/// A scenario whose files lie beside it.
+fn scenario(dir: &TlsFiles, origin: &Origin, load: &str) -> String {
+    let text = format!(
+        r#"
+target = "https://localhost:{http}"
+[load]
+cacert = "ca.pem"
+tenants = "3:weights.csv"
+{load}
+[[operation]]
+name = "read"
+share = 3
+path = "/{{tenant}}/{{n}}"
+objects = 4
+size = "300"
+check = "hash"
+prepare = true
+[[operation]]
+name = "echo"
+share = 1
+kind = "echo"
+target = "tls://localhost:{echo}"
+size = "50"
+"#,
+        http = origin.address("http").port(),
+        echo = origin.address("echo").port(),
+    );
+    fs::write(dir.path("weights.csv"), "a,1\nb,2\nc,1\n").unwrap();
+    fs::write(dir.path("s.toml"), text).unwrap();
+    dir.path("")
+}
+
+/// How often each operation succeeded.
+fn succeeded(report: &Value) -> BTreeMap<String, u64> {
+    let kinds = report["kinds"].as_array().unwrap().iter();
+    kinds
+        .map(|kind| {
+            let succeeded = kind["operations"]["succeeded"].as_u64().unwrap();
+            (kind["name"].as_str().unwrap().to_owned(), succeeded)
+        })
+        .collect()
+}
+
+#[test]
+fn agents_do_a_scenario_that_they_are_sent_and_its_objects_are_stored_once() {
+    let certificates = Certificates::new();
+    let agents = [Agent::start(&certificates), Agent::start(&certificates)];
+    let files = TlsFiles::new();
+    let origin = Origin::start_tls(&files, &[]);
+    let dir = scenario(&files, &origin, "connections = 4\ncount = 101");
+    let flags = certificates.flags(&agents);
+    let mix = on_agents(&["mix", "s.toml", "--json", "-"], &flags);
+    let run = ended(start_in(&dir, &mix));
+    let json = assert_whole(&run, 101);
+    assert_eq!(json["errors"], json!([]));
+    // As it is planned for one machine with as many threads.
+    let check = Command::new(PROGRAM)
+        .args(on_agents(&["mix", "--check", "s.toml"], &flags))
+        .current_dir(&dir)
+        .output()
+        .unwrap();
+    let planned = String::from_utf8(check.stdout).unwrap();
+    let counted = succeeded(json);
+    assert_eq!(counted.values().sum::<u64>(), 101);
+    for (name, count) in &counted {
+        let line = format!("operation {name} {count}\n");
+        assert!(planned.contains(&line), "{line}{planned}");
+    }
+    let tenants = json["tenants"].as_array().unwrap().iter();
+    let names: Vec<_> = tenants.map(|tenant| &tenant["name"]).collect();
+    assert_eq!(names, ["b", "a", "c"], "by weight");
+    // Four objects of each of three tenants, by the coordinator.
+    let totals = origin.totals(&origin.tls_url(""));
+    assert_eq!(totals["requests"], 3 * 4 + counted["read"]);
+    assert_eq!(totals["echo_bytes"], 50 * counted["echo"]);
+}
+
+/// The words of a search of a scenario in the directory of this process.
+const SEARCH: [&str; 13] = [
+    "search",
+    "mix",
+    "--from",
+    "20",
+    "--to",
+    "20",
+    "--settle",
+    "100ms",
+    "--attempts",
+    "1",
+    "s.toml",
+    "--json",
+    "-",
+];
+
+#[test]
+fn the_steps_of_a_search_are_done_by_all_agents() {
+    let certificates = Certificates::new();
+    let agents = [Agent::start(&certificates), Agent::start(&certificates)];
+    let files = TlsFiles::new();
+    let origin = Origin::start_tls(&files, &[]);
+    let load = "connections = 2\nduration = \"2s\"\nslo = [\"p99<60s\", \"errors<1%\"]";
+    let dir = scenario(&files, &origin, load);
+    let flags = certificates.flags(&agents);
+    let (code, json) = ended(start_in(&dir, &on_agents(&SEARCH, &flags)));
+    assert_valid_by(&json, "search-1.json");
+    let steps = json["steps"].as_array().unwrap();
+    let mut reads = 0;
+    for (n, step) in steps.iter().enumerate() {
+        let report = &step["report"];
+        assert_eq!(report["errors"], json!([]), "{report:#}");
+        let asked = &report["configuration"];
+        assert_eq!(asked["stages"][0]["from_per_s"], 20.0);
+        assert_eq!(
+            (&asked["arrival"], &asked["seed"], &asked["warmup_s"]),
+            (&json!("poisson"), &json!(n + 2), &json!(0.1))
+        );
+        let all = &report["totals"]["operations"];
+        assert!(all["planned"].as_u64() > Some(0) && all["planned"] == all["succeeded"]);
+        let agents = report["agents"].as_array().unwrap();
+        let parts = agents.iter().map(|agent| &agent["totals"]["operations"]);
+        let sum: u64 = parts.map(|part| part["succeeded"].as_u64().unwrap()).sum();
+        assert_eq!(Some(sum), all["succeeded"].as_u64());
+        assert_eq!(agents.len(), 2);
+        reads += succeeded(report)["read"];
+    }
+    // Warm-up is in no count but the origin's.
+    let requests = origin.totals(&origin.tls_url(""))["requests"].as_u64();
+    assert!(requests.unwrap() >= 3 * 4 + reads);
+    let ending = json["result"]["ending"].as_str().unwrap();
+    match code {
+        0 => assert_eq!((ending, steps.len()), ("at_least", 4)),
+        // Whether the machine is quiet enough for it is not for a test to say.
+        4 => assert!(["undecided", "unconfirmed"].contains(&ending), "{ending}"),
+        other => panic!("{other}: {json:#}"),
+    }
+}
+
+#[test]
+fn an_agent_that_is_lost_ends_a_search_with_what_there_is() {
+    let certificates = Certificates::new();
+    let [stays, mut dies] = [Agent::start(&certificates), Agent::start(&certificates)];
+    let origin = Origin::start(&[]);
+    let url = origin.url("/none");
+    let search = [
+        "search", "request", &url, "--check", "none", "--slo", "p99<60s", "--from", "40", "-d",
+        "60s", "--json", "-",
+    ];
+    let flags = certificates.flags(&[&stays, &dies]);
+    let mut child = start_in("/", &on_agents(&search, &flags));
+    // It has begun when the target was asked.
+    while origin.totals(&origin.url(""))["requests"].as_u64().unwrap() < 10 {
+        thread::yield_now();
+        assert!(child.try_wait().unwrap().is_none(), "it has ended");
+    }
+    dies.kill();
+    let mut text = String::new();
+    let mut out = child.stdout.take().unwrap();
+    out.read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_valid_by(&json, "search-1.json");
+    assert_eq!(json["result"]["ending"], "agent_lost");
+    let agents = &json["steps"][0]["report"]["agents"];
+    assert!(agents[1]["lost"].is_string() && agents[0]["lost"].is_null());
+}
