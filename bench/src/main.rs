@@ -7,6 +7,7 @@
 //! capacity: a configuration -> its copy with an origin behind it -> loads -> JSON -> verdict beside a stored one
 //! ab: two revisions beside each other and a copy of the first -> rounds of slices -> interval -> verdict
 //! growth: gateways of growing size -> CPU per operation -> fitted exponents -> table, JSON, page, verdict
+//! profile: a scenario's gateway under load -> perf -> flame graph
 //! history: results by commit -> change points -> text, page
 //! instructions: paths in memory under callgrind -> counts -> beside bench/baseline.json -> verdict
 //! ```
@@ -31,6 +32,7 @@ mod output;
 mod page;
 mod peers;
 mod process;
+mod profile;
 mod room;
 mod statistics;
 mod units;
@@ -63,6 +65,8 @@ enum Command {
     Capacity(Box<capacity::CapacityArgs>),
     /// How the gateway's costs grow with connections, tenants, bytes and workers.
     Growth(growth::GrowthArgs),
+    /// Where the gateway's time goes under a scenario: a flame graph.
+    Profile(profile::ProfileArgs),
     /// Results of `ab` by commit: append a line, show where they changed.
     History(history::HistoryArgs),
     /// Instructions of the paths in memory, against the baseline in the repository.
@@ -101,6 +105,10 @@ fn main() -> ExitCode {
             Ok(code) => ExitCode::from(code),
             Err(error) => failed(&error, error.exit_code()),
         },
+        Command::Profile(args) => match profile::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error, error.exit_code()),
+        },
         Command::History(args) => match history::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, 1),
@@ -115,7 +123,7 @@ fn main() -> ExitCode {
 
 /// Commands whose status of a command line that is none is 1, as loadgen has it. Elsewhere it is clap's
 /// 2, and 1 means that something grew.
-const AS_LOADGEN: [&str; 3] = ["ab", "capacity", "growth"];
+const AS_LOADGEN: [&str; 4] = ["ab", "capacity", "growth", "profile"];
 
 /// A command line that is none.
 fn usage(error: &clap::Error) -> ExitCode {

@@ -98,10 +98,17 @@ impl Drop for Server {
 
 /// `command` on these cores.
 pub fn pinned(command: &[String], cores: &[usize]) -> Command {
-    let list: Vec<_> = cores.iter().map(usize::to_string).collect();
-    let mut pinned = Command::new("taskset");
-    pinned.arg("--cpu-list").arg(list.join(",")).args(command);
+    let words = pinned_words(command, cores);
+    let mut pinned = Command::new(&words[0]);
+    pinned.args(&words[1..]);
     pinned
+}
+
+/// The same, for a program that starts it.
+pub fn pinned_words(command: &[String], cores: &[usize]) -> Vec<String> {
+    let list: Vec<_> = cores.iter().map(usize::to_string).collect();
+    let taskset = ["taskset", "--cpu-list", &list.join(",")].map(str::to_owned);
+    [&taskset[..], command].concat()
 }
 
 /// A loopback address that was free a moment ago.
