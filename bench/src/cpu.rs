@@ -26,6 +26,24 @@ pub fn used_by(pid: u32) -> Option<Duration> {
     Some(living.max(TICK * all))
 }
 
+/// The same of a process and its children, which are the workers of some programs.
+pub fn used_by_family(pid: u32) -> Option<Duration> {
+    let children = children(pid).into_iter().filter_map(used_by);
+    Some(used_by(pid)? + children.sum::<Duration>())
+}
+
+/// Children of a process that live.
+pub fn children(pid: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let lists = tasks.into_iter().flatten().filter_map(|task| {
+        // A thread may end between listing and reading.
+        fs::read_to_string(task.ok()?.path().join("children")).ok()
+    });
+    let lists: Vec<String> = lists.collect();
+    let ids = lists.iter().flat_map(|list| list.split_whitespace());
+    ids.filter_map(|id| id.parse().ok()).collect()
+}
+
 /// The first number of `schedstat`: nanoseconds on a CPU.
 fn on_cpu(schedstat: &str) -> Option<Duration> {
     schedstat
@@ -88,6 +106,18 @@ mod tests {
             .expect("the thread only spins");
         // Both of its times are rounded down to ticks now.
         assert!(used() + 2 * TICK >= burnt);
+    }
+
+    #[test]
+    fn children_are_found_and_counted_with_their_parent() {
+        let child = std::process::Command::new("sleep").arg("600").spawn();
+        let mut child = child.expect("it starts");
+        let own = std::process::id();
+        assert!(children(own).contains(&child.id()));
+        assert!(used_by_family(own) >= used_by(child.id()));
+        child.kill().expect("it lives");
+        child.wait().expect("it has ended");
+        assert!(!children(own).contains(&child.id()));
     }
 
     #[test]

@@ -53,7 +53,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// CPU per GB and per echo of sealgate, haproxy and stunnel, in the same run, in turn.
+    /// CPU per GB and per echo of sealgate, haproxy, nginx, hitch and stunnel, in the same run, in turn.
     Peers(peers::PeersArgs),
     /// CPU of loadgen beside wrk, h2load, ab, hey, openssl and curl, against the same nginx, in turn.
     Loadgen(generators::GeneratorsArgs),

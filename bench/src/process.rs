@@ -8,6 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::cpu;
 use crate::error::BenchError;
 
 /// How long a program may take from its start to its first accepted connection.
@@ -90,9 +93,16 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only when the process is gone already.
+        // Workers of a program that forks them outlive a kill of their parent.
+        let children = cpu::children(self.pid());
+        // All fail only when the process is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        for child in children {
+            if let Some(child) = Pid::from_raw(child.cast_signed()) {
+                let _ = kill_process(child, Signal::KILL);
+            }
+        }
     }
 }
 
@@ -163,6 +173,33 @@ mod tests {
         let refusal = server.ready(&[free_address().expect("loopback")]);
         assert!(matches!(refusal, Err(BenchError::NotReady { .. })));
         std::fs::remove_file(&server.log).expect("the log was made");
+    }
+
+    #[test]
+    fn workers_end_with_their_server() {
+        let directory = std::env::temp_dir();
+        let name = format!("bench-process-fork-{}", std::process::id());
+        let cores = crate::host::cores();
+        let script = ["sh", "-c", "sleep 600 & wait"].map(str::to_owned);
+        let server = Server::start(&name, &script, &cores, &directory).expect("starts");
+        let log = server.log.clone();
+        let deadline = Instant::now() + READY_WITHIN;
+        let worker = loop {
+            // taskset becomes the shell, and the shell makes the worker, when they get to it.
+            if let [worker] = cpu::children(server.pid())[..] {
+                break worker;
+            }
+            assert!(Instant::now() < deadline, "the shell has no child");
+            thread::yield_now();
+        };
+        drop(server);
+        // Nobody here is its parent, so its remains go when init gets to it.
+        let status = || std::fs::read_to_string(format!("/proc/{worker}/stat"));
+        while status().is_ok_and(|stat| !stat.contains(") Z ")) {
+            assert!(Instant::now() < deadline, "the worker lives");
+            thread::yield_now();
+        }
+        std::fs::remove_file(log).expect("the log was made");
     }
 
     #[test]

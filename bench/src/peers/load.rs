@@ -214,11 +214,11 @@ impl Backend {
         words.extend(arguments);
 
         let gone = || failed(String::from("the proxy has ended"));
-        let before = cpu::used_by(pid).ok_or_else(gone)?;
+        let before = cpu::used_by_family(pid).ok_or_else(gone)?;
         let output = process::pinned(&words, &[self.core])
             .output()
             .map_err(|error| failed(error.to_string()))?;
-        let after = cpu::used_by(pid).ok_or_else(gone)?;
+        let after = cpu::used_by_family(pid).ok_or_else(gone)?;
         // A void rate (exit status 4) is no void run: here only the count has to be right.
         if !matches!(output.status.code(), Some(0 | LOADGEN_INVALID)) {
             let text = [output.stderr, output.stdout].concat();

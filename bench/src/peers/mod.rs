@@ -1,4 +1,4 @@
-//! Sealgate beside haproxy and stunnel: the same work through each, in the same run, in turn.
+//! Sealgate beside haproxy, nginx, hitch and stunnel: the same work through each, in the same run, in turn.
 //!
 //! ```text
 //! loadgen (core 2) --TLS 1.3--> proxy (core 1) --TCP--> loadgen origin (core 2)
@@ -8,6 +8,7 @@
 //! proxy is a fresh process every time. What ksoftirqd does is in nobody's numbers.
 
 mod load;
+mod page;
 mod proxy;
 mod report;
 
@@ -35,6 +36,9 @@ pub struct PeersArgs {
     /// Write the result as JSON too; `-` is standard output, instead of the table
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a page with plots too
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Print the configuration of each proxy as well
     #[arg(long)]
     configs: bool,
@@ -67,6 +71,9 @@ pub fn run(args: &PeersArgs) -> Result<(), BenchError> {
             turns.rotate_left(1);
             for series in turns {
                 let proxy = &proxies[series.proxy];
+                if !proxy.carries(series.kind) {
+                    continue;
+                }
                 eprintln!(
                     "round {}: {} through {}",
                     round + 1,
@@ -79,7 +86,11 @@ pub fn run(args: &PeersArgs) -> Result<(), BenchError> {
     }
     let comparison = Comparison::new(proxies, series, args.rounds(), args.quick);
     let (table, json) = (comparison.table(), comparison.json());
-    output::publish(args.json.as_deref(), &table, &json)
+    output::publish(args.json.as_deref(), &table, &json)?;
+    match &args.html {
+        Some(path) => output::write(path, page::page(&comparison)),
+        None => Ok(()),
+    }
 }
 
 /// What all samples of a run share. The fields end in this order: processes before their files.

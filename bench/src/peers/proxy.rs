@@ -8,6 +8,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::load::Kind;
 use crate::certificate::Certificate;
 use crate::error::BenchError;
 use crate::{host, process};
@@ -30,16 +31,34 @@ enum Setup {
         bufsize: Option<u32>,
     },
     Stunnel,
+    /// `None`: the default buffer of 16 KiB.
+    Nginx {
+        buffer: Option<&'static str>,
+    },
+    Hitch,
 }
+
+/// Where Debian keeps nginx's module for streams.
+const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 /// Every proxy of the comparison; Sealgate is the first.
 pub fn all() -> Result<Vec<Proxy>, BenchError> {
     let sealgate = process::find("sealgate", "build it: cargo build --release")?;
     let haproxy = process::find("haproxy", "install it: apt-get install haproxy")?;
     let stunnel = process::find("stunnel4", "install it: apt-get install stunnel4")?;
+    let nginx = process::find("nginx", "install it: apt-get install nginx-light")?;
+    if !Path::new(NGINX_STREAM).exists() {
+        return Err(BenchError::NoProgram {
+            name: "nginx's stream module",
+            remedy: "install it: apt-get install libnginx-mod-stream",
+        });
+    }
+    let hitch = process::find("hitch", "install it: apt-get install hitch")?;
     let sealgate_version = host::version(&sealgate, "--version", "sealgate");
     let haproxy_version = host::version(&haproxy, "-v", "version");
     let stunnel_version = host::version(&stunnel, "-version", "stunnel");
+    let nginx_version = host::version(&nginx, "-v", "nginx");
+    let hitch_version = host::version(&hitch, "--version", "hitch");
     let proxy = |name, version: &String, program: &String, setup| Proxy {
         name,
         version: version.clone(),
@@ -62,10 +81,45 @@ pub fn all() -> Result<Vec<Proxy>, BenchError> {
             tuned,
         ),
         proxy("stunnel", &stunnel_version, &stunnel, Setup::Stunnel),
+        proxy(
+            "nginx, default",
+            &nginx_version,
+            &nginx,
+            Setup::Nginx { buffer: None },
+        ),
+        proxy(
+            "nginx, 128 KiB buffers",
+            &nginx_version,
+            &nginx,
+            Setup::Nginx {
+                buffer: Some("128k"),
+            },
+        ),
+        proxy("hitch", &hitch_version, &hitch, Setup::Hitch),
     ])
 }
 
 impl Proxy {
+    /// One that is not run.
+    #[cfg(test)]
+    pub fn named(name: &'static str, version: &str) -> Self {
+        Self {
+            name,
+            version: version.to_owned(),
+            program: String::new(),
+            setup: Setup::Sealgate,
+        }
+    }
+
+    /// Whether an operation of this kind can end well through it. The answer to an upload comes when the
+    /// client has ended its direction: who ends both then loses it.
+    pub fn carries(&self, kind: Kind) -> bool {
+        match self.setup {
+            Setup::Sealgate | Setup::Haproxy { .. } | Setup::Stunnel => true,
+            Setup::Nginx { .. } | Setup::Hitch => kind != Kind::Upload,
+        }
+    }
+
     /// The command line that takes TLS at `listen` and passes its content on to `upstream`. Writes
     /// the configuration file, where the program wants one.
     pub fn command(
@@ -79,6 +133,8 @@ impl Proxy {
             Setup::Sealgate => return Ok(self.sealgate(listen, upstream, certificate)),
             Setup::Haproxy { .. } => "haproxy.cfg",
             Setup::Stunnel => "stunnel.conf",
+            Setup::Nginx { .. } => "nginx.conf",
+            Setup::Hitch => "hitch.conf",
         });
         let text = self.config(listen, upstream, certificate);
         if let Err(source) = fs::write(&file, text) {
@@ -87,6 +143,11 @@ impl Proxy {
         let file = file.display().to_string();
         Ok(match self.setup {
             Setup::Haproxy { .. } => vec![self.program.clone(), "-db".into(), "-f".into(), file],
+            Setup::Nginx { .. } => {
+                let prefix = directory.display().to_string();
+                vec![self.program.clone(), "-p".into(), prefix, "-c".into(), file]
+            }
+            Setup::Hitch => vec![self.program.clone(), format!("--config={file}")],
             Setup::Sealgate | Setup::Stunnel => vec![self.program.clone(), file],
         })
     }
@@ -100,7 +161,7 @@ impl Proxy {
                 let words = self.sealgate(listen, upstream, certificate);
                 let _ = writeln!(text, "{}\n", words[1..].join(" "));
             }
-            Setup::Haproxy { .. } | Setup::Stunnel => {
+            Setup::Haproxy { .. } | Setup::Stunnel | Setup::Nginx { .. } | Setup::Hitch => {
                 let _ = writeln!(text, "{}", self.config(listen, upstream, certificate));
             }
         }
@@ -154,6 +215,94 @@ impl Proxy {
                 certificate.chain.display(),
                 certificate.key.display()
             ),
+            Setup::Nginx { buffer } => nginx(listen, upstream, certificate, buffer),
+            Setup::Hitch => hitch(listen, upstream, certificate),
         }
+    }
+}
+
+/// One process: the master would outlive a kill of its own. Its files are where the certificate is.
+fn nginx(
+    listen: SocketAddr,
+    upstream: SocketAddr,
+    certificate: &Certificate,
+    buffer: Option<&str>,
+) -> String {
+    let place = certificate.chain.parent().unwrap_or(Path::new("."));
+    let place = place.display();
+    let (chain, key) = (certificate.chain.display(), certificate.key.display());
+    let buffer = buffer.map_or_else(String::new, |size| {
+        format!("    proxy_buffer_size {size};\n")
+    });
+    format!(
+        "load_module {NGINX_STREAM};\n\
+         daemon off; master_process off; pid {place}/nginx.pid; error_log {place}/nginx-error.log;\n\
+         events {{ worker_connections 4096; }}\n\
+         stream {{\n{buffer}    server {{\n        listen {listen} ssl; proxy_pass {upstream};\n        \
+         ssl_certificate {chain}; ssl_certificate_key {key};\n        \
+         ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;\n    }}\n}}\n"
+    )
+}
+
+/// Its workers do not run as root: they are nobody's then.
+fn hitch(listen: SocketAddr, upstream: SocketAddr, certificate: &Certificate) -> String {
+    let user = match rustix::process::geteuid().is_root() {
+        true => "user = \"nobody\"\n",
+        false => "",
+    };
+    format!(
+        "frontend = \"[{}]:{}\"\nbackend = \"[{}]:{}\"\npem-file = \"{}\"\n\
+         {user}workers = 1\ndaemon = off\nsyslog = off\nlog-level = 1\nocsp-dir = \"\"\n\
+         tls-protos = TLSv1.3\nciphersuites = \"TLS_AES_256_GCM_SHA384\"\n",
+        listen.ip(),
+        listen.port(),
+        upstream.ip(),
+        upstream.port(),
+        certificate.both.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_configuration_has_addresses_certificate_and_suite() {
+        let (listen, upstream) = ("127.0.0.1:1".parse(), "127.0.0.1:2".parse());
+        let (listen, upstream) = (listen.expect("valid"), upstream.expect("valid"));
+        let certificate = Certificate {
+            chain: "/place/c.pem".into(),
+            key: "/place/k.pem".into(),
+            both: "/place/both.pem".into(),
+        };
+        for (setup, both) in [
+            (Setup::Haproxy { bufsize: Some(9) }, true),
+            (Setup::Stunnel, false),
+            (Setup::Nginx { buffer: Some("9k") }, false),
+            (Setup::Hitch, true),
+        ] {
+            let proxy = Proxy {
+                name: "p",
+                version: "v".into(),
+                program: "p".into(),
+                setup,
+            };
+            let text = proxy.config(listen, upstream, &certificate);
+            let file = if both {
+                "/place/both.pem"
+            } else {
+                "/place/k.pem"
+            };
+            for wanted in [file, "TLS_AES_256_GCM_SHA384", "TLSv1.3", "127.0.0.1"] {
+                assert!(text.contains(wanted), "{wanted}: {text}");
+            }
+            assert!(
+                proxy
+                    .describe(&certificate, upstream)
+                    .starts_with("# p (v)\n")
+            );
+        }
+        let tuned = nginx(listen, upstream, &certificate, Some("9k"));
+        assert!(tuned.contains("proxy_buffer_size 9k;"), "{tuned}");
     }
 }

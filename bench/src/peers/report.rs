@@ -10,12 +10,13 @@ use crate::host;
 use crate::statistics::median;
 
 /// What the numbers do not show by themselves.
-const NOTES: [&str; 5] = [
-    "CPU of the proxy process, all threads, from /proc/PID/task/*/schedstat; ksoftirqd is outside it.",
+pub const NOTES: [&str; 6] = [
+    "CPU of the proxy, all threads and workers, from /proc/PID/task/*/schedstat; ksoftirqd is outside it.",
     "Proxy on one core, load generator and origin on another; a fresh proxy process for each sample.",
     "Connecting is in it: 64 handshakes are some two percent of the echoes, 8 nothing of the transfers.",
     "TLS 1.3, TLS_AES_256_GCM_SHA384, ECDSA P-256 certificate; plain TCP to the origin; loopback.",
-    "haproxy and stunnel are Debian's, with Debian's OpenSSL; their builds with AWS-LC do better.",
+    "–: nginx and hitch end both directions when the client ends one, so that the answer to a whole upload does not come back.",
+    "All but sealgate are Debian's, with Debian's OpenSSL; builds of haproxy and nginx with AWS-LC do better.",
 ];
 
 /// The samples of one proxy at one kind of work.
@@ -44,10 +45,10 @@ impl Series {
         costs
     }
 
-    fn busy(&self) -> f64 {
+    fn busy(&self) -> Option<f64> {
         let mut busy: Vec<f64> = self.samples.iter().map(|sample| sample.busy).collect();
         busy.sort_by(f64::total_cmp);
-        median(&busy)
+        (!busy.is_empty()).then(|| median(&busy))
     }
 }
 
@@ -73,6 +74,23 @@ impl Comparison {
         }
     }
 
+    /// Those that are compared.
+    pub fn proxies(&self) -> &[Proxy] {
+        &self.proxies
+    }
+
+    /// How many rounds, in words, and whether they were short ones.
+    pub fn effort(&self) -> (String, bool) {
+        (format!("Median of {} rounds", self.rounds), self.quick)
+    }
+
+    /// Median, least and most; none of what the proxy does not carry.
+    pub fn costs(&self, proxy: usize, kind: Kind) -> Option<[f64; 3]> {
+        let costs = self.of(proxy, kind).costs();
+        let (low, high) = (*costs.first()?, *costs.last()?);
+        Some([median(&costs), low, high])
+    }
+
     fn of(&self, proxy: usize, kind: Kind) -> &Series {
         self.series
             .iter()
@@ -80,13 +98,11 @@ impl Comparison {
             .expect("every proxy has a series for each kind of work")
     }
 
-    fn cost(&self, proxy: usize, kind: Kind) -> f64 {
-        median(&self.of(proxy, kind).costs())
-    }
-
     /// How many times the CPU of the first proxy this one needs.
-    fn ratio(&self, proxy: usize, kind: Kind) -> f64 {
-        self.cost(proxy, kind) / self.cost(0, kind)
+    pub fn ratio(&self, proxy: usize, kind: Kind) -> Option<f64> {
+        let [cost, ..] = self.costs(proxy, kind)?;
+        let [first, ..] = self.costs(0, kind)?;
+        Some(cost / first)
     }
 
     /// A Markdown table, so that it can be pasted where it is read.
@@ -113,14 +129,15 @@ impl Comparison {
         for (index, proxy) in self.proxies.iter().enumerate() {
             let _ = write!(text, "| {} |", proxy.name);
             for kind in Kind::ALL {
-                let costs = self.of(index, kind).costs();
-                let (low, high) = (costs[0], costs[costs.len() - 1]);
+                let Some([cost, low, high]) = self.costs(index, kind) else {
+                    text.push_str(" – |");
+                    continue;
+                };
                 let digits = if kind == Kind::Echo { 1 } else { 2 };
-                let _ = write!(text, " {:.digits$}", median(&costs));
-                let _ = write!(text, " ({low:.digits$}–{high:.digits$})");
-                let _ = match index {
-                    0 => write!(text, " |"),
-                    _ => write!(text, ", {:.2}× |", self.ratio(index, kind)),
+                let _ = write!(text, " {cost:.digits$} ({low:.digits$}–{high:.digits$})");
+                let _ = match self.ratio(index, kind) {
+                    Some(ratio) if index > 0 => write!(text, ", {ratio:.2}× |"),
+                    _ => write!(text, " |"),
                 };
             }
             text.push('\n');
@@ -155,7 +172,7 @@ impl Comparison {
                 let value = json!({
                     "unit": kind.unit(),
                     "work": kind.describe(),
-                    "median": self.cost(index, kind),
+                    "median": self.costs(index, kind).map(|[median, ..]| median),
                     "ratio": self.ratio(index, kind),
                     "samples": samples,
                     "median_share_of_core": series.busy(),
@@ -182,5 +199,52 @@ impl Comparison {
             "notes": NOTES,
             "proxies": proxies,
         })
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// Two proxies, of which the second costs twice as much, and carries no uploads.
+    pub fn sample() -> Comparison {
+        let proxies = vec![
+            Proxy::named("sealgate", "sealgate 1"),
+            Proxy::named("other", "other <2>"),
+        ];
+        let mut series = Vec::new();
+        for kind in Kind::ALL {
+            for proxy in [1, 0] {
+                let mut one = Series::new(kind, proxy);
+                if (proxy, kind) == (1, Kind::Upload) {
+                    series.push(one);
+                    continue;
+                }
+                one.samples = [1.0, 1.5, 3.0]
+                    .map(|cost| Sample {
+                        cost: cost * (proxy + 1) as f64,
+                        busy: 0.5,
+                        doubts: Vec::new(),
+                    })
+                    .to_vec();
+                series.push(one);
+            }
+        }
+        Comparison::new(proxies, series, 3, true)
+    }
+
+    #[test]
+    fn the_table_compares_medians_with_the_first() {
+        let comparison = sample();
+        assert_eq!(comparison.costs(1, Kind::Echo), Some([3.0, 2.0, 6.0]));
+        assert_eq!(comparison.ratio(1, Kind::Download), Some(2.0));
+        assert_eq!(comparison.ratio(1, Kind::Upload), None);
+        let table = comparison.table();
+        assert!(
+            table.contains("| other | 3.00 (2.00–6.00), 2.00× | – | 3.0 (2.0–6.0), 2.00× |"),
+            "{table}"
+        );
+        let json = comparison.json();
+        assert_eq!(json["proxies"][1]["cost"]["echo"]["ratio"], 2.0);
     }
 }
