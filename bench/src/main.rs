@@ -35,6 +35,7 @@ mod process;
 mod profile;
 mod room;
 mod statistics;
+mod turns;
 mod units;
 mod workplace;
 

@@ -12,8 +12,6 @@ mod target;
 mod tool;
 mod work;
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use self::report::Comparison;
@@ -21,8 +19,9 @@ use self::target::Target;
 use self::tool::Tool;
 use self::work::Work;
 use crate::error::BenchError;
+use crate::turns::Turns;
 use crate::workplace::Workplace;
-use crate::{command, host, output, process};
+use crate::{command, host, process};
 
 /// Arguments of `bench loadgen`.
 #[derive(Debug, Args)]
@@ -30,25 +29,11 @@ pub struct GeneratorsArgs {
     /// What is compared [default: all]
     #[arg(value_enum)]
     work: Vec<Work>,
-    /// Rounds; every generator does every kind of work once in each
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(3..=50))]
-    rounds: u32,
-    /// A part of the work and three rounds: to see that it runs, not for numbers
-    #[arg(long, conflicts_with = "rounds")]
-    quick: bool,
-    /// Write the result as JSON too; `-` is standard output, instead of the table
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Print each generator's command line, and the target's configuration
-    #[arg(long)]
-    configs: bool,
+    #[command(flatten)]
+    turns: Turns,
 }
 
 impl GeneratorsArgs {
-    fn rounds(&self) -> u32 {
-        if self.quick { 3 } else { self.rounds }
-    }
-
     fn work(&self) -> &[Work] {
         match self.work.is_empty() {
             true => &Work::ALL,
@@ -76,15 +61,15 @@ pub fn run(args: &GeneratorsArgs) -> Result<Outcome, BenchError> {
     };
     let place = Workplace::new()?;
     let target = Target::start(target_core, place.path())?;
-    if args.configs {
+    if args.turns.configs {
         eprintln!("{}", target.configuration());
     }
-    let amount = match args.quick {
+    let amount = match args.turns.quick {
         true => work::Amount::Quick,
         false => work::Amount::Full,
     };
-    let mut comparison = Comparison::new(args.rounds(), amount);
-    for round in 0..args.rounds() as usize {
+    let mut comparison = Comparison::new(args.turns.rounds(), amount);
+    for round in 0..args.turns.rounds() as usize {
         for work in args.work() {
             let mut tools = Tool::of(*work).to_vec();
             // Another one is the first in each round, so that none always follows the same one.
@@ -93,7 +78,7 @@ pub fn run(args: &GeneratorsArgs) -> Result<Outcome, BenchError> {
             for tool in tools {
                 eprintln!("round {}: {} by {}", round + 1, work.name(), tool.name());
                 let words = tool.command(*work, amount, &target)?;
-                if args.configs && round == 0 {
+                if args.turns.configs && round == 0 {
                     eprintln!("  {}", words.join(" "));
                 }
                 let command = process::pinned(&words, &[load_core]);
@@ -102,7 +87,7 @@ pub fn run(args: &GeneratorsArgs) -> Result<Outcome, BenchError> {
             }
         }
     }
-    let (table, json) = (comparison.table(), comparison.json());
-    output::publish(args.json.as_deref(), &table, &json)?;
+    args.turns
+        .publish(&comparison.table(), &comparison.json())?;
     Ok(comparison.outcome())
 }

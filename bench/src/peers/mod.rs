@@ -21,40 +21,25 @@ use self::proxy::Proxy;
 use self::report::{Comparison, Series};
 use crate::certificate::{Certificate, self_signed};
 use crate::error::BenchError;
+use crate::turns::Turns;
 use crate::workplace::Workplace;
 use crate::{host, output, process};
 
 /// Arguments of `bench peers`.
 #[derive(Debug, Args)]
 pub struct PeersArgs {
-    /// Rounds; every proxy does every kind of work once in each
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(3..=50))]
-    rounds: u32,
-    /// A part of the work and three rounds: to see that it runs, not for numbers
-    #[arg(long, conflicts_with = "rounds")]
-    quick: bool,
-    /// Write the result as JSON too; `-` is standard output, instead of the table
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    turns: Turns,
     /// Write a page with plots too
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Print the configuration of each proxy as well
-    #[arg(long)]
-    configs: bool,
-}
-
-impl PeersArgs {
-    fn rounds(&self) -> u32 {
-        if self.quick { 3 } else { self.rounds }
-    }
 }
 
 /// Measures, and prints what was found.
 pub fn run(args: &PeersArgs) -> Result<(), BenchError> {
     let proxies = proxy::all()?;
-    let bench = Bench::set_up(args.quick)?;
-    if args.configs {
+    let bench = Bench::set_up(args.turns.quick)?;
+    if args.turns.configs {
         for proxy in &proxies {
             let upstream = bench.backend.address(Kind::Download);
             eprint!("{}", proxy.describe(&bench.certificate, upstream));
@@ -65,7 +50,7 @@ pub fn run(args: &PeersArgs) -> Result<(), BenchError> {
         .into_iter()
         .flat_map(|kind| (0..proxies.len()).map(move |proxy| Series::new(kind, proxy)))
         .collect();
-    for round in 0..args.rounds() as usize {
+    for round in 0..args.turns.rounds() as usize {
         for turns in series.chunks_mut(proxies.len()) {
             // Another one is the first in each round, so that none always follows the same one.
             turns.rotate_left(1);
@@ -84,9 +69,9 @@ pub fn run(args: &PeersArgs) -> Result<(), BenchError> {
             }
         }
     }
-    let comparison = Comparison::new(proxies, series, args.rounds(), args.quick);
-    let (table, json) = (comparison.table(), comparison.json());
-    output::publish(args.json.as_deref(), &table, &json)?;
+    let comparison = Comparison::new(proxies, series, args.turns.rounds(), args.turns.quick);
+    args.turns
+        .publish(&comparison.table(), &comparison.json())?;
     match &args.html {
         Some(path) => output::write(path, page::page(&comparison)),
         None => Ok(()),
