@@ -189,6 +189,7 @@ fn a_killed_agent_ends_the_run_and_is_named() {
         .find(|reason| reason["code"] == "agent_lost")
         .unwrap();
     assert_eq!(lost["agent"], dies.address());
+    assert_eq!(lost["state"], "invalid");
     let said = lost["message"].as_str().unwrap();
     assert!(
         said.contains(&dies.address()) && said.contains("was lost"),

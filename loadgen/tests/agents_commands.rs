@@ -10,9 +10,23 @@ use std::{
     io::Read,
     process::{Child, Command, Stdio},
     thread,
+    time::Duration,
 };
 
-use agent::{Agent, Certificates, assert_whole, on_agents};
+use agent::{
+    Agent, Certificates, assert_whole,
+    impostor::{impostor, tells},
+    on_agents,
+};
+use loadgen::{
+    agents::protocol::FromAgent,
+    measure::{histogram::Times, interval::Interval},
+    report::{
+        agents::Said,
+        model::{Generator, State, Verdict},
+        reason::Reason,
+    },
+};
 use program::{Origin, PROGRAM, TlsFiles, loadgen, schema::assert_valid_by};
 use serde_json::{Value, json};
 
@@ -241,4 +255,73 @@ fn an_agent_that_is_lost_ends_a_search_with_what_there_is() {
     assert_eq!(json["result"]["ending"], "agent_lost");
     let agents = &json["steps"][0]["report"]["agents"];
     assert!(agents[1]["lost"].is_string() && agents[0]["lost"].is_null());
+}
+
+#[test]
+fn a_step_at_which_an_agent_was_too_busy_says_nothing_of_the_target() {
+    let certificates = Certificates::new();
+    let mut interval = Interval::new(1, 0);
+    (interval.second, interval.planned) = (Some(0), vec![(0, 2)]);
+    let part = &mut interval.kinds[0];
+    (part.counts.planned, part.counts.sent, part.counts.succeeded) = (2, 2, 2);
+    for _ in 0..2 {
+        part.latency.response.record(Duration::from_micros(50));
+        part.latency.service.record(Duration::from_micros(50));
+        part.latency.lag.record(Duration::ZERO);
+    }
+    interval.last_done = Some(Duration::from_secs(2));
+    let counts = part.counts;
+    let busy = Reason::GeneratorBusy(0.97);
+    let done = Said {
+        address: "127.0.0.1:9".to_owned(),
+        generator: Generator {
+            threads: 1,
+            cpu_s: 1.0,
+            spun_s: 0.0,
+            busiest_share: 0.97,
+            waited_s: 0.0,
+            cpu_ns_per_operation: None,
+            lag: Times::new().distribution(),
+        },
+        verdict: Verdict {
+            state: State::Invalid,
+            reasons: vec![busy.to_model()],
+        },
+        grounds: vec![busy],
+        blames_target: false,
+        seconds: Vec::new(),
+        interrupted: false,
+        counts,
+    };
+    let words = vec![
+        FromAgent::Interval(0, Box::new(interval)),
+        FromAgent::Done(Box::new(done)),
+    ];
+    let (address, agent) = impostor(&certificates, |link| tells(link, words));
+    let flags = certificates.flags_as("coordinator", &address);
+    let search = [
+        "search",
+        "request",
+        "http://127.0.0.1:9/",
+        "--slo",
+        "p99<60s",
+        "--from",
+        "1",
+        "-d",
+        "2s",
+        "-c",
+        "1",
+        "--attempts",
+        "1",
+        "--json",
+        "-",
+    ];
+    let (code, json) = ended(start_in("/", &on_agents(&search, &flags)));
+    agent.join().unwrap();
+    assert_eq!(code, 4, "{json:#}");
+    assert_eq!(json["steps"][0]["finding"]["is"], "limited", "{json:#}");
+    assert_eq!(json["result"]["ending"], "undecided");
+    let reasons = &json["steps"][0]["report"]["verdict"]["reasons"];
+    assert_eq!(reasons[0]["agent"], address, "{reasons:#}");
+    assert_eq!(reasons[0]["code"], "generator_busy", "{reasons:#}");
 }

@@ -4,26 +4,25 @@
 mod agent;
 mod program;
 
-use std::{
-    path::Path,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{path::Path, process::Command, time::Duration};
 
-use agent::{Agent, Certificates, on_agents};
+use agent::{
+    Agent, Certificates,
+    impostor::{block_on, impostor, tells},
+    on_agents,
+};
 use loadgen::{
     agents::{
         identity::Identity,
         link::Link,
-        protocol::{FromAgent, Job, Reading, Refusal, ToAgent, Version},
+        protocol::{FromAgent, Job, Refusal, ToAgent, Version},
     },
     measure::interval::Interval,
 };
 use program::{Origin, loadgen, result};
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// Another version than ours.
 fn newer() -> Version {
@@ -31,13 +30,6 @@ fn newer() -> Version {
         program: "9.9.9".to_owned(),
         ..Version::own()
     }
-}
-
-fn block_on<T>(does: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.unwrap().block_on(does)
 }
 
 /// A coordinator of the test.
@@ -162,60 +154,6 @@ fn other_versions_are_refused_by_both_sides() {
     other.join().unwrap();
 }
 
-/// An agent of the test, which does this with the one coordinator that comes; gives its address.
-fn impostor<D, F>(certificates: &Certificates, does: D) -> (String, thread::JoinHandle<()>)
-where
-    D: FnOnce(Link<FromAgent, ToAgent>) -> F + Send + 'static,
-    F: Future<Output = ()>,
-{
-    let path = |name: &str| certificates.path(name);
-    let [cert, key, ca] = ["agent.pem", "agent.key", "ca.pem"].map(path);
-    let identity = Identity {
-        cert: Path::new(&cert),
-        key: Path::new(&key),
-        ca: Path::new(&ca),
-    };
-    let acceptor = TlsAcceptor::from(identity.agent().unwrap());
-    let (tell, told) = std::sync::mpsc::channel();
-    let impostor = thread::spawn(move || {
-        block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            tell.send(listener.local_addr().unwrap().to_string())
-                .unwrap();
-            let (stream, _) = listener.accept().await.unwrap();
-            does(Link::over(acceptor.accept(stream).await.unwrap())).await;
-        });
-    });
-    (told.recv().unwrap(), impostor)
-}
-
-/// Takes part in a load up to its start, says these, and goes on until the coordinator has enough.
-async fn tells(mut link: Link<FromAgent, ToAgent>, intervals: Vec<Interval>) {
-    let epoch = Instant::now();
-    let mut intervals = Some(intervals);
-    while let Ok(heard) = link.hear().await {
-        let answer = match heard.message {
-            ToAgent::Hello(_) => FromAgent::Hello(Version::own(), loadgen::host::describe()),
-            ToAgent::Job(_) => FromAgent::Ready(1),
-            ToAgent::Clock => FromAgent::Clock(Reading {
-                steady: epoch.elapsed(),
-                of_day: Duration::ZERO,
-            }),
-            ToAgent::Start(_) => {
-                for interval in intervals.take().unwrap() {
-                    let said = FromAgent::Interval(0, Box::new(interval));
-                    link.say(said).await.unwrap();
-                }
-                continue;
-            }
-            ToAgent::Stop | ToAgent::Beat => continue,
-        };
-        if link.say(answer).await.is_err() {
-            return;
-        }
-    }
-}
-
 #[test]
 fn numbers_that_nobody_can_have_counted_are_refused_and_their_agent_is_named() {
     let certificates = Certificates::new();
@@ -231,7 +169,11 @@ fn numbers_that_nobody_can_have_counted_are_refused_and_their_agent_is_named() {
     never.second = Some(0);
     never.last_done = Some(Duration::MAX);
     for hostile in [all, never] {
-        let said = vec![far.clone(), hostile];
+        let counted = [far.clone(), hostile].map(Box::new);
+        let said = counted.map(|interval| FromAgent::Interval(0, interval));
+        // If that were taken, it would end all the same.
+        let end = FromAgent::Failed("all was taken".to_owned());
+        let said: Vec<_> = said.into_iter().chain([end]).collect();
         let (address, agent) = impostor(&certificates, |link| tells(link, said));
         let flags = certificates.flags_as("coordinator", &address);
         let load = ["request", "http://127.0.0.1:9/", "-c", "1"];
