@@ -51,8 +51,8 @@ pub(super) struct TrafficKey {
 /// Bytes of the longest key.
 const KEY_LEN_MOST: usize = 32;
 
-/// A key, and what it takes to use it: the expanded form is some 600 bytes, which an idle session need
-/// not hold.
+/// A key, and what it takes to use it: the expanded form is some 600 bytes, which a session need not hold that has
+/// not begun, or is idle.
 struct Cipher {
     algorithm: &'static Algorithm,
     key: Zeroizing<[u8; KEY_LEN_MOST]>,
@@ -65,11 +65,10 @@ impl Cipher {
         key.get_mut(..bytes.len())
             .ok_or_else(Fault::library)?
             .copy_from_slice(bytes);
-        let expanded = Some(expand(algorithm, bytes)?);
         Ok(Self {
             algorithm,
             key,
-            expanded,
+            expanded: None,
         })
     }
 
