@@ -5,7 +5,9 @@
 //!                                           -> http  -> upstream
 //! ```
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use crate::handshake::{self, Bound, Seen};
 use crate::http;
 use crate::limits::LOGGED_CHARS;
 use crate::metrics::Class;
-use crate::relay::{HalfClose, Relayed, TcpRoute, relay};
+use crate::relay::{HalfClose, Relay, Relayed, TcpRoute};
 use crate::snapshot::{Binding, Plan, Snapshot};
 use crate::worker::Worker;
 
@@ -34,10 +36,13 @@ pub struct ConnectionLog {
     /// Server name asked for, or `-`.
     pub sni: Rc<str>,
     /// What TLS negotiated.
-    pub facts: Facts,
+    pub facts: Box<Facts>,
 }
 
 /// Serves one connection from accept to close.
+///
+/// Every station is a future on the heap that ends with the station: a connection that waits, as most do, holds the state
+/// of the one it is at, and nothing of those before.
 pub async fn serve(
     worker: Rc<Worker>,
     snapshot: Rc<Snapshot>,
@@ -46,129 +51,117 @@ pub async fn serve(
     peer: SocketAddr,
     admission: Admission,
 ) {
-    let accepted = Instant::now();
-    let timeouts = &snapshot.settings.timeouts;
-    let table = &snapshot.listeners[listener];
-    let mut seen = Seen::default();
-    let bound = {
-        // Boxed, as all stations below: a connection holds the state of the one it is at.
-        let binding = Box::pin(handshake::bind(
-            socket.clone(),
-            &worker.pool,
-            table,
-            &mut seen,
-        ));
-        deadline(timeouts.handshake, binding, || socket.reset()).await
+    let entrance = Entrance {
+        worker,
+        snapshot,
+        listener,
+        peer,
+        accepted: Instant::now(),
     };
-    let bound = match bound {
-        Ok(Ok(bound)) => bound,
-        Ok(Err(not_bound)) => {
-            let listener = &snapshot.settings.listeners[listener].name;
-            handshake_failed(
-                &worker,
-                listener,
-                peer,
-                &seen,
-                not_bound.cause,
-                &not_bound.detail,
-            );
-            close_gently(&socket, &worker.pool).await;
-            return;
-        }
-        Err(_) => {
-            let listener = &snapshot.settings.listeners[listener].name;
-            let detail = format!("no handshake within {:?}", timeouts.handshake);
-            handshake_failed(
-                &worker,
-                listener,
-                peer,
-                &seen,
-                Cause::HandshakeTimeout,
-                &detail,
-            );
-            return;
-        }
-    };
-    let sni = seen.sni.as_deref().unwrap_or("-").into();
-    match bound {
-        Bound::Passthrough(binding, socket, hello) => {
-            let log = ConnectionLog {
-                peer,
-                accepted,
-                sni,
-                facts: Facts::default(),
-            };
-            if let Plan::Passthrough(route) = &binding.plan {
-                let (worker, snapshot, binding, log) = (&worker, &snapshot, &binding, &log);
-                let class = Class::Passthrough;
-                let relaying = Relaying {
-                    worker,
-                    snapshot,
-                    binding,
-                    route,
-                    class,
-                    log,
-                };
-                Box::pin(relaying.passthrough(socket, &hello)).await;
-            }
-        }
-        Bound::Terminated(binding, stream) => {
-            let facts = stream.facts().cloned().unwrap_or_default();
-            worker.counters.handshake(&facts);
-            let log = ConnectionLog {
-                peer,
-                accepted,
-                sni,
-                facts,
-            };
-            match &binding.plan {
-                Plan::Tcp(_, route) => {
-                    let (worker, snapshot, binding, log) = (&worker, &snapshot, &binding, &log);
-                    let class = Class::Terminated;
-                    let relaying = Relaying {
-                        worker,
-                        snapshot,
-                        binding,
-                        route,
-                        class,
-                        log,
-                    };
-                    Box::pin(relaying.terminated(stream)).await;
-                }
-                Plan::Http(..) => {
-                    let binding = Rc::clone(&binding);
-                    Box::pin(http::serve(
-                        &worker, &snapshot, listener, binding, stream, log,
-                    ))
-                    .await;
-                }
-                Plan::Passthrough(_) => {}
-            }
-        }
+    if let Some(station) = Box::pin(entrance.enter(socket)).await {
+        station.await;
     }
     drop(admission);
 }
 
-fn handshake_failed(
-    worker: &Worker,
-    listener: &str,
+/// What a connection does once it is bound.
+type Station = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A connection that is not bound yet.
+struct Entrance {
+    worker: Rc<Worker>,
+    snapshot: Rc<Snapshot>,
+    listener: usize,
     peer: SocketAddr,
-    seen: &Seen,
-    cause: Cause,
-    detail: &str,
-) {
-    worker.counters.error(cause);
-    tracing::info!(
-        target: "access",
-        listener,
-        %peer,
-        tenant = seen.tenant.as_deref().unwrap_or("-"),
-        sni = seen.sni.as_deref().unwrap_or("-"),
-        groups_offered = group_names(&seen.groups),
-        outcome = cause.label(),
-        error = clipped(detail),
-        "handshake failed"
-    );
+    accepted: Instant,
+}
+
+impl Entrance {
+    /// Shakes hands; gives what the connection is to do, if that went well.
+    async fn enter(self, socket: Socket) -> Option<Station> {
+        let timeouts = &self.snapshot.settings.timeouts;
+        let table = &self.snapshot.listeners[self.listener];
+        let mut seen = Seen::default();
+        let bound = {
+            let binding = handshake::bind(&self.worker, socket.clone(), table, &mut seen);
+            deadline(timeouts.handshake, binding, || socket.reset()).await
+        };
+        match bound {
+            Ok(Ok(bound)) => Some(self.next(&seen, bound)),
+            Ok(Err(not_bound)) => {
+                self.failed(&seen, not_bound.cause, &not_bound.detail);
+                close_gently(&socket, &self.worker.pool).await;
+                None
+            }
+            Err(_) => {
+                let detail = format!("no handshake within {:?}", timeouts.handshake);
+                self.failed(&seen, Cause::HandshakeTimeout, &detail);
+                None
+            }
+        }
+    }
+
+    /// Where a connection goes from here.
+    fn next(&self, seen: &Seen, bound: Bound) -> Station {
+        let (worker, snapshot) = (&self.worker, &self.snapshot);
+        let log = |facts: Option<Box<Facts>>| {
+            Rc::new(ConnectionLog {
+                peer: self.peer,
+                accepted: self.accepted,
+                sni: seen.sni.as_deref().unwrap_or("-").into(),
+                facts: facts.unwrap_or_default(),
+            })
+        };
+        let relaying = |binding: Rc<Binding>, route: &Rc<TcpRoute>, log, class| Relaying {
+            worker: Rc::clone(worker),
+            snapshot: Rc::clone(snapshot),
+            route: Rc::clone(route),
+            binding,
+            class,
+            log,
+        };
+        match bound {
+            Bound::Passthrough(binding, route, socket, hello) => {
+                let relaying = relaying(binding, &route, log(None), Class::Passthrough);
+                Box::pin(relaying.passthrough(socket, hello))
+            }
+            Bound::Terminated(binding, mut stream) => {
+                let log = log(stream.take_facts());
+                worker.counters.handshake(&log.facts);
+                match &binding.plan {
+                    Plan::Http(..) => {
+                        let (worker, snapshot) = (Rc::clone(worker), Rc::clone(snapshot));
+                        let listener = self.listener;
+                        Box::pin(async move {
+                            http::serve(&worker, &snapshot, listener, binding, stream, log).await;
+                        })
+                    }
+                    Plan::Tcp(_, route) => {
+                        let route = Rc::clone(route);
+                        let relaying = relaying(binding, &route, log, Class::Terminated);
+                        Box::pin(relaying.terminated(stream))
+                    }
+                    // Nothing is opened there, so nothing that was opened goes there.
+                    Plan::Passthrough(_) => Box::pin(std::future::ready(())),
+                }
+            }
+        }
+    }
+
+    fn failed(&self, seen: &Seen, cause: Cause, detail: &str) {
+        self.worker.counters.error(cause);
+        tracing::info!(
+            target: "access",
+            listener = &*self.snapshot.settings.listeners[self.listener].name,
+            peer = %self.peer,
+            tenant = seen.tenant.as_deref().unwrap_or("-"),
+            sni = seen.sni.as_deref().unwrap_or("-"),
+            groups_offered = group_names(&seen.groups),
+            outcome = cause.label(),
+            error = clipped(detail),
+            "handshake failed"
+        );
+    }
 }
 
 fn group_names(groups: &[NamedGroup]) -> String {
@@ -177,93 +170,89 @@ fn group_names(groups: &[NamedGroup]) -> String {
 }
 
 /// A connection on its way through a layer 4 route.
-struct Relaying<'a> {
-    worker: &'a Worker,
-    snapshot: &'a Snapshot,
-    binding: &'a Binding,
-    route: &'a TcpRoute,
+struct Relaying {
+    worker: Rc<Worker>,
+    snapshot: Rc<Snapshot>,
+    binding: Rc<Binding>,
+    route: Rc<TcpRoute>,
     class: Class,
-    log: &'a ConnectionLog,
+    log: Rc<ConnectionLog>,
 }
 
-impl Relaying<'_> {
+impl Relaying {
     /// Class `terminated`: TLS ended here, bytes go on.
-    async fn terminated(&self, stream: Stream) {
+    async fn terminated(self, stream: Stream) {
         let half_close = match self.log.facts.version {
             Some(ProtocolVersion::TLSv1_2) => HalfClose::EndsBoth,
             _ => HalfClose::Passes,
         };
-        let socket = stream.socket().clone();
-        let relayed = match self.connect(&socket).await {
-            Ok(upstream) => self.relay(stream, upstream, half_close).await,
-            Err(relayed) => relayed,
-        };
-        self.done(relayed);
+        self.relay(Box::pin(async {
+            let upstream = self.connect(stream.socket()).await?;
+            Ok(self.between(stream, upstream, half_close))
+        }))
+        .await;
     }
 
     /// Class `passthrough`: the hello's bytes, then all others, unopened.
-    async fn passthrough(&self, socket: Socket, hello: &ClientHello) {
-        let relayed = match self.connect(&socket).await {
-            Ok(upstream) => {
-                let mut first = self.worker.pool.take(SizeClass::Small);
-                first.extend(&hello.bytes);
-                let replayed = first.len() as u64;
-                if upstream.socket().send_all(first).await.0.is_ok() {
-                    self.worker.counters.bytes_in(self.class, replayed);
-                    let downstream = Stream::plain(socket, self.worker.pool.clone());
-                    let mut relayed = self.relay(downstream, upstream, HalfClose::Passes).await;
-                    relayed.bytes_in += replayed;
-                    relayed
-                } else {
-                    socket.reset();
-                    Relayed {
-                        failed: Some(Cause::UpstreamReset),
-                        ..Relayed::default()
-                    }
-                }
+    async fn passthrough(self, socket: Socket, hello: ClientHello) {
+        let replayed = hello.bytes.len() as u64;
+        self.relay(Box::pin(async {
+            let upstream = self.connect(&socket).await?;
+            let mut first = self.worker.pool.take(SizeClass::Small);
+            first.extend(&hello.bytes);
+            drop(hello);
+            if upstream.socket().send_all(first).await.0.is_err() {
+                socket.reset();
+                return Err(Cause::UpstreamReset);
             }
-            Err(relayed) => relayed,
+            let downstream = Stream::plain(socket, self.worker.pool.clone());
+            let mut relay = self.between(downstream, upstream, HalfClose::Passes);
+            relay.has_passed(replayed);
+            Ok(relay)
+        }))
+        .await;
+    }
+
+    /// Relays what `prepared` connects, and says what came of it.
+    async fn relay(&self, prepared: Pin<Box<impl Future<Output = Result<Box<Relay>, Cause>>>>) {
+        let relayed = match prepared.await {
+            Ok(mut relay) => relay.run(self.snapshot.settings.timeouts.idle).await,
+            Err(cause) => Relayed {
+                failed: Some(cause),
+                ..Relayed::default()
+            },
         };
         self.done(relayed);
     }
 
     /// Connects to the service; where it cannot, the client sees a reset: nothing that it sent has
     /// reached anybody.
-    async fn connect(&self, downstream: &Socket) -> Result<Stream, Relayed> {
+    async fn connect(&self, downstream: &Socket) -> Result<Stream, Cause> {
         let limit = self.snapshot.settings.timeouts.connect;
-        self.route
-            .upstream
+        let upstream = &self.route.upstream;
+        upstream
             .connect(&self.worker.pool, limit)
             .await
             .map_err(|error| {
                 let (tenant, route) = (&*self.binding.tenant, &*self.route.name);
                 tracing::warn!(tenant, route, %error, "no upstream");
                 downstream.reset();
-                Relayed {
-                    failed: Some(error.cause()),
-                    ..Relayed::default()
-                }
+                error.cause()
             })
     }
 
-    async fn relay(&self, downstream: Stream, upstream: Stream, half_close: HalfClose) -> Relayed {
-        let idle = self.snapshot.settings.timeouts.idle;
-        relay(
-            downstream,
-            upstream,
-            half_close,
-            idle,
-            self.class,
-            self.worker,
-        )
-        .await
+    fn between(&self, downstream: Stream, upstream: Stream, half_close: HalfClose) -> Box<Relay> {
+        let worker = Rc::clone(&self.worker);
+        Box::new(Relay::new(
+            worker, self.class, downstream, upstream, half_close,
+        ))
     }
 
     fn done(&self, relayed: Relayed) {
         if let Some(cause) = relayed.failed {
             self.worker.counters.error(cause);
         }
-        let log = self.log;
+        let log = &self.log;
         tracing::info!(
             target: "access",
             listener = &*self.binding.listener,
@@ -295,5 +284,29 @@ pub fn clipped(text: &str) -> &str {
     match text.char_indices().nth(LOGGED_CHARS) {
         Some((end, _)) => &text[..end],
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of the future that a function returns.
+    fn size_of_future<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_a_relayed_connection_holds_is_small() {
+        type Arguments = (Rc<Worker>, Rc<Snapshot>, Socket, SocketAddr, Admission);
+        let task = size_of_future(|(worker, snapshot, socket, peer, admission): Arguments| {
+            serve(worker, snapshot, 0, socket, peer, admission)
+        });
+        let station =
+            size_of_future(|(relaying, stream): (Relaying, Stream)| relaying.terminated(stream));
+        let relay = size_of::<Relay>();
+        let log = size_of::<ConnectionLog>() + size_of::<Facts>();
+        let parts = [task, station, relay, log];
+        assert!(parts.iter().sum::<usize>() < 3000, "{parts:?}");
     }
 }

@@ -17,6 +17,7 @@ pub enum Cause {
     NoSni,
     UnknownName,
     HandshakeTimeout,
+    HandshakeOverload,
     HandshakeClosed,
     HandshakeFailed,
     ClientCertificateMissing,
@@ -90,7 +91,7 @@ pub struct Row {
 
 impl Cause {
     /// All causes, for the metrics.
-    pub const ALL: [Cause; 41] = [
+    pub const ALL: [Cause; 42] = [
         Cause::ConnectionLimit,
         Cause::ClientHelloInvalid,
         Cause::ClientHelloTooLong,
@@ -98,6 +99,7 @@ impl Cause {
         Cause::NoSni,
         Cause::UnknownName,
         Cause::HandshakeTimeout,
+        Cause::HandshakeOverload,
         Cause::HandshakeClosed,
         Cause::HandshakeFailed,
         Cause::ClientCertificateMissing,
@@ -155,6 +157,7 @@ impl Cause {
             Cause::NoSni => ("no_sni", Client, Level::INFO, None),
             Cause::UnknownName => ("unknown_name", Client, Level::INFO, None),
             Cause::HandshakeTimeout => ("handshake_timeout", Client, Level::INFO, None),
+            Cause::HandshakeOverload => ("handshake_overload", Limit, Level::WARN, None),
             Cause::HandshakeClosed => ("handshake_closed", Client, Level::INFO, None),
             Cause::HandshakeFailed => ("handshake_failed", Client, Level::INFO, None),
             Cause::ClientCertificateMissing => {

@@ -14,6 +14,10 @@ use crate::settings::Settings;
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// Large buffers that one worker hands out at once; beyond, connections make do with small ones.
 pub const LARGE_BUFFERS_PER_WORKER: usize = 128;
+/// Steps of handshakes that one worker takes between two turns of its ring.
+pub const HANDSHAKES_PER_TURN: usize = 2;
+/// Handshakes of one tenant that wait on one worker for their first step; more are refused.
+pub const HANDSHAKES_WAITING: usize = 512;
 /// Control messages on their way to one worker.
 pub const CONTROL_QUEUE: usize = 16;
 /// Keyrings that wait to be loaded.
@@ -43,6 +47,15 @@ pub const DROPPED_BODY_BYTES: usize = 64 * 1024;
 pub const DROPPED_BODY_TIME: Duration = Duration::from_secs(5);
 /// How often the send queue towards a service is looked at before its connection is closed.
 pub const SEND_QUEUE_LOOK: Duration = Duration::from_millis(20);
+/// A write that took so long had a slow receiver.
+pub const QUICK: Duration = Duration::from_millis(100);
+/// After so many quick writes in a row a direction is given large buffers: more than fits the send buffer of a
+/// connection that has hardly begun.
+pub const QUICK_WRITES: u8 = 8;
+/// A relayed connection in which nothing moved for so long lets go of its expanded keys.
+pub const PARK_AFTER: Duration = Duration::from_secs(1);
+/// How often it is looked whether one that did so moved since, and has become quiet again.
+pub const PARK_LOOK: Duration = Duration::from_secs(30);
 /// How long an idle HTTP connection that we close has to end.
 pub const CLOSE_TIME: Duration = Duration::from_secs(5);
 /// How long connections that are cut at the end of a drain have to end.

@@ -54,6 +54,8 @@ pub struct Counters {
     pub accepted: AtomicU64,
     /// Connections open now.
     pub open: AtomicU64,
+    /// Bytes of the buffers that are in use; looked at once a second.
+    pub buffer_bytes: AtomicU64,
     /// Bytes of plaintext (ciphertext where nothing is opened) from clients, by class.
     bytes_in: [AtomicU64; 3],
     /// Bytes to clients, by class.
@@ -229,9 +231,7 @@ impl Collector for KeyMetrics {
                 wraps.max().unwrap_or(0),
             ),
         ] {
-            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            let kind = gauge.metric_type();
-            gauge.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
+            gauge(&mut encoder, name, help, value)?;
         }
         Ok(())
     }
@@ -248,6 +248,17 @@ fn rows<const N: usize>(
         .into_iter()
         .zip(values)
         .map(|(outcome, value)| ([("outcome", outcome)], value))
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: u64,
+) -> Result<(), std::fmt::Error> {
+    let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+    let kind = gauge.metric_type();
+    gauge.encode(encoder.encode_descriptor(name, help, None, kind)?)
 }
 
 /// One family of labelled counters.
@@ -275,13 +286,20 @@ impl Collector for CounterSum {
             None,
             accepted.metric_type(),
         )?)?;
-        let open = ConstGauge::new(i64::try_from(self.sum(|c| &c.open)).unwrap_or(i64::MAX));
-        open.encode(encoder.encode_descriptor(
-            "sealgate_connections_open",
-            "Connections open now",
-            None,
-            open.metric_type(),
-        )?)?;
+        for (name, help, value) in [
+            (
+                "sealgate_connections_open",
+                "Connections open now",
+                self.sum(|c| &c.open),
+            ),
+            (
+                "sealgate_buffer_bytes",
+                "Bytes of the buffers that connections hold now",
+                self.sum(|c| &c.buffer_bytes),
+            ),
+        ] {
+            gauge(&mut encoder, name, help, value)?;
+        }
         family(
             &mut encoder,
             "sealgate_handshakes",

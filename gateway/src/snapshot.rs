@@ -44,9 +44,9 @@ pub struct Binding {
 /// What happens to a connection.
 pub enum Plan {
     /// TLS goes through unopened.
-    Passthrough(TcpRoute),
+    Passthrough(Rc<TcpRoute>),
     /// TLS ends here, bytes are relayed.
-    Tcp(ServerConfigs, TcpRoute),
+    Tcp(ServerConfigs, Rc<TcpRoute>),
     /// TLS ends here, HTTP is served.
     Http(ServerConfigs, Vec<HttpRoute>),
 }
@@ -143,7 +143,7 @@ fn plan(
         let route = &settings.routes[*index];
         match &route.target {
             RouteTarget::Tcp(tcp) => {
-                let relayed = TcpRoute::build(&route.name, tcp, settings.tls.engine)?;
+                let relayed = Rc::new(TcpRoute::build(&route.name, tcp, settings.tls.engine)?);
                 if tcp.class == TcpClass::Passthrough {
                     return Ok(Plan::Passthrough(relayed));
                 }

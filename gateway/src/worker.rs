@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use core_affinity::CoreId;
 use crossbeam_queue::ArrayQueue;
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::accept::{Gate, accept_all, bind};
 use crate::connection;
+use crate::handshake::Turnstile;
 use crate::limits::{DRAIN_CUT, LARGE_BUFFERS_PER_WORKER};
 use crate::metrics::Counters;
 use crate::settings::Settings;
@@ -28,8 +30,8 @@ pub enum Message {
         /// Gets a message once they are in force, or is closed when the worker fails.
         in_force: mpsc::UnboundedSender<()>,
     },
-    /// Let go of keys whose time is over or that were taken away.
-    SweepKeys,
+    /// Once a second: let go of keys whose time is over or that were taken away, and say what is in use.
+    Look,
     /// Take no new connections; end when the open ones have, or after `timeouts.drain`.
     Drain,
 }
@@ -85,6 +87,8 @@ pub struct Worker {
     pub counters: Arc<Counters>,
     /// Set and announced when the worker drains.
     pub drain: Drain,
+    /// Where its handshakes wait for each other.
+    pub turnstile: Turnstile,
     /// The tenants' keys at present, whatever a connection was accepted under.
     pub keys: Keys,
 }
@@ -169,8 +173,11 @@ async fn serve(
         pool: Pool::new(LARGE_BUFFERS_PER_WORKER),
         counters: Arc::clone(&handle.counters),
         drain: Drain::default(),
+        turnstile: Turnstile::default(),
         keys: Keys::new(setup.keys),
     });
+    let tended = Rc::clone(&worker);
+    spawn(async move { tended.turnstile.tend().await });
     let gate = Rc::new(Gate::new(
         setup.max_connections,
         Arc::clone(&handle.counters),
@@ -205,7 +212,11 @@ async fn serve(
                     // Control may have stopped waiting.
                     let _ = in_force.send(());
                 }
-                Message::SweepKeys => worker.keys.sweep(),
+                Message::Look => {
+                    worker.keys.sweep();
+                    let held = worker.pool.in_use_bytes() as u64;
+                    worker.counters.buffer_bytes.store(held, Ordering::Relaxed);
+                }
                 Message::Drain => {
                     return Ok(drain(&listeners, &worker, &snapshot, &gate, &idle).await);
                 }

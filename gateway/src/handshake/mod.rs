@@ -4,7 +4,11 @@
 //! ClientHello -> name -> tenant -> certificate, client roots, ticket keys -> handshake
 //! ```
 
+mod turnstile;
+
 use std::rc::Rc;
+
+pub use turnstile::Turnstile;
 
 use rustls::{AlertDescription, CertificateError, NamedGroup};
 use sealgate_stream::{HandshakeError, Stream, accept_hello};
@@ -12,16 +16,18 @@ use sealgate_tls::{ClientHello, ClientHelloError, TlsError, UNRECOGNIZED_NAME_AL
 use sealgate_uring::{Pool, SizeClass, Socket};
 
 use crate::error::Cause;
-use crate::limits::LOGGED_GROUPS;
+use crate::limits::{HANDSHAKES_WAITING, LOGGED_GROUPS};
+use crate::relay::TcpRoute;
 use crate::snapshot::{Binding, ListenerTable, Plan};
 use crate::tenant::NoTenant;
+use crate::worker::Worker;
 
 /// What a finished handshake gives: evidence that the connection belongs to a tenant.
 pub enum Bound {
     /// A TLS stream that was opened under this tenant's certificate and policy.
     Terminated(Rc<Binding>, Stream),
     /// A connection that goes on unopened; the hello's bytes have to go first.
-    Passthrough(Rc<Binding>, Socket, ClientHello),
+    Passthrough(Rc<Binding>, Rc<TcpRoute>, Socket, ClientHello),
 }
 
 /// Why a connection was not bound.
@@ -56,11 +62,12 @@ const PLAIN_HTTP_BODY: &str = "{\"type\":\"urn:sealgate:error:plain_http\",\"tit
 /// # Errors
 /// [`NotBound`]
 pub async fn bind(
+    worker: &Worker,
     socket: Socket,
-    pool: &Pool,
     table: &ListenerTable,
     seen: &mut Seen,
 ) -> Result<Bound, NotBound> {
+    let (pool, turnstile) = (&worker.pool, &worker.turnstile);
     let hello = match accept_hello(&socket, pool).await {
         Ok(hello) => hello,
         Err(error) => {
@@ -97,11 +104,23 @@ pub async fn bind(
     };
     seen.tenant = Some(Rc::clone(&binding.tenant));
     let configs = match &binding.plan {
-        Plan::Passthrough(_) => return Ok(Bound::Passthrough(binding, socket, hello)),
+        Plan::Passthrough(route) => {
+            let route = Rc::clone(route);
+            return Ok(Bound::Passthrough(binding, route, socket, hello));
+        }
         Plan::Tcp(configs, _) | Plan::Http(configs, _) => configs,
     };
+    let tenant = &binding.tenant;
+    if turnstile.begin(tenant).await.is_err() {
+        socket.reset();
+        return Err(NotBound {
+            cause: Cause::HandshakeOverload,
+            detail: format!("{HANDSHAKES_WAITING} handshakes of this tenant wait already"),
+        });
+    }
     let config = configs.choose(hello.offers_tls13);
-    match Stream::accept_with(socket, pool.clone(), config, &hello).await {
+    let go_on = async || turnstile.go_on(tenant).await;
+    match Stream::accept_paced(socket, pool.clone(), config, &hello, go_on).await {
         Ok(stream) => Ok(Bound::Terminated(binding, stream)),
         Err(error) => Err(not_bound(&error)),
     }

@@ -119,7 +119,7 @@ pub async fn serve(
     listener: usize,
     binding: Rc<Binding>,
     stream: Stream,
-    log: ConnectionLog,
+    log: Rc<ConnectionLog>,
 ) {
     let io = stream.into_hyper();
     let client = Rc::new(Client {
@@ -127,7 +127,7 @@ pub async fn serve(
         snapshot: Rc::clone(snapshot),
         listener,
         binding,
-        log: Rc::new(log),
+        log,
         abort: io.abort_handle(),
         pace: Pace::new(io.abort_handle()),
     });

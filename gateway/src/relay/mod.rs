@@ -4,7 +4,7 @@ mod pump;
 
 use std::rc::Rc;
 
-pub use pump::{HalfClose, Relayed, relay};
+pub use pump::{HalfClose, Relay, Relayed};
 
 use sealgate_tls::Engine;
 

@@ -5,16 +5,17 @@
 
 use std::cell::Cell;
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use sealgate_stream::{ReadError, ReadHalf, Stream, WriteHalf, close_gently};
-use sealgate_uring::{Half, Socket};
+use sealgate_uring::{Half, SizeClass, Socket};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::error::Cause;
-use crate::limits::SEND_QUEUE_LOOK;
-use crate::metrics::{Class, Counters};
+use crate::limits::{PARK_AFTER, PARK_LOOK, QUICK, QUICK_WRITES, SEND_QUEUE_LOOK};
+use crate::metrics::Class;
 use crate::worker::Worker;
 
 /// What a relay did.
@@ -37,11 +38,23 @@ pub enum HalfClose {
     EndsBoth,
 }
 
+/// A relay between client and service. It is made before it runs, so that the future holds one copy of what it takes.
+pub struct Relay {
+    shared: Shared,
+    up: Direction,
+    down: Direction,
+}
+
+/// One direction's reader and writer.
+struct Direction {
+    way: Way,
+    from: ReadHalf,
+    to: WriteHalf,
+}
+
 /// What both directions share.
-struct Shared<'a> {
-    downstream: Socket,
-    upstream: Socket,
-    counters: &'a Counters,
+struct Shared {
+    worker: Rc<Worker>,
     class: Class,
     last_move: Cell<Instant>,
     bytes_in: Cell<u64>,
@@ -58,6 +71,7 @@ struct Shared<'a> {
     /// The service takes nothing any more.
     service_full: Cell<bool>,
     to_client: WriteHalf,
+    to_service: WriteHalf,
     /// We are ending both sides: what the directions then report is not news.
     ending: Cell<bool>,
     half_close: HalfClose,
@@ -79,94 +93,139 @@ enum AfterWrite {
     Stop,
 }
 
-/// Relays between client and service until both directions have ended, or no byte has moved for
-/// `idle`, or the worker's grace period is over.
-pub async fn relay(
-    downstream: Stream,
-    upstream: Stream,
-    half_close: HalfClose,
-    idle: Duration,
-    class: Class,
-    worker: &Worker,
-) -> Relayed {
-    let (counters, drain) = (&*worker.counters, &worker.drain);
-    let (client_socket, service_socket) = (downstream.socket().clone(), upstream.socket().clone());
-    let (from_client, to_client) = downstream.split();
-    let (from_service, to_service) = upstream.split();
-    let shared = Shared {
-        downstream: client_socket,
-        upstream: service_socket,
-        counters,
-        class,
-        last_move: Cell::new(Instant::now()),
-        bytes_in: Cell::new(0),
-        bytes_out: Cell::new(0),
-        failed: Cell::new(None),
-        client_ended: Cell::new(false),
-        discard: Cell::new(false),
-        both_ended: Notify::new(),
-        service_full: Cell::new(false),
-        to_client: to_client.handle(),
-        ending: Cell::new(false),
-        half_close,
-    };
-    // A worker that dies must not make a cut stream look complete.
-    shared.downstream.set_reset_on_close(true);
-    shared.upstream.set_reset_on_close(true);
-    {
-        let both = async {
-            tokio::join!(
-                shared.pump(Way::Up, from_client, to_service),
-                shared.pump(Way::Down, from_service, to_client),
-            )
+impl Relay {
+    /// A relay between the client's stream and the service's.
+    pub fn new(
+        worker: Rc<Worker>,
+        class: Class,
+        downstream: Stream,
+        upstream: Stream,
+        half_close: HalfClose,
+    ) -> Relay {
+        let (from_client, to_client) = downstream.split();
+        let (from_service, to_service) = upstream.split();
+        let shared = Shared {
+            worker,
+            class,
+            last_move: Cell::new(Instant::now()),
+            bytes_in: Cell::new(0),
+            bytes_out: Cell::new(0),
+            failed: Cell::new(None),
+            client_ended: Cell::new(false),
+            discard: Cell::new(false),
+            both_ended: Notify::new(),
+            service_full: Cell::new(false),
+            to_client: to_client.handle(),
+            to_service: to_service.handle(),
+            ending: Cell::new(false),
+            half_close,
         };
-        let mut both = std::pin::pin!(both);
-        // The directions are never dropped in the middle of a read: the watch resets, they end.
-        tokio::select! {
-            biased;
-            _ = &mut both => {}
-            () = shared.watch(idle) => {
-                shared.fail(Cause::IdleTimeout);
-                both.await;
-            }
-            () = shared.service_has_all() => {
-                shared.ending.set(true);
-                shared.upstream.shutdown(Half::Both);
-                both.await;
-            }
-            () = drain.is_over() => {
-                shared.fail(Cause::Draining);
-                both.await;
-            }
+        Relay {
+            shared,
+            up: Direction {
+                way: Way::Up,
+                from: from_client,
+                to: to_service,
+            },
+            down: Direction {
+                way: Way::Down,
+                from: from_service,
+                to: to_client,
+            },
         }
     }
-    if shared.service_full.get() && !shared.ending.get() {
-        // The client may still be sending: the service's last words are not to be lost in a RST.
-        close_gently(&shared.downstream, &worker.pool).await;
+
+    /// So many bytes of the client's have gone to the service already.
+    pub fn has_passed(&mut self, n: u64) {
+        self.shared.moved(Way::Up, n);
     }
-    Relayed {
-        bytes_in: shared.bytes_in.get(),
-        bytes_out: shared.bytes_out.get(),
-        failed: shared.failed.get(),
+
+    /// Relays until both directions have ended, or no byte has moved for `idle`, or the worker's grace
+    /// period is over.
+    pub async fn run(&mut self, idle: Duration) -> Relayed {
+        let Relay { shared, up, down } = self;
+        let shared = &*shared;
+        // A worker that dies must not make a cut stream look complete.
+        shared.downstream().set_reset_on_close(true);
+        shared.upstream().set_reset_on_close(true);
+        {
+            let both = async { tokio::join!(shared.pump(up), shared.pump(down)) };
+            let mut both = std::pin::pin!(both);
+            // The directions are never dropped in the middle of a read: the watch resets, they end.
+            tokio::select! {
+                biased;
+                _ = &mut both => {}
+                () = shared.watch(idle) => {
+                    shared.fail(Cause::IdleTimeout);
+                    both.await;
+                }
+                () = shared.service_has_all() => {
+                    shared.ending.set(true);
+                    shared.upstream().shutdown(Half::Both);
+                    both.await;
+                }
+                () = shared.worker.drain.is_over() => {
+                    shared.fail(Cause::Draining);
+                    both.await;
+                }
+            }
+        }
+        if shared.service_full.get() && !shared.ending.get() {
+            // The client may still be sending: the service's last words are not to be lost in a RST.
+            Box::pin(close_gently(shared.downstream(), &shared.worker.pool)).await;
+        }
+        Relayed {
+            bytes_in: shared.bytes_in.get(),
+            bytes_out: shared.bytes_out.get(),
+            failed: shared.failed.get(),
+        }
     }
 }
 
-impl Shared<'_> {
-    async fn pump(&self, way: Way, mut from: ReadHalf, mut to: WriteHalf) {
+impl Shared {
+    fn downstream(&self) -> &Socket {
+        self.to_client.socket()
+    }
+
+    fn upstream(&self) -> &Socket {
+        self.to_service.socket()
+    }
+
+    async fn pump(&self, direction: &mut Direction) {
+        let Direction { way, from, to } = direction;
+        let way = *way;
+        // So many writes in a row were taken quickly: until there are some, and where one was not, little is read at once.
+        let mut quick = 0;
         loop {
+            // A receiver that does not keep up is waited for with nothing in hand, so that it costs no memory and
+            // leaves the large buffers to others.
+            if from.is_flowing() {
+                // What fails here fails again in the write, which says why.
+                let _ = to.ready().await;
+            }
+            from.limit(match quick >= QUICK_WRITES {
+                true => SizeClass::Large,
+                false => SizeClass::Small,
+            });
             match from.read().await {
                 Ok(Some(_)) if way == Way::Down && self.discard.get() => {
                     self.last_move.set(Instant::now());
                 }
                 Ok(Some(bytes)) => {
                     self.moved(way, bytes.len() as u64);
+                    let began = self.last_move.get();
                     let written = to.write(bytes).await;
                     if written.is_err() && self.write_failed(way) == AfterWrite::Stop {
                         return;
                     }
-                    self.last_move.set(Instant::now());
+                    let now = Instant::now();
+                    self.last_move.set(now);
+                    quick = match now - began < QUICK {
+                        true => (quick + 1).min(QUICK_WRITES),
+                        false => 0,
+                    };
                 }
-                Ok(None) => return self.ended(way, &mut to).await,
+                Ok(None) => return Box::pin(self.ended(way, to)).await,
                 Err(_) if way == Way::Down && self.discard.get() => return,
                 Err(error) => {
                     self.fail(read_cause(way, &error));
@@ -181,11 +240,11 @@ impl Shared<'_> {
         match way {
             Way::Up => {
                 self.bytes_in.set(self.bytes_in.get() + n);
-                self.counters.bytes_in(self.class, n);
+                self.worker.counters.bytes_in(self.class, n);
             }
             Way::Down => {
                 self.bytes_out.set(self.bytes_out.get() + n);
-                self.counters.bytes_out(self.class, n);
+                self.worker.counters.bytes_out(self.class, n);
             }
         }
     }
@@ -215,7 +274,7 @@ impl Shared<'_> {
             Way::Up => {
                 self.note(Cause::UpstreamReset);
                 self.service_full.set(true);
-                self.upstream.shutdown(Half::Write);
+                self.upstream().shutdown(Half::Write);
                 AfterWrite::Stop
             }
             // The client had said all it wanted: the service gets the whole of it.
@@ -242,8 +301,8 @@ impl Shared<'_> {
     fn fail(&self, cause: Cause) {
         self.note(cause);
         self.ending.set(true);
-        self.upstream.reset();
-        self.downstream.reset();
+        self.upstream().reset();
+        self.downstream().reset();
     }
 
     /// Ends when a client that has ended both directions, and all that it sent, is dealt with.
@@ -251,7 +310,7 @@ impl Shared<'_> {
         self.both_ended.notified().await;
         // The kernel tells no one when a send queue is empty. The idle limit bounds this.
         while self
-            .upstream
+            .upstream()
             .bytes_unacknowledged()
             .is_some_and(|queued| queued > 0)
         {
@@ -261,19 +320,31 @@ impl Shared<'_> {
 
     /// Ends when no byte has moved for `idle`. Where the kernel still has bytes of ours to deliver, it
     /// is asked whether they move: a slow reader may take longer than the limit for what is in there.
+    ///
+    /// Where it is quiet for less long than that, the sessions let go of what they can make anew.
     async fn watch(&self, idle: Duration) {
         let mut acked = None;
         loop {
-            let due = self.last_move.get() + idle;
-            if due > Instant::now() {
+            let (now, last_move) = (Instant::now(), self.last_move.get());
+            let due = last_move + idle;
+            if due > now {
                 acked = None;
-                tokio::time::sleep_until(due).await;
+                let park_due = last_move + PARK_AFTER;
+                let next = if park_due > now {
+                    park_due
+                } else {
+                    self.to_client.park();
+                    self.to_service.park();
+                    now + PARK_LOOK
+                };
+                tokio::time::sleep_until(next.min(due)).await;
                 continue;
             }
-            let sockets = [&self.downstream, &self.upstream];
+            let sockets = [self.downstream(), self.upstream()];
             let waiting = sockets.map(|socket| socket.bytes_unacknowledged().unwrap_or(0));
             let now = sockets.map(Socket::bytes_acked);
-            if waiting == [0, 0] || acked == Some(now) {
+            // What was acknowledged since the last look has moved since then, also where it was the last of it.
+            if acked.map_or(waiting == [0, 0], |before| before == now) {
                 return;
             }
             acked = Some(now);

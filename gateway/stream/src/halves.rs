@@ -2,8 +2,9 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Instant;
 
-use sealgate_tls::{Opened, Progress};
+use sealgate_tls::{Opened, Progress, TlsError};
 use sealgate_uring::{
     ARRIVAL_LEN, Arrival, Buf, Half, Pool, SMALL_PLAINTEXT_LEN, SizeClass, Socket,
     is_out_of_arrivals,
@@ -14,6 +15,9 @@ use crate::stream::SharedSession;
 
 /// Reads that fill less than this go back to small buffers.
 const LARGE_WORTHWHILE: usize = SMALL_PLAINTEXT_LEN;
+
+/// So much is waited for at once, of what is known to come.
+const LOW_WATER: usize = 128 * 1024;
 
 /// What [`ReadHalf::read_now`] found.
 pub enum Now {
@@ -35,10 +39,14 @@ pub struct ReadHalf {
     received: Option<Buf>,
     /// Size of the next read, from how full the last ones were.
     class: SizeClass,
+    /// The largest that it may be.
+    most: SizeClass,
     /// Whether the last read filled its buffer, so that more is likely to be there already.
     flowing: bool,
     /// Whether `received` may hold whole records.
     openable: bool,
+    /// Waits end when so many bytes are there.
+    low_water: usize,
 }
 
 impl ReadHalf {
@@ -56,7 +64,17 @@ impl ReadHalf {
             tls,
             received,
             class: SizeClass::Small,
+            most: SizeClass::Large,
             flowing: false,
+            low_water: 1,
+        }
+    }
+
+    /// Sets how large the buffers of the next reads may be: what is read has to be held until it is passed on.
+    pub fn limit(&mut self, most: SizeClass) {
+        self.most = most;
+        if most == SizeClass::Small {
+            self.class = most;
         }
     }
 
@@ -69,6 +87,24 @@ impl ReadHalf {
         match self.tls.clone() {
             None => self.read_plain().await,
             Some(tls) => self.read_tls(&tls).await,
+        }
+    }
+
+    /// Says that at least `n` bytes more will come, unless the stream breaks off: where that is much, the next
+    /// [`read`](ReadHalf::read) waits for a good deal of it, which costs less than to be woken for each segment.
+    pub fn expect(&mut self, n: u64) {
+        // What came already is of those, and may be the most of them.
+        let held = self.received.as_ref().map_or(0, |held| held.len());
+        let n = usize::try_from(n)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(held);
+        let low_water = match n >= LOW_WATER {
+            true => LOW_WATER,
+            false => 1,
+        };
+        if self.low_water != low_water {
+            self.low_water = low_water;
+            self.socket.set_low_water(low_water);
         }
     }
 
@@ -106,6 +142,11 @@ impl ReadHalf {
                 }
             }
         }
+    }
+
+    /// Whether the next [`read`](ReadHalf::read) is likely to find much.
+    pub fn is_flowing(&self) -> bool {
+        self.flowing
     }
 
     /// Waits until there is something to read, and holds next to nothing.
@@ -184,7 +225,10 @@ impl ReadHalf {
     /// bytes flow. At most `room` is received into a pooled buffer.
     async fn next(&mut self, room: impl Fn(&Buf) -> usize) -> Result<Buf, ReadError> {
         loop {
-            if !self.flowing {
+            if !self.flowing && self.low_water > 1 {
+                self.class = self.most;
+                self.socket.readable().await.map_err(ReadError::Io)?;
+            } else if !self.flowing {
                 if let Some(partial) = self.received.take() {
                     self.received = Some(received_into_smaller(partial, &self.pool));
                 }
@@ -212,7 +256,7 @@ impl ReadHalf {
         // More is likely to be there already.
         self.flowing = arrival.len() == ARRIVAL_LEN;
         if self.flowing {
-            self.class = SizeClass::Large;
+            self.class = self.most;
         }
         Ok(buf)
     }
@@ -245,7 +289,7 @@ impl ReadHalf {
             Ok(n) => {
                 self.flowing = n == room;
                 self.class = match self.flowing || n >= LARGE_WORTHWHILE {
-                    true => SizeClass::Large,
+                    true => self.most,
                     false => SizeClass::Small,
                 };
                 Ok(Some((n, buf)))
@@ -311,6 +355,22 @@ pub(crate) async fn send_control(
     }
 }
 
+/// Seals from the front of `plaintext` behind what `out` holds, as much as fits.
+fn seal(tls: &SharedSession, plaintext: &mut Buf, out: &mut Buf) -> Result<(), TlsError> {
+    let (mut session, mut size) = (tls.session.borrow_mut(), tls.size.borrow_mut());
+    while !plaintext.is_empty() {
+        let next = size.next(plaintext.len());
+        let sealed = session.seal(&plaintext[..next], out.spare_mut())?;
+        plaintext.consume(sealed.consumed);
+        out.advance(sealed.produced);
+        size.sealed(sealed.consumed);
+        if sealed.consumed < next {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// What we send.
 pub struct WriteHalf {
     socket: Socket,
@@ -329,11 +389,11 @@ impl WriteHalf {
         WriteHalf::new(self.socket.clone(), self.pool.clone(), self.tls.clone())
     }
 
-    /// Sends all of `plaintext`.
+    /// Sends all of `plaintext`. While that waits for the peer it holds one buffer: what is sealed, or what is plain.
     ///
     /// # Errors
     /// [`WriteError`]; further writes are pointless.
-    pub async fn write(&mut self, plaintext: Buf) -> Result<(), WriteError> {
+    pub async fn write(&mut self, mut plaintext: Buf) -> Result<(), WriteError> {
         let Some(tls) = &self.tls else {
             return self
                 .socket
@@ -347,19 +407,31 @@ impl WriteHalf {
             false => SizeClass::Large,
         };
         let _sending = tls.sending.lock().await;
-        let mut sealed_len = 0;
-        while sealed_len < plaintext.len() {
+        tls.size.borrow_mut().begin(Instant::now());
+        loop {
             let mut out = self.pool.take(class);
-            let sealed = tls
-                .session
-                .borrow_mut()
-                .seal(&plaintext[sealed_len..], out.spare_mut())
-                .map_err(WriteError::Tls)?;
-            sealed_len += sealed.consumed;
-            out.advance(sealed.produced);
+            seal(tls, &mut plaintext, &mut out).map_err(WriteError::Tls)?;
+            if plaintext.is_empty() {
+                drop(plaintext);
+                return self.socket.send_all(out).await.0.map_err(WriteError::Io);
+            }
             self.socket.send_all(out).await.0.map_err(WriteError::Io)?;
         }
-        Ok(())
+    }
+
+    /// Lets go of what the session can make anew, of both directions: see [`Session::park`](sealgate_tls::Session::park).
+    pub fn park(&self) {
+        if let Some(tls) = &self.tls {
+            tls.session.borrow_mut().park();
+        }
+    }
+
+    /// Waits while the kernel has as much to send as it takes, and holds nothing meanwhile.
+    ///
+    /// # Errors
+    /// What the ring reports; a stream that failed is ready, and the write then says why.
+    pub async fn ready(&self) -> io::Result<()> {
+        self.socket.writable().await
     }
 
     /// Sends all of `bytes`, copying them into buffers of the pool.

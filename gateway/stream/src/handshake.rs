@@ -102,16 +102,18 @@ async fn receive(
     }
 }
 
-/// Drives `session` to the end of its handshake; `replay` came already.
+/// Drives `session` to the end of its handshake; `replay` came already. What comes after it waits for `go_on`.
 pub(crate) async fn drive(
     socket: Socket,
     pool: Pool,
     session: impl Session + 'static,
     replay: &[u8],
+    go_on: impl AsyncFn(),
 ) -> Result<Stream, HandshakeError> {
     let shared = Rc::new(SharedSession {
         session: RefCell::new(Box::new(session)),
         sending: Mutex::new(()),
+        size: RefCell::default(),
     });
     let mut received = pool.take(SizeClass::Small);
     if received.extend(replay) < replay.len() {
@@ -129,8 +131,9 @@ pub(crate) async fn drive(
         }
         let before = Some(received).filter(|buf| !buf.is_empty());
         received = receive(&socket, &pool, before).await?;
+        go_on().await;
     }
-    let facts = shared.session.borrow_mut().take_facts();
+    let facts = Some(Box::new(shared.session.borrow_mut().take_facts()));
     let received = Some(received).filter(|buf| !buf.is_empty());
     Ok(Stream {
         socket,

@@ -16,6 +16,7 @@ mod error;
 mod halves;
 mod handshake;
 mod hyper_io;
+mod record_size;
 mod stream;
 
 pub use error::{HandshakeError, ReadError, WriteError};

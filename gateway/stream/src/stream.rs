@@ -14,6 +14,7 @@ use crate::error::HandshakeError;
 use crate::halves::{ReadHalf, WriteHalf};
 use crate::handshake::{accept_hello, drive};
 use crate::hyper_io::HyperIo;
+use crate::record_size::RecordSize;
 
 /// A connected stream, plain TCP or TLS; its handshake is done.
 pub struct Stream {
@@ -25,7 +26,8 @@ pub struct Stream {
 /// The TLS part of a stream.
 pub(crate) struct Tls {
     pub(crate) shared: Rc<SharedSession>,
-    pub(crate) facts: Facts,
+    /// Boxed: they are read once, and a stream is moved.
+    pub(crate) facts: Option<Box<Facts>>,
     /// What came behind the handshake.
     pub(crate) received: Option<Buf>,
 }
@@ -36,6 +38,8 @@ pub(crate) struct SharedSession {
     /// Held from sealing until sent: records have to leave in the order in which they were sealed,
     /// and the reading half sends too (alerts, KeyUpdate answers).
     pub(crate) sending: Mutex<()>,
+    /// Of what is sealed next.
+    pub(crate) size: RefCell<RecordSize>,
 }
 
 impl Stream {
@@ -71,7 +75,7 @@ impl Stream {
         pool: Pool,
         session: impl Session + 'static,
     ) -> Result<Stream, HandshakeError> {
-        drive(socket, pool, session, &[]).await
+        drive(socket, pool, session, &[], async || ()).await
     }
 
     /// A server's TLS handshake with one configuration for all clients.
@@ -98,13 +102,32 @@ impl Stream {
         config: Arc<ServerConfig>,
         hello: &ClientHello,
     ) -> Result<Stream, HandshakeError> {
+        Stream::accept_paced(socket, pool, config, hello, async || ()).await
+    }
+
+    /// The same; before it deals with what the client sends after its ClientHello, it waits for `go_on`, every time.
+    ///
+    /// # Errors
+    /// [`HandshakeError`]; an alert was sent where there is one.
+    pub async fn accept_paced(
+        socket: Socket,
+        pool: Pool,
+        config: Arc<ServerConfig>,
+        hello: &ClientHello,
+        go_on: impl AsyncFn(),
+    ) -> Result<Stream, HandshakeError> {
         let session = server_session(config).map_err(HandshakeError::Tls)?;
-        drive(socket, pool, session, &hello.bytes).await
+        drive(socket, pool, session, &hello.bytes, go_on).await
     }
 
     /// What the TLS handshake negotiated; `None` for plain TCP.
     pub fn facts(&self) -> Option<&Facts> {
-        self.tls.as_ref().map(|tls| &tls.facts)
+        self.tls.as_ref()?.facts.as_deref()
+    }
+
+    /// The same, for who keeps it; the stream then forgets it.
+    pub fn take_facts(&mut self) -> Option<Box<Facts>> {
+        self.tls.as_mut()?.facts.take()
     }
 
     /// The socket, to reset it from elsewhere.

@@ -22,6 +22,8 @@ use crate::runtime;
 
 /// `poll(2)`: data, end of stream or error can be read.
 const POLL_IN: u32 = 0x0001;
+/// The kernel would take bytes, or the connection is gone.
+const POLL_OUT: u32 = 0x0004;
 /// Wait first, then receive (`io_uring_enter(2)`, IORING_RECVSEND_POLL_FIRST).
 const RECVSEND_POLL_FIRST: u16 = 1;
 const MSG_DONTWAIT: i32 = 0x40;
@@ -176,7 +178,16 @@ fn ring_fd(fd: &Rc<OwnedFd>) -> types::Fd {
 
 /// Waits until `fd` can be read, without holding a buffer.
 pub(crate) fn poll_readable(fd: &Rc<OwnedFd>) -> InFlight<()> {
-    let entry = opcode::PollAdd::new(ring_fd(fd), POLL_IN).build();
+    poll(fd, POLL_IN)
+}
+
+/// Waits until the kernel takes bytes to be sent on `fd`.
+pub(crate) fn poll_writable(fd: &Rc<OwnedFd>) -> InFlight<()> {
+    poll(fd, POLL_OUT)
+}
+
+fn poll(fd: &Rc<OwnedFd>, events: u32) -> InFlight<()> {
+    let entry = opcode::PollAdd::new(ring_fd(fd), events).build();
     // SAFETY: the entry points at nothing.
     unsafe { start(fd, (), entry) }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
 use crate::operation::{self, Arrival};
@@ -82,6 +83,19 @@ impl Socket {
         operation::poll_readable(&self.fd).await.0.map(|_| ())
     }
 
+    /// Waits until the kernel takes a fair share of its send buffer: at once while the peer keeps up. What failed or
+    /// was shut down waits for nothing either.
+    ///
+    /// # Errors
+    /// What the ring reports.
+    pub async fn writable(&self) -> io::Result<()> {
+        let mut now = [PollFd::new(&*self.fd, PollFlags::OUT)];
+        if rustix::event::poll(&mut now, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
+            return Ok(());
+        }
+        operation::poll_writable(&self.fd).await.0.map(|_| ())
+    }
+
     /// Waits until there is something to read and takes at most [`ARRIVAL_LEN`](crate::ARRIVAL_LEN) bytes of it; none is the
     /// end of the stream. Holds no buffer while it waits. One operation where [`readable`](Self::readable) and
     /// [`recv_now`](Self::recv_now) are two.
@@ -157,6 +171,12 @@ impl Socket {
         let linger = reset.then_some(std::time::Duration::ZERO);
         // It only fails on what is no socket.
         let _ = SockRef::from(&*self.fd).set_linger(linger);
+    }
+
+    /// Has waits for bytes end only when so many are there (`SO_RCVLOWAT`), or the stream has ended or failed. For who
+    /// knows that so many will come.
+    pub fn set_low_water(&self, bytes: usize) {
+        crate::tcp_info::set_low_water(&self.fd, bytes);
     }
 
     /// Bytes that the peer has acknowledged so far: what moves while a large send is under way.
@@ -278,6 +298,80 @@ mod tests {
             }
             sender.await.unwrap();
             assert_eq!(total, 64 * crate::LARGE_BUF_LEN);
+        });
+    }
+
+    #[test]
+    fn a_wait_with_a_low_water_mark_ends_when_so_much_is_there_or_nothing_more_comes() {
+        pair(async |client, server, pool| {
+            let send = async |len: usize| {
+                let mut out = pool.take(SizeClass::Small);
+                out.advance(len);
+                client.send_all(out).await.0.unwrap();
+            };
+            let waiting = || {
+                let server = server.clone();
+                spawn(async move { server.readable().await.unwrap() })
+            };
+            server.set_low_water(10_000);
+            let until_enough = waiting();
+            send(9_999).await;
+            crate::turn().await;
+            crate::turn().await;
+            assert!(!until_enough.is_finished());
+            send(1).await;
+            until_enough.await.unwrap();
+            let (n, _) = server
+                .recv_now(pool.take(SizeClass::Small), usize::MAX)
+                .await;
+            assert_eq!(n.unwrap(), 10_000);
+            let until_end = waiting();
+            send(1).await;
+            client.shutdown(Half::Write);
+            until_end.await.unwrap();
+        });
+    }
+
+    #[test]
+    fn a_socket_is_writable_again_once_the_peer_has_read_or_is_gone() {
+        pair(async |client, server, pool| {
+            client.writable().await.unwrap();
+            // More than both kernels hold, and nobody reads.
+            let sender_pool = pool.clone();
+            let sending = client.clone();
+            let sender = spawn(async move {
+                for _ in 0..64 {
+                    let mut out = sender_pool.take(SizeClass::Large);
+                    out.advance(out.spare_len());
+                    if sending.send_all(out).await.0.is_err() {
+                        return;
+                    }
+                }
+            });
+            let waiting = |socket: &Socket| {
+                let socket = socket.clone();
+                spawn(async move { socket.writable().await })
+            };
+            while rustix::event::poll(
+                &mut [PollFd::new(&*client.fd, PollFlags::OUT)],
+                Some(&Timespec::default()),
+            )
+            .unwrap()
+                > 0
+            {
+                crate::turn().await;
+            }
+            let until_read = waiting(&client);
+            while !until_read.is_finished() {
+                server.readable().await.unwrap();
+                let buf = pool.take(SizeClass::Large);
+                server.recv_now(buf, usize::MAX).await.0.unwrap();
+            }
+            until_read.await.unwrap().unwrap();
+            let until_gone = waiting(&client);
+            client.reset();
+            until_gone.await.unwrap().unwrap();
+            sender.await.unwrap();
         });
     }
 

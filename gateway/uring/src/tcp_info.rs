@@ -1,4 +1,4 @@
-//! What the kernel knows of a connection.
+//! What the kernel knows of a connection, and is told of it.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -42,4 +42,24 @@ pub(crate) fn bytes_unacknowledged(fd: &OwnedFd) -> Option<usize> {
         return None;
     }
     usize::try_from(queued).ok()
+}
+
+/// Has a wait for bytes end only when so many are there, or the stream has ended.
+pub(crate) fn set_low_water(fd: &OwnedFd, bytes: usize) {
+    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    let Ok(len) = libc::socklen_t::try_from(size_of_val(&bytes)) else {
+        return;
+    };
+    // SAFETY: the kernel reads `len` bytes behind the pointer, and `len` is the size of `bytes`; it lives until the call
+    // returns, and `fd` is open because it is borrowed.
+    // It can only fail on what is no socket.
+    let _ = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            (&raw const bytes).cast(),
+            len,
+        )
+    };
 }
