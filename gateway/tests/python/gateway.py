@@ -58,14 +58,16 @@ def self_signed(folder, name):
 class Gateway:
     """A running gateway, ended when the `with` is left; its log lines are JSON."""
 
-    def __init__(self, *arguments):
-        self.address = free_address()
+    def __init__(self, *arguments, address=None):
+        """With an `address`, the arguments say themselves that it is listened on."""
+        self.address = address or free_address()
         self.lines = []
         self.ended = False
         self.bell = threading.Condition()
         host, port = self.address
+        flags = ["--listen", f"{host}:{port}", "--workers", "1", "--log-format", "json"]
         self.process = subprocess.Popen(
-            [SEALGATE, *map(str, arguments), "--listen", f"{host}:{port}", "--workers", "1", "--log-format", "json"],
+            [SEALGATE, *map(str, arguments), *([] if address else flags)],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
