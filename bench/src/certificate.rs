@@ -18,22 +18,32 @@ pub struct Certificate {
 }
 
 /// One self-signed ECDSA P-256 certificate for `localhost` and 127.0.0.1.
+///
+/// # Errors
+/// [`BenchError`]: openssl is not there, or the files cannot be written.
 pub fn self_signed(directory: &Path) -> Result<Certificate, BenchError> {
+    let key = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    of_key(directory, "proxy", &key)
+}
+
+/// The same with an RSA-2048 key.
+///
+/// # Errors
+/// As for [`self_signed`].
+pub fn self_signed_rsa(directory: &Path) -> Result<Certificate, BenchError> {
+    of_key(directory, "proxy-rsa", &["rsa:2048"])
+}
+
+fn of_key(directory: &Path, name: &str, key: &[&str]) -> Result<Certificate, BenchError> {
     let certificate = Certificate {
-        chain: directory.join("proxy.pem"),
-        key: directory.join("proxy.key"),
-        both: directory.join("proxy-both.pem"),
+        chain: directory.join(format!("{name}.pem")),
+        key: directory.join(format!("{name}.key")),
+        both: directory.join(format!("{name}-both.pem")),
     };
     let openssl = process::find("openssl", "install it: apt-get install openssl")?;
     let output = Command::new(openssl)
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-        ])
+        .args(["req", "-x509", "-newkey"])
+        .args(key)
         .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
         .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
         // A server's, so that it can be verified as one, with itself as the authority.

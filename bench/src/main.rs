@@ -54,7 +54,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// CPU per GB and per echo of sealgate, haproxy, nginx, hitch and stunnel, in the same run, in turn.
+    /// CPU, time to answer and memory of sealgate, haproxy, nginx, hitch and stunnel, in the same run, in turn.
     Peers(peers::PeersArgs),
     /// CPU of loadgen beside wrk, h2load, ab, hey, openssl and curl, against the same nginx, in turn.
     Loadgen(generators::GeneratorsArgs),
@@ -81,7 +81,8 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Peers(args) => match peers::run(&args) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(peers::Outcome::Held) => ExitCode::SUCCESS,
+            Ok(peers::Outcome::Missed) => ExitCode::from(3),
             Err(error) => failed(&error, error.exit_code()),
         },
         Command::Loadgen(args) => match generators::run(&args) {

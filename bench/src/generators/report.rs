@@ -11,12 +11,13 @@ use crate::host;
 use crate::statistics::median;
 
 /// What the numbers do not show by themselves.
-const NOTES: [&str; 6] = [
+const NOTES: [&str; 7] = [
     "CPU of the generator, user and kernel, from its start to its end; generator and nginx on a core each.",
     "Nobody verifies the certificate but \"loadgen, verifying\": chain, name and signature.",
     "ab, hey and h2load send a request on each connection, loadgen and openssl s_time none.",
     "h2load opens all its connections at once; it has no other way to make many.",
     "wrk has no rate; a script has each connection wait before each request, which comes to the rate.",
+    "\"loadgen, without TLS\" does the same over plain HTTP: nearly all of that is the kernel's TCP, which every generator pays.",
     "All but loadgen use Debian's OpenSSL, hey Go's TLS.",
 ];
 
@@ -165,6 +166,26 @@ impl Comparison {
         judged
     }
 
+    /// How far ahead a generator could be that pays for TCP and nothing for TLS: what is wanted beyond it cannot be had
+    /// on this machine. Says, beside it, whom.
+    fn ceilings(&self) -> Vec<(String, f64)> {
+        let pairs = [
+            (Work::Requests, Tool::Wrk),
+            (Work::Requests, Tool::H2load),
+            (Work::Bulk, Tool::Curl),
+        ];
+        let measured = pairs
+            .into_iter()
+            .filter(|(work, _)| self.is_measured(*work));
+        measured
+            .map(|(work, other)| {
+                let words = format!("{}: × {}", work.name(), other.name());
+                let ceiling = self.cost(work, other) / self.cost(work, Tool::LoadgenPlain);
+                (words, ceiling)
+            })
+            .collect()
+    }
+
     /// Whether each promise was held.
     pub fn outcome(&self) -> Outcome {
         match self.judged().iter().all(Judged::is_held) {
@@ -207,6 +228,12 @@ impl Comparison {
                 wanted,
             } = &judged;
             let _ = writeln!(text, "{words}: {found:.2}, at least {wanted}: {verdict}");
+        }
+        for (words, ceiling) in self.ceilings() {
+            let _ = writeln!(
+                text,
+                "{words}: {ceiling:.2} is what TLS for nothing would give"
+            );
         }
         if self.amount == Amount::Quick {
             text.push_str("A --quick run: too little work for numbers to be quoted.\n");
@@ -252,6 +279,7 @@ impl Comparison {
             "notes": NOTES,
             "series": series,
             "targets": targets,
+            "ceilings": self.ceilings().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         })
     }
 }
@@ -266,6 +294,7 @@ mod tests {
             (Tool::Loadgen, 10.0, rate),
             (Tool::Wrk, wrk, 100.0),
             (Tool::H2load, h2load, 1.0),
+            (Tool::LoadgenPlain, 8.0, 1.0),
         ] {
             // The median is not moved by one that is far out.
             for cost in [cost, 1000.0, cost] {
@@ -284,6 +313,7 @@ mod tests {
         let table = comparison(12.9, 20.0, 90.0).table();
         assert!(table.contains("requests: per core-second, × wrk: 1.29, at least 1.3: MISSED"));
         assert_eq!(table.matches("MISSED").count(), 1);
+        assert!(table.contains("requests: × h2load: 2.50 is what TLS for nothing would give"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::process::{self, Server};
 /// An nginx on one core.
 pub struct Target {
     address: SocketAddr,
+    plain: SocketAddr,
     certificate: Certificate,
     configuration: String,
     _server: Server,
@@ -25,11 +26,11 @@ impl Target {
     pub fn start(core: usize, directory: &Path) -> Result<Self, BenchError> {
         let nginx = process::find("nginx", "install it: apt-get install nginx-light")?;
         let certificate = self_signed(directory)?;
-        let address = process::free_address()?;
+        let (address, plain) = (process::free_address()?, process::free_address()?);
         for (name, len) in [("small", SMALL_LEN_BYTES), ("large", LARGE_LEN_BYTES)] {
             write(&directory.join(name), &vec![b'x'; len])?;
         }
-        let configuration = configuration(address, &certificate, directory);
+        let configuration = configuration(address, plain, &certificate, directory);
         let file = directory.join("nginx.conf");
         write(&file, configuration.as_bytes())?;
         let path = |path: &Path| path.display().to_string();
@@ -41,9 +42,10 @@ impl Target {
             path(&file),
         ];
         let mut server = Server::start("nginx", &command, &[core], directory)?;
-        server.ready(&[address])?;
+        server.ready(&[address, plain])?;
         Ok(Self {
             address,
+            plain,
             certificate,
             configuration,
             _server: server,
@@ -60,6 +62,11 @@ impl Target {
         format!("https://{}/{file}", self.address)
     }
 
+    /// The same without TLS.
+    pub fn plain_url(&self, file: &str) -> String {
+        format!("http://{}/{file}", self.plain)
+    }
+
     /// What it is verified by.
     pub fn authority(&self) -> &PathBuf {
         &self.certificate.chain
@@ -72,7 +79,12 @@ impl Target {
 }
 
 /// One process: the master would outlive a kill of its own. A file that is open twice is sent from the page cache.
-fn configuration(address: SocketAddr, certificate: &Certificate, directory: &Path) -> String {
+fn configuration(
+    address: SocketAddr,
+    plain: SocketAddr,
+    certificate: &Certificate,
+    directory: &Path,
+) -> String {
     let (chain, key, place) = (
         certificate.chain.display(),
         certificate.key.display(),
@@ -82,7 +94,7 @@ fn configuration(address: SocketAddr, certificate: &Certificate, directory: &Pat
         "daemon off; master_process off; pid {place}/nginx.pid; error_log {place}/nginx-error.log;\n\
          events {{ worker_connections 16384; }}\n\
          http {{\n    access_log off; open_file_cache max=8; keepalive_requests 1000000000; keepalive_timeout 600s;\n    \
-         server {{\n        listen {address} ssl backlog=4096; root {place};\n        \
+         server {{\n        listen {address} ssl backlog=4096; listen {plain}; root {place};\n        \
          ssl_certificate {chain}; ssl_certificate_key {key};\n        \
          ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384; ssl_ecdh_curve X25519;\n    }}\n}}\n"
     )

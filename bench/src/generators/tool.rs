@@ -17,6 +17,8 @@ pub enum Tool {
     Loadgen,
     /// Chain, name and signature.
     LoadgenVerifying,
+    /// Without TLS: what the same work costs without any cryptography.
+    LoadgenPlain,
     Wrk,
     H2load,
     Ab,
@@ -45,7 +47,7 @@ impl Tool {
     /// Who does this kind of work; loadgen is the first.
     pub fn of(work: Work) -> &'static [Self] {
         match work {
-            Work::Requests => &[Self::Loadgen, Self::Wrk, Self::H2load],
+            Work::Requests => &[Self::Loadgen, Self::Wrk, Self::H2load, Self::LoadgenPlain],
             Work::Handshakes => &[
                 Self::Loadgen,
                 Self::LoadgenVerifying,
@@ -54,7 +56,7 @@ impl Tool {
                 Self::Hey,
                 Self::H2load,
             ],
-            Work::Bulk => &[Self::Loadgen, Self::Curl],
+            Work::Bulk => &[Self::Loadgen, Self::Curl, Self::LoadgenPlain],
             Work::Latency => &[Self::Loadgen, Self::Wrk],
             Work::Idle | Work::Timer => &[Self::Loadgen],
         }
@@ -65,6 +67,7 @@ impl Tool {
         match self {
             Self::Loadgen => "loadgen",
             Self::LoadgenVerifying => "loadgen, verifying",
+            Self::LoadgenPlain => "loadgen, without TLS",
             Self::Wrk => "wrk",
             Self::H2load => "h2load",
             Self::Ab => "ab",
@@ -77,7 +80,7 @@ impl Tool {
     /// Exit statuses that are no failure, beside 0.
     pub fn statuses(self) -> &'static [i32] {
         match self {
-            Self::Loadgen | Self::LoadgenVerifying => &[LOADGEN_INVALID],
+            Self::Loadgen | Self::LoadgenVerifying | Self::LoadgenPlain => &[LOADGEN_INVALID],
             // It ends with 1 however it went.
             Self::Openssl => &[1],
             _ => &[],
@@ -86,7 +89,7 @@ impl Tool {
 
     fn program(self) -> Result<String, BenchError> {
         match self {
-            Self::Loadgen | Self::LoadgenVerifying => {
+            Self::Loadgen | Self::LoadgenVerifying | Self::LoadgenPlain => {
                 process::find("loadgen", "build it: cargo build --release")
             }
             Self::Wrk => process::find("wrk", "install it: apt-get install wrk"),
@@ -112,10 +115,14 @@ impl Tool {
         let mut say = |text: String| words.extend(text.split_whitespace().map(str::to_owned));
         let (n, c) = (work.operations(amount), CONNECTIONS);
         let (seconds, at_once) = (work.seconds(amount), HANDSHAKES_AT_ONCE);
-        let (small, large) = (target.url("small"), target.url("large"));
+        let url = |file| match self {
+            Self::LoadgenPlain => target.plain_url(file),
+            _ => target.url(file),
+        };
+        let (small, large) = (url("small"), url("large"));
         let port = target.address().port();
         match self {
-            Self::Loadgen | Self::LoadgenVerifying => {
+            Self::Loadgen | Self::LoadgenVerifying | Self::LoadgenPlain => {
                 match work {
                     Work::Requests => say(format!("request {small} -c {c} -n {n}")),
                     Work::Handshakes => {
@@ -136,7 +143,10 @@ impl Tool {
                 if work != Work::Idle {
                     say("--quiet".into());
                 }
-                say("--tls 1.3 --groups X25519 --json -".into());
+                if self != Self::LoadgenPlain {
+                    say("--tls 1.3 --groups X25519".into());
+                }
+                say("--json -".into());
                 if self == Self::LoadgenVerifying {
                     say(format!("--cacert {}", target.authority().display()));
                 }
@@ -174,7 +184,9 @@ impl Tool {
     /// [`BenchError::Command`] where it did not do the work, or says so in words that are not known.
     pub fn read(self, work: Work, amount: Amount, ended: &Ended) -> Result<Reading, BenchError> {
         let reading = match self {
-            Self::Loadgen | Self::LoadgenVerifying => read_loadgen(work, ended),
+            Self::Loadgen | Self::LoadgenVerifying | Self::LoadgenPlain => {
+                read_loadgen(work, ended)
+            }
             _ => self.read_words(work, amount, ended),
         };
         reading.ok_or_else(|| BenchError::Command {
@@ -216,7 +228,7 @@ impl Tool {
                 said.is_empty().then(|| work.operations(amount) as f64)?,
                 0.0,
             ),
-            Self::Loadgen | Self::LoadgenVerifying => return None,
+            Self::Loadgen | Self::LoadgenVerifying | Self::LoadgenPlain => return None,
         };
         let cost = match work {
             Work::Latency => micros(after_word(said, " 50% ")?)?,

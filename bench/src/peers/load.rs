@@ -1,278 +1,354 @@
-//! The work that is put through a proxy, and what it cost the proxy.
+//! What work cost a proxy, as the load generator or the kernel says it.
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
+use super::flood::{Flood, record_hello};
+use super::proxy::Proxy;
+use super::work::{Amount, Service, Wire, Work};
+use crate::certificate::Certificate;
 use crate::error::BenchError;
 use crate::{cpu, process};
 
 /// What every proxy has to negotiate; anything else is another measurement.
 const VERSION: &str = "TLSv1.3";
 const SUITE: &str = "TLS13_AES_256_GCM_SHA384";
-
+/// The version of the load generator's report that is read here.
+const FORMAT: &str = "loadgen.run/2";
 /// The load generator's exit status for a run whose rates do not hold.
 const LOADGEN_INVALID: i32 = 4;
-
-const TRANSFER_BYTES: u64 = 100_000_000;
-const TRANSFER_CONNECTIONS: u64 = 8;
-/// Two transfers on each connection: one to two seconds of proxy CPU.
-const TRANSFERS: u64 = 16;
-const ECHO_BYTES: u64 = 100;
-const ECHO_CONNECTIONS: u64 = 64;
-/// One to two seconds of proxy CPU, so that 64 handshakes are only some two percent of it.
-const ECHOES: u64 = 80_000;
-/// `--quick` does this part of the echoes, and one transfer on each connection.
-const QUICK_DIVISOR: u64 = 4;
-
-/// A kind of work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// 100 MB transfers on 8 connections, origin to client.
-    Download,
-    /// The same, client to origin.
-    Upload,
-    /// 100 bytes there and back, on 64 connections.
-    Echo,
-}
-
-impl Kind {
-    /// In the order of the table.
-    pub const ALL: [Self; 3] = [Self::Download, Self::Upload, Self::Echo];
-
-    /// As it stands in the table and in the JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Download => "download",
-            Self::Upload => "upload",
-            Self::Echo => "echo",
-        }
-    }
-
-    /// What the cost is counted in.
-    pub fn unit(self) -> &'static str {
-        match self {
-            Self::Download | Self::Upload => "CPU-s/GB",
-            Self::Echo => "CPU-µs/echo",
-        }
-    }
-
-    /// What is done, for a reader.
-    pub fn describe(self) -> String {
-        let transfers = || {
-            format!(
-                "{} MB, {TRANSFER_CONNECTIONS} connections",
-                TRANSFER_BYTES / 1_000_000
-            )
-        };
-        match self {
-            Self::Download | Self::Upload => transfers(),
-            Self::Echo => format!("{ECHO_BYTES} bytes, {ECHO_CONNECTIONS} connections"),
-        }
-    }
-
-    /// Operations in one sample.
-    fn operations(self, quick: bool) -> u64 {
-        match (self, quick) {
-            (Self::Download | Self::Upload, false) => TRANSFERS,
-            (Self::Download | Self::Upload, true) => TRANSFER_CONNECTIONS,
-            (Self::Echo, false) => ECHOES,
-            (Self::Echo, true) => ECHOES / QUICK_DIVISOR,
-        }
-    }
-
-    /// How many units of `unit` one operation is.
-    fn units(self) -> f64 {
-        match self {
-            Self::Download | Self::Upload => TRANSFER_BYTES as f64 / 1e9,
-            Self::Echo => 1e-6,
-        }
-    }
-
-    /// The load generator's arguments, without its target.
-    fn arguments(self, quick: bool) -> (&'static str, Vec<String>) {
-        let count = self.operations(quick).to_string();
-        let (command, flags, connections) = match self {
-            Self::Download => (
-                "bulk",
-                vec!["--down".to_owned(), format!("--bytes={TRANSFER_BYTES}")],
-                TRANSFER_CONNECTIONS,
-            ),
-            Self::Upload => (
-                "bulk",
-                vec!["--up".to_owned(), format!("--bytes={TRANSFER_BYTES}")],
-                TRANSFER_CONNECTIONS,
-            ),
-            Self::Echo => (
-                "request",
-                vec!["--echo".to_owned(), format!("--size={ECHO_BYTES}")],
-                ECHO_CONNECTIONS,
-            ),
-        };
-        let connections = connections.to_string();
-        let mut arguments = flags;
-        for word in [
-            "-c",
-            &connections,
-            "-n",
-            &count,
-            "-k",
-            "--tls",
-            "1.3",
-            "--json",
-            "-",
-        ] {
-            arguments.push(word.to_owned());
-        }
-        (command, arguments)
-    }
-}
 
 /// One load through one proxy.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// CPU seconds of the proxy per GB, or CPU microseconds per echo.
+    /// In [`Work::unit`].
     pub cost: f64,
     /// The share of the time in which the proxy was on its core. Near 1, it was the bottleneck.
     pub busy: f64,
-    /// What the load generator holds against its own rates, such as a full core. They are not used
-    /// here, and CPU per unit stands without them; a reader may want to know.
+    /// What the load generator holds against its own rates, such as a full core. CPU per unit stands without them; a
+    /// reader may want to know.
     pub doubts: Vec<String>,
 }
 
-/// The upstream of every proxy, on the load's core.
-pub struct Backend {
-    loadgen: String,
-    core: usize,
-    download: SocketAddr,
-    upload: SocketAddr,
+/// The raw services over one kind of wire, on the load's core.
+struct Origin {
+    source: SocketAddr,
+    sink: SocketAddr,
     echo: SocketAddr,
+    http: SocketAddr,
     _server: process::Server,
 }
 
-impl Backend {
-    /// Starts `loadgen origin` with its three raw services.
-    pub fn start(loadgen: &str, core: usize, directory: &Path) -> Result<Self, BenchError> {
-        let [download, upload, echo] = [
+impl Origin {
+    fn start(
+        loadgen: &str,
+        core: usize,
+        directory: &Path,
+        tls: Option<&Certificate>,
+    ) -> Result<Self, BenchError> {
+        let [source, sink, echo, http] = [
+            process::free_address()?,
             process::free_address()?,
             process::free_address()?,
             process::free_address()?,
         ];
-        let mut command = vec![
-            loadgen.to_owned(),
-            "origin".into(),
-            "--threads".into(),
-            "1".into(),
-        ];
-        for (flag, address) in [("--source", download), ("--sink", upload), ("--echo", echo)] {
+        let mut command: Vec<String> = vec![loadgen.into(), "origin".into()];
+        command.extend(["--threads".into(), "1".into()]);
+        for (flag, address) in [
+            ("--source", source),
+            ("--sink", sink),
+            ("--echo", echo),
+            ("--http", http),
+        ] {
             command.extend([flag.to_owned(), address.to_string()]);
         }
-        let mut server = process::Server::start("origin", &command, &[core], directory)?;
-        server.ready(&[download, upload, echo])?;
-        let loadgen = loadgen.to_owned();
+        let name = if tls.is_some() {
+            "origin-tls"
+        } else {
+            "origin"
+        };
+        if let Some(certificate) = tls {
+            let path = |path: &Path| path.display().to_string();
+            command.extend(["--tls-cert".into(), path(&certificate.chain)]);
+            command.extend(["--tls-key".into(), path(&certificate.key)]);
+        }
+        let mut server = process::Server::start(name, &command, &[core], directory)?;
+        server.ready(&[source, sink, echo, http])?;
         Ok(Self {
-            loadgen,
-            core,
-            download,
-            upload,
+            source,
+            sink,
             echo,
+            http,
             _server: server,
         })
     }
 
+    fn address(&self, service: Service) -> SocketAddr {
+        match service {
+            Service::Source => self.source,
+            Service::Sink => self.sink,
+            Service::Echo => self.echo,
+            Service::Http => self.http,
+        }
+    }
+}
+
+/// Of the rate of full handshakes that a proxy can do, what a flood offers.
+const FLOOD: f64 = 2.0;
+
+/// What stands on both sides of the proxies, on the load's core.
+pub struct Backend {
+    loadgen: String,
+    hello: Vec<u8>,
+    core: usize,
+    plain: Origin,
+    tls: Origin,
+}
+
+impl Backend {
+    /// Starts the origins.
+    ///
+    /// # Errors
+    /// [`BenchError`]
+    pub fn start(
+        core: usize,
+        directory: &Path,
+        certificate: &Certificate,
+    ) -> Result<Self, BenchError> {
+        let loadgen = process::find("loadgen", "build it: cargo build --release")?;
+        let openssl = process::find("openssl", "install it: apt-get install openssl")?;
+        let hello = record_hello(&openssl).map_err(|source| BenchError::Start {
+            name: "openssl s_client".into(),
+            source,
+        })?;
+        Ok(Self {
+            hello,
+            plain: Origin::start(&loadgen, core, directory, None)?,
+            tls: Origin::start(&loadgen, core, directory, Some(certificate))?,
+            loadgen,
+            core,
+        })
+    }
+
     /// Where the service for this kind of work is.
-    pub fn address(&self, kind: Kind) -> SocketAddr {
-        match kind {
-            Kind::Download => self.download,
-            Kind::Upload => self.upload,
-            Kind::Echo => self.echo,
+    pub fn address(&self, work: Work, wire: Wire) -> SocketAddr {
+        match wire {
+            Wire::Plain => self.plain.address(work.service()),
+            Wire::Tls => self.tls.address(work.service()),
         }
     }
 
-    /// Puts one load through the proxy at `listen` and reads its CPU time before and after.
+    /// Puts one load through the proxy at `listen`, of process `pid`.
+    ///
+    /// # Errors
+    /// [`BenchError::Load`], or [`BenchError::Result`] where it was another load than was asked for.
     pub fn load(
         &self,
-        proxy: &'static str,
-        kind: Kind,
-        quick: bool,
+        proxy: &Proxy,
+        (work, amount): (Work, Amount),
         listen: SocketAddr,
         pid: u32,
     ) -> Result<Sample, BenchError> {
+        let place = Place { proxy, listen, pid };
+        if work != Work::Flood {
+            return self.load_alone(&place, (work, amount));
+        }
+        let handshake = self.load_alone(&place, (Work::Full, amount))?;
+        let capacity = 1e6 / handshake.cost;
+        let flood = Flood::start(listen, FLOOD * capacity, self.core, self.hello.clone());
+        let sample = self.load_alone(&place, (work, amount));
+        let offered = flood.stop() / capacity;
+        let mut sample = sample?;
+        let offered = format!("ClientHellos came at {offered:.1} times the proxy's capacity");
+        sample.doubts.push(offered);
+        Ok(sample)
+    }
+
+    fn load_alone(
+        &self,
+        place: &Place<'_>,
+        (work, amount): (Work, Amount),
+    ) -> Result<Sample, BenchError> {
         let failed = |output| BenchError::Load {
-            proxy,
-            what: kind.name(),
+            proxy: place.proxy.name,
+            what: work.name(),
             output,
         };
-        let (command, arguments) = kind.arguments(quick);
-        let mut words = vec![
-            self.loadgen.clone(),
-            command.to_owned(),
-            format!("tls://{listen}"),
-        ];
-        words.extend(arguments);
-
+        let mut words = vec![self.loadgen.clone()];
+        words.extend(work.arguments(amount));
+        words.insert(2, format!("tls://{}", place.listen));
+        if !work.is_cpu() {
+            words.extend(["--target-pid".into(), place.pid.to_string()]);
+        }
         let gone = || failed(String::from("the proxy has ended"));
-        let before = cpu::used_by_family(pid).ok_or_else(gone)?;
+        let before = cpu::used_by_family(place.pid).ok_or_else(gone)?;
         let output = process::pinned(&words, &[self.core])
             .output()
             .map_err(|error| failed(error.to_string()))?;
-        let after = cpu::used_by_family(pid).ok_or_else(gone)?;
+        let used = cpu::used_by_family(place.pid).ok_or_else(gone)? - before;
         // A void rate (exit status 4) is no void run: here only the count has to be right.
         if !matches!(output.status.code(), Some(0 | LOADGEN_INVALID)) {
             let text = [output.stderr, output.stdout].concat();
             return Err(failed(String::from_utf8_lossy(&text).into_owned()));
         }
-
         let result: Value =
             serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))?;
-        let elapsed = verified(proxy, &result, kind.operations(quick))?;
-        let used = (after - before).as_secs_f64();
-        let doubts = result["verdict"]["reasons"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(|reason| reason["state"] == "invalid");
+        let report = Report {
+            proxy: place.proxy.name,
+            result: &result,
+        };
+        report.verify(work, amount)?;
+        let elapsed = report.number("/timing/elapsed_s")?;
+        let cost = match work {
+            Work::Latency | Work::Flood => {
+                report.number("/totals/latency/response/percentiles_ns/p99")? / 1e3
+            }
+            Work::Idle | Work::IdleHttp => {
+                report.number("/conns/target/anonymous/bytes_per_connection")?
+            }
+            _ => used.as_secs_f64() / (work.operations(amount) as f64 * work.units()),
+        };
         Ok(Sample {
-            cost: used / (kind.operations(quick) as f64 * kind.units()),
-            busy: used / elapsed.as_secs_f64(),
-            doubts: doubts
-                .filter_map(|doubt| Some(doubt["message"].as_str()?.to_owned()))
-                .collect(),
+            cost,
+            busy: used.as_secs_f64() / elapsed,
+            doubts: report.doubts(),
         })
     }
 }
 
-/// The version of the load generator's report that is read here.
-const FORMAT: &str = "loadgen.run/2";
+/// A proxy that runs.
+struct Place<'a> {
+    proxy: &'a Proxy,
+    listen: SocketAddr,
+    pid: u32,
+}
 
-/// How long the load took, once its result says that it was the load that was asked for.
-fn verified(proxy: &'static str, result: &Value, operations: u64) -> Result<Duration, BenchError> {
-    let void = |field, found: &Value| BenchError::Result {
-        proxy,
-        field,
-        found: found.to_string(),
-    };
-    if result["format"] != FORMAT {
-        return Err(void("format", &result["format"]));
-    }
-    for (field, wanted) in [("version", VERSION), ("suite", SUITE)] {
-        let found = &result["tls"][field];
-        let only = found
-            .as_object()
-            .is_some_and(|seen| seen.keys().eq([wanted]));
-        if !only {
-            return Err(void(field, found));
+/// What the load generator wrote of a load through `proxy`.
+struct Report<'a> {
+    proxy: &'static str,
+    result: &'a Value,
+}
+
+impl Report<'_> {
+    fn void(&self, field: &'static str) -> BenchError {
+        BenchError::Result {
+            proxy: self.proxy,
+            field,
+            found: self
+                .result
+                .pointer(field)
+                .unwrap_or(&Value::Null)
+                .to_string(),
         }
     }
-    let succeeded = &result["totals"]["operations"]["succeeded"];
-    if succeeded.as_u64() != Some(operations) {
-        return Err(void("totals.operations.succeeded", succeeded));
+
+    fn number(&self, field: &'static str) -> Result<f64, BenchError> {
+        let found = self.result.pointer(field).and_then(Value::as_f64);
+        found.ok_or_else(|| self.void(field))
     }
-    let elapsed = &result["timing"]["elapsed_s"];
-    elapsed
-        .as_f64()
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| void("timing.elapsed_s", elapsed))
+
+    /// That it was the load that was asked for, to the last operation.
+    fn verify(&self, work: Work, amount: Amount) -> Result<(), BenchError> {
+        let is = |field, wanted: Value| match self.result.pointer(field) == Some(&wanted) {
+            true => Ok(()),
+            false => Err(self.void(field)),
+        };
+        is("/format", FORMAT.into())?;
+        for (field, wanted) in [
+            ("/tls/version", VERSION),
+            ("/tls/suite", SUITE),
+            ("/tls/group", work.group()),
+            ("/tls/kind", work.kind()),
+        ] {
+            let found = self.result.pointer(field).and_then(Value::as_object);
+            if !found.is_some_and(|seen| seen.keys().eq([wanted])) {
+                return Err(self.void(field));
+            }
+        }
+        let operations = work.operations(amount);
+        match work {
+            Work::Idle | Work::IdleHttp => {
+                is("/conns/held_most", operations.into())?;
+                is("/conns/dropped", 0.into())
+            }
+            Work::Latency | Work::Flood => {
+                is("/totals/operations/failed", 0.into())?;
+                is("/totals/operations/unsent", 0.into())
+            }
+            _ => is("/totals/operations/succeeded", operations.into()),
+        }
+    }
+
+    fn doubts(&self) -> Vec<String> {
+        let reasons = self.result["verdict"]["reasons"].as_array();
+        reasons
+            .into_iter()
+            .flatten()
+            .filter(|reason| reason["state"] == "invalid")
+            .filter_map(|reason| Some(reason["message"].as_str()?.to_owned()))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn report() -> Value {
+        json!({
+            "format": FORMAT,
+            "tls": {
+                "version": { "TLSv1.3": 8 }, "suite": { SUITE: 8 },
+                "group": { "X25519": 8 }, "kind": { "full": 8 },
+            },
+            "totals": { "operations": { "succeeded": 16 } },
+            "verdict": { "reasons": [
+                { "state": "invalid", "message": "its core was full" },
+                { "state": "degraded", "message": "a little" },
+            ] },
+        })
+    }
+
+    fn verify(result: &Value, work: Work) -> Result<(), BenchError> {
+        let report = Report {
+            proxy: "one",
+            result,
+        };
+        report.verify(work, Amount::Full)
+    }
+
+    #[test]
+    fn only_the_load_that_was_asked_for_counts() {
+        verify(&report(), Work::Down8).expect("that is it");
+        for (field, other) in [
+            ("/totals/operations/succeeded", json!(15)),
+            ("/tls/kind", json!({ "full": 7, "resumed": 1 })),
+            ("/tls/group", json!({ "P-256": 8 })),
+            ("/format", json!("loadgen.run/1")),
+        ] {
+            let mut result = report();
+            *result.pointer_mut(field).expect("it is there") = other;
+            let refused = verify(&result, Work::Down8);
+            assert!(
+                matches!(refused, Err(BenchError::Result { field: found, .. }) if found == field),
+                "{field}"
+            );
+        }
+        assert!(verify(&report(), Work::Resumed).is_err());
+        assert!(verify(&report(), Work::Idle).is_err());
+    }
+
+    #[test]
+    fn what_makes_rates_void_is_passed_on() {
+        let result = report();
+        let report = Report {
+            proxy: "one",
+            result: &result,
+        };
+        assert_eq!(report.doubts(), ["its core was full"]);
+    }
 }

@@ -1,33 +1,51 @@
 //! Sealgate beside haproxy, nginx, hitch and stunnel: the same work through each, in the same run, in turn.
 //!
 //! ```text
-//! loadgen (core 2) --TLS 1.3--> proxy (core 1) --TCP--> loadgen origin (core 2)
+//! loadgen (core 2) --TLS 1.3--> proxy (core 1) --TCP or TLS--> loadgen origin (core 2)
 //! ```
 //!
-//! Compared is the CPU time of the proxy per unit of work, as the median over the rounds; the
-//! proxy is a fresh process every time. What ksoftirqd does is in nobody's numbers.
+//! Compared is the CPU time of the proxy per unit of work, the time to answer or the memory per connection, as the
+//! median over the rounds; the proxy is a fresh process every time. What ksoftirqd does is in nobody's numbers.
 
+mod flood;
 mod load;
 mod page;
 mod proxy;
 mod report;
+mod work;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use self::load::{Kind, Sample};
-use self::proxy::Proxy;
+use self::load::{Backend, Sample};
+use self::proxy::{Post, Proxy};
 use self::report::{Comparison, Series};
-use crate::certificate::{Certificate, self_signed};
+use self::work::{Amount, KeyType, Work};
+use crate::certificate::{self, Certificate};
 use crate::error::BenchError;
 use crate::turns::Turns;
 use crate::workplace::Workplace;
 use crate::{host, output, process};
 
+const EXAMPLES: &str = "\
+Examples:
+  scripts/bench peers
+      everything, five rounds: some half an hour
+  scripts/bench peers down8 up8 echo100 --rounds 3 --html peers.html
+      three kinds of work, fewer rounds, and a page with plots
+
+Exit codes: 0 every ratio that was measured is what Sealgate promises; 3 one is not; 1 usage; 2 something does
+not start or fails; 4 a load was another than was asked for.";
+
 /// Arguments of `bench peers`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct PeersArgs {
+    /// What is compared [default: all]
+    #[arg(value_enum)]
+    work: Vec<Work>,
     #[command(flatten)]
     turns: Turns,
     /// Write a page with plots too
@@ -35,85 +53,127 @@ pub struct PeersArgs {
     html: Option<PathBuf>,
 }
 
-/// Measures, and prints what was found.
-pub fn run(args: &PeersArgs) -> Result<(), BenchError> {
-    let proxies = proxy::all()?;
-    let bench = Bench::set_up(args.turns.quick)?;
-    if args.turns.configs {
-        for proxy in &proxies {
-            let upstream = bench.backend.address(Kind::Download);
-            eprint!("{}", proxy.describe(&bench.certificate, upstream));
+impl PeersArgs {
+    fn work(&self) -> &[Work] {
+        match self.work.is_empty() {
+            true => Work::value_variants(),
+            false => &self.work,
         }
     }
 
-    let mut series: Vec<Series> = Kind::ALL
-        .into_iter()
-        .flat_map(|kind| (0..proxies.len()).map(move |proxy| Series::new(kind, proxy)))
-        .collect();
-    for round in 0..args.turns.rounds() as usize {
-        for turns in series.chunks_mut(proxies.len()) {
+    fn amount(&self) -> Amount {
+        match self.turns.quick {
+            true => Amount::Quick,
+            false => Amount::Full,
+        }
+    }
+}
+
+/// Whether Sealgate is what was promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every ratio is met.
+    Held,
+    /// One is not.
+    Missed,
+}
+
+/// Measures, and prints what was found.
+///
+/// # Errors
+/// [`BenchError`]: nothing was measured, or not all.
+pub fn run(args: &PeersArgs) -> Result<Outcome, BenchError> {
+    let proxies = proxy::all()?;
+    let bench = Bench::set_up(args.amount())?;
+    let mut series: Vec<Series> = Vec::new();
+    for work in args.work() {
+        let takes_part = |proxy: &usize| proxies[*proxy].setup.does(*work);
+        series.extend((0..proxies.len()).filter(takes_part).map(|proxy| {
+            if args.turns.configs {
+                eprint!("{}", bench.describe(&proxies[proxy], *work));
+            }
+            Series::new(*work, proxy)
+        }));
+    }
+    for round in 0..args.turns.rounds() {
+        for turns in series.chunk_by_mut(|one, next| one.work == next.work) {
             // Another one is the first in each round, so that none always follows the same one.
             turns.rotate_left(1);
             for series in turns {
                 let proxy = &proxies[series.proxy];
-                if !proxy.carries(series.kind) {
-                    continue;
-                }
-                eprintln!(
-                    "round {}: {} through {}",
-                    round + 1,
-                    series.kind.name(),
-                    proxy.name
-                );
-                series.samples.push(bench.measure(proxy, series.kind)?);
+                let (work, name) = (series.work.name(), proxy.name);
+                eprintln!("round {}: {work} through {name}", round + 1);
+                series.samples.push(bench.measure(proxy, series.work)?);
             }
         }
     }
-    let comparison = Comparison::new(proxies, series, args.turns.rounds(), args.turns.quick);
+    let comparison = Comparison::new(proxies, series, args.turns.rounds(), args.amount());
     args.turns
         .publish(&comparison.table(), &comparison.json())?;
-    match &args.html {
-        Some(path) => output::write(path, page::page(&comparison)),
-        None => Ok(()),
+    if let Some(path) = &args.html {
+        output::write(path, page::page(&comparison))?;
     }
+    Ok(match comparison.is_held() {
+        true => Outcome::Held,
+        false => Outcome::Missed,
+    })
 }
 
 /// What all samples of a run share. The fields end in this order: processes before their files.
 struct Bench {
-    backend: load::Backend,
-    certificate: Certificate,
+    backend: Backend,
+    ecdsa: Certificate,
+    rsa: Certificate,
     proxy_core: usize,
-    quick: bool,
+    amount: Amount,
     place: Workplace,
 }
 
 impl Bench {
-    fn set_up(quick: bool) -> Result<Self, BenchError> {
+    fn set_up(amount: Amount) -> Result<Self, BenchError> {
         let [proxy_core, load_core, ..] = host::cores()[..] else {
             return Err(BenchError::OneCore);
         };
-        let loadgen = process::find("loadgen", "build it: cargo build --release")?;
         let place = Workplace::new()?;
-        let certificate = self_signed(place.path())?;
-        let backend = load::Backend::start(&loadgen, load_core, place.path())?;
+        let ecdsa = certificate::self_signed(place.path())?;
+        let rsa = certificate::self_signed_rsa(place.path())?;
+        let backend = Backend::start(load_core, place.path(), &ecdsa)?;
         Ok(Self {
             backend,
-            certificate,
+            ecdsa,
+            rsa,
             proxy_core,
-            quick,
+            amount,
             place,
         })
     }
 
+    fn post(&self, proxy: &Proxy, work: Work, listen: SocketAddr) -> Post<'_> {
+        Post {
+            listen,
+            upstream: self.backend.address(work, proxy.setup.wire(work)),
+            certificate: match work.key_type() {
+                KeyType::EcdsaP256 => &self.ecdsa,
+                KeyType::Rsa2048 => &self.rsa,
+            },
+            authority: &self.ecdsa,
+            directory: self.place.path(),
+        }
+    }
+
+    fn describe(&self, proxy: &Proxy, work: Work) -> String {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8443));
+        proxy.describe(work, &self.post(proxy, work, listen))
+    }
+
     /// One load through one fresh process of `proxy`.
-    fn measure(&self, proxy: &Proxy, kind: Kind) -> Result<Sample, BenchError> {
+    fn measure(&self, proxy: &Proxy, work: Work) -> Result<Sample, BenchError> {
         let listen = process::free_address()?;
-        let upstream = self.backend.address(kind);
         let place = self.place.path();
-        let command = proxy.command(listen, upstream, &self.certificate, place)?;
+        let command = proxy.command(work, &self.post(proxy, work, listen))?;
         let mut server = process::Server::start(proxy.name, &command, &[self.proxy_core], place)?;
         server.ready(&[listen])?;
-        self.backend
-            .load(proxy.name, kind, self.quick, listen, server.pid())
+        let load = (work, self.amount);
+        self.backend.load(proxy, load, listen, server.pid())
     }
 }

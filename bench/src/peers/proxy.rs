@@ -8,10 +8,13 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::load::Kind;
+use super::work::{Service, Wire, Work};
 use crate::certificate::Certificate;
 use crate::error::BenchError;
 use crate::{host, process};
+
+/// Where Debian keeps nginx's module for streams.
+const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 /// One way to run one program.
 pub struct Proxy {
@@ -19,290 +22,372 @@ pub struct Proxy {
     pub name: &'static str,
     /// As the program says it.
     pub version: String,
+    /// How it is run.
+    pub setup: Setup,
     program: String,
-    setup: Setup,
 }
 
-#[derive(Clone, Copy)]
-enum Setup {
+/// How a proxy is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setup {
     Sealgate,
-    /// `None`: the default buffer of 16 KiB.
-    Haproxy {
-        bufsize: Option<u32>,
-    },
-    Stunnel,
-    /// `None`: the default buffer of 16 KiB.
-    Nginx {
-        buffer: Option<&'static str>,
-    },
+    /// The same program as a relay that opens nothing: what passing bytes on costs without any cryptography, on
+    /// the same ring.
+    Floor,
+    HaproxyDefault,
+    /// With large buffers.
+    HaproxyTuned,
+    Nginx,
+    /// With large buffers.
+    NginxTuned,
     Hitch,
+    Stunnel,
 }
 
-/// Where Debian keeps nginx's module for streams.
-const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+/// Where a proxy stands.
+#[derive(Clone, Copy)]
+pub struct Post<'a> {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What stands behind it.
+    pub upstream: SocketAddr,
+    /// What it shows.
+    pub certificate: &'a Certificate,
+    /// What an upstream that speaks TLS shows.
+    pub authority: &'a Certificate,
+    /// Where its files go.
+    pub directory: &'a Path,
+}
 
 /// Every proxy of the comparison; Sealgate is the first.
+///
+/// # Errors
+/// [`BenchError::NoProgram`]
 pub fn all() -> Result<Vec<Proxy>, BenchError> {
-    let sealgate = process::find("sealgate", "build it: cargo build --release")?;
-    let haproxy = process::find("haproxy", "install it: apt-get install haproxy")?;
-    let stunnel = process::find("stunnel4", "install it: apt-get install stunnel4")?;
-    let nginx = process::find("nginx", "install it: apt-get install nginx-light")?;
     if !Path::new(NGINX_STREAM).exists() {
         return Err(BenchError::NoProgram {
             name: "nginx's stream module",
             remedy: "install it: apt-get install libnginx-mod-stream",
         });
     }
-    let hitch = process::find("hitch", "install it: apt-get install hitch")?;
-    let sealgate_version = host::version(&sealgate, "--version", "sealgate");
-    let haproxy_version = host::version(&haproxy, "-v", "version");
-    let stunnel_version = host::version(&stunnel, "-version", "stunnel");
-    let nginx_version = host::version(&nginx, "-v", "nginx");
-    let hitch_version = host::version(&hitch, "--version", "hitch");
-    let proxy = |name, version: &String, program: &String, setup| Proxy {
-        name,
-        version: version.clone(),
-        program: program.clone(),
-        setup,
+    let proxy = |name, setup: Setup| {
+        let (program, flag, marker, remedy) = match setup {
+            Setup::Sealgate | Setup::Floor => (
+                "sealgate",
+                "--version",
+                "sealgate",
+                "build it: cargo build --release",
+            ),
+            Setup::HaproxyDefault | Setup::HaproxyTuned => (
+                "haproxy",
+                "-v",
+                "version",
+                "install it: apt-get install haproxy",
+            ),
+            Setup::Nginx | Setup::NginxTuned => (
+                "nginx",
+                "-v",
+                "nginx",
+                "install it: apt-get install nginx-light libnginx-mod-stream",
+            ),
+            Setup::Hitch => (
+                "hitch",
+                "--version",
+                "hitch",
+                "install it: apt-get install hitch",
+            ),
+            Setup::Stunnel => (
+                "stunnel4",
+                "-version",
+                "stunnel",
+                "install it: apt-get install stunnel4",
+            ),
+        };
+        let program = process::find(program, remedy)?;
+        Ok(Proxy {
+            name,
+            version: host::version(&program, flag, marker),
+            setup,
+            program,
+        })
     };
-    let (default, tuned) = (
-        Setup::Haproxy { bufsize: None },
-        Setup::Haproxy {
-            bufsize: Some(128 << 10),
-        },
-    );
-    Ok(vec![
-        proxy("sealgate", &sealgate_version, &sealgate, Setup::Sealgate),
-        proxy("haproxy, default", &haproxy_version, &haproxy, default),
-        proxy(
-            "haproxy, 128 KiB buffers",
-            &haproxy_version,
-            &haproxy,
-            tuned,
-        ),
-        proxy("stunnel", &stunnel_version, &stunnel, Setup::Stunnel),
-        proxy(
-            "nginx, default",
-            &nginx_version,
-            &nginx,
-            Setup::Nginx { buffer: None },
-        ),
-        proxy(
-            "nginx, 128 KiB buffers",
-            &nginx_version,
-            &nginx,
-            Setup::Nginx {
-                buffer: Some("128k"),
-            },
-        ),
-        proxy("hitch", &hitch_version, &hitch, Setup::Hitch),
-    ])
+    [
+        ("sealgate", Setup::Sealgate),
+        ("sealgate, opening nothing", Setup::Floor),
+        ("haproxy, default", Setup::HaproxyDefault),
+        ("haproxy, 128 KiB buffers", Setup::HaproxyTuned),
+        ("nginx, default", Setup::Nginx),
+        ("nginx, 128 KiB buffers", Setup::NginxTuned),
+        ("hitch", Setup::Hitch),
+        ("stunnel", Setup::Stunnel),
+    ]
+    .into_iter()
+    .map(|(name, setup)| proxy(name, setup))
+    .collect()
+}
+
+impl Setup {
+    /// Whether it takes part in this work.
+    pub fn does(self, work: Work) -> bool {
+        let is_transfer = work.unit() == "CPU-s/GB";
+        let is_echo = matches!(work, Work::Echo100 | Work::Echo4k);
+        match self {
+            Setup::Sealgate => true,
+            // Without TLS of its own there is nothing to encrypt anew, and no handshake.
+            Setup::Floor => (is_transfer && work.wire() == Wire::Plain) || is_echo,
+            Setup::HaproxyTuned => is_transfer,
+            // They end both directions when the client ends one: the answer to a whole upload does not come back.
+            Setup::Nginx | Setup::NginxTuned | Setup::Hitch if work.service() == Service::Sink => {
+                false
+            }
+            Setup::NginxTuned => is_transfer,
+            // TLS on one side only.
+            Setup::Hitch => {
+                !matches!(work, Work::FullHybrid | Work::IdleHttp) && work.wire() == Wire::Plain
+            }
+            // Debian's OpenSSL has no ML-KEM, and here they have no HTTP route.
+            Setup::HaproxyDefault | Setup::Nginx => {
+                !matches!(work, Work::FullHybrid | Work::IdleHttp)
+            }
+            // A thread for each connection, and TLS on one side only.
+            Setup::Stunnel => matches!(work, Work::Down8 | Work::Up8 | Work::Echo100),
+        }
+    }
+
+    /// How its upstream speaks for this work.
+    pub fn wire(self, work: Work) -> Wire {
+        match self {
+            Setup::Floor => Wire::Tls,
+            _ => work.wire(),
+        }
+    }
+
+    fn file(self) -> Option<&'static str> {
+        match self {
+            Setup::Sealgate => None,
+            Setup::Floor => Some("sealgate.toml"),
+            Setup::HaproxyDefault | Setup::HaproxyTuned => Some("haproxy.cfg"),
+            Setup::Nginx | Setup::NginxTuned => Some("nginx.conf"),
+            Setup::Hitch => Some("hitch.conf"),
+            Setup::Stunnel => Some("stunnel.conf"),
+        }
+    }
 }
 
 impl Proxy {
     /// One that is not run.
     #[cfg(test)]
-    pub fn named(name: &'static str, version: &str) -> Self {
+    pub fn named(name: &'static str, version: &str, setup: Setup) -> Self {
         Self {
             name,
             version: version.to_owned(),
             program: String::new(),
-            setup: Setup::Sealgate,
+            setup,
         }
     }
 
-    /// Whether an operation of this kind can end well through it. The answer to an upload comes when the
-    /// client has ended its direction: who ends both then loses it.
-    pub fn carries(&self, kind: Kind) -> bool {
-        match self.setup {
-            Setup::Sealgate | Setup::Haproxy { .. } | Setup::Stunnel => true,
-            Setup::Nginx { .. } | Setup::Hitch => kind != Kind::Upload,
-        }
-    }
-
-    /// The command line that takes TLS at `listen` and passes its content on to `upstream`. Writes
-    /// the configuration file, where the program wants one.
-    pub fn command(
-        &self,
-        listen: SocketAddr,
-        upstream: SocketAddr,
-        certificate: &Certificate,
-        directory: &Path,
-    ) -> Result<Vec<String>, BenchError> {
-        let file = directory.join(match self.setup {
-            Setup::Sealgate => return Ok(self.sealgate(listen, upstream, certificate)),
-            Setup::Haproxy { .. } => "haproxy.cfg",
-            Setup::Stunnel => "stunnel.conf",
-            Setup::Nginx { .. } => "nginx.conf",
-            Setup::Hitch => "hitch.conf",
-        });
-        let text = self.config(listen, upstream, certificate);
-        if let Err(source) = fs::write(&file, text) {
+    /// The command line that takes TLS and passes its content on. Writes the configuration file, where the program wants
+    /// one.
+    ///
+    /// # Errors
+    /// [`BenchError::File`]
+    pub fn command(&self, work: Work, post: &Post<'_>) -> Result<Vec<String>, BenchError> {
+        let Some(name) = self.setup.file() else {
+            return Ok(self.flags(work, post));
+        };
+        let file = post.directory.join(name);
+        if let Err(source) = fs::write(&file, self.config(work, post)) {
             return Err(BenchError::File { path: file, source });
         }
-        let file = file.display().to_string();
+        let (program, file) = (self.program.clone(), file.display().to_string());
+        let place = post.directory.display().to_string();
         Ok(match self.setup {
-            Setup::Haproxy { .. } => vec![self.program.clone(), "-db".into(), "-f".into(), file],
-            Setup::Nginx { .. } => {
-                let prefix = directory.display().to_string();
-                vec![self.program.clone(), "-p".into(), prefix, "-c".into(), file]
+            Setup::Sealgate | Setup::Floor => vec![program, "run".into(), "--config".into(), file],
+            Setup::HaproxyDefault | Setup::HaproxyTuned => {
+                vec![program, "-db".into(), "-f".into(), file]
             }
-            Setup::Hitch => vec![self.program.clone(), format!("--config={file}")],
-            Setup::Sealgate | Setup::Stunnel => vec![self.program.clone(), file],
+            Setup::Nginx | Setup::NginxTuned => {
+                vec![program, "-p".into(), place, "-c".into(), file]
+            }
+            Setup::Hitch => vec![program, format!("--config={file}")],
+            Setup::Stunnel => vec![program, file],
         })
     }
 
     /// What `command` runs, for a reader.
-    pub fn describe(&self, certificate: &Certificate, upstream: SocketAddr) -> String {
-        let listen = SocketAddr::from(([127, 0, 0, 1], 8443));
-        let mut text = format!("# {} ({})\n", self.name, self.version);
-        match self.setup {
-            Setup::Sealgate => {
-                let words = self.sealgate(listen, upstream, certificate);
-                let _ = writeln!(text, "{}\n", words[1..].join(" "));
-            }
-            Setup::Haproxy { .. } | Setup::Stunnel | Setup::Nginx { .. } | Setup::Hitch => {
-                let _ = writeln!(text, "{}", self.config(listen, upstream, certificate));
-            }
-        }
+    pub fn describe(&self, work: Work, post: &Post<'_>) -> String {
+        let mut text = format!("# {}: {} ({})\n", work.name(), self.name, self.version);
+        let _ = match self.setup {
+            Setup::Sealgate => writeln!(text, "{}\n", self.flags(work, post)[1..].join(" ")),
+            _ => writeln!(text, "{}", self.config(work, post)),
+        };
         text
     }
 
-    fn sealgate(
-        &self,
-        listen: SocketAddr,
-        upstream: SocketAddr,
-        certificate: &Certificate,
-    ) -> Vec<String> {
-        let mut words = vec![self.program.clone(), "tcp".into()];
+    fn flags(&self, work: Work, post: &Post<'_>) -> Vec<String> {
+        let path = |path: &Path| path.display().to_string();
+        let (command, upstream) = match work.service() {
+            Service::Http => ("http", format!("http://{}", post.upstream)),
+            _ => ("tcp", post.upstream.to_string()),
+        };
+        let mut words = vec![self.program.clone(), command.into()];
         for (flag, value) in [
-            ("--listen", listen.to_string()),
-            ("--upstream", upstream.to_string()),
-            ("--cert", certificate.chain.display().to_string()),
-            ("--key", certificate.key.display().to_string()),
+            ("--listen", post.listen.to_string()),
+            ("--upstream", upstream),
+            ("--cert", path(&post.certificate.chain)),
+            ("--key", path(&post.certificate.key)),
             ("--workers", "1".into()),
         ] {
             words.extend([flag.to_owned(), value]);
         }
+        if work.wire() == Wire::Tls {
+            words.push("--upstream-tls".into());
+            words.extend(["--upstream-ca".into(), path(&post.authority.chain)]);
+            words.extend(["--upstream-name".into(), "localhost".into()]);
+        }
         words
     }
 
-    fn config(
-        &self,
-        listen: SocketAddr,
-        upstream: SocketAddr,
-        certificate: &Certificate,
-    ) -> String {
+    fn config(&self, work: Work, post: &Post<'_>) -> String {
+        let Post {
+            listen, upstream, ..
+        } = post;
+        let (chain, key, both) = (
+            post.certificate.chain.display(),
+            post.certificate.key.display(),
+            post.certificate.both.display(),
+        );
+        let authority = post.authority.chain.display();
+        let place = post.directory.display();
+        let encrypts = work.wire() == Wire::Tls;
+        let where_encrypting = |text: String| if encrypts { text } else { String::new() };
         match self.setup {
             Setup::Sealgate => String::new(),
-            Setup::Haproxy { bufsize } => {
-                let bufsize =
-                    bufsize.map_or_else(String::new, |size| format!("    tune.bufsize {size}\n"));
+            Setup::Floor => format!(
+                "workers = 1\n[[listener]]\nname = \"bench\"\nlisten = \"{listen}\"\n\
+                 [[tenant]]\nid = \"bench\"\ndefault = true\n\
+                 [[route]]\nname = \"bench\"\ntenant = \"bench\"\nprotocol = \"tcp\"\n\
+                 class = \"passthrough\"\nupstream = \"{upstream}\"\n"
+            ),
+            Setup::HaproxyDefault | Setup::HaproxyTuned => {
+                let bufsize = match self.setup {
+                    Setup::HaproxyTuned => "    tune.bufsize 131072\n",
+                    _ => "",
+                };
+                let server = where_encrypting(format!(
+                    " ssl verify required ca-file {authority} sni str(localhost) verifyhost localhost"
+                ));
                 format!(
-                    "global\n    nbthread 1\n{bufsize}    \
+                    "global\n    nbthread 1\n    maxconn 8000\n{bufsize}    \
                      ssl-default-bind-options ssl-min-ver TLSv1.3\n    \
-                     ssl-default-bind-ciphersuites TLS_AES_256_GCM_SHA384\n\
+                     ssl-default-bind-ciphersuites TLS_AES_256_GCM_SHA384\n    \
+                     ssl-default-server-ciphersuites TLS_AES_256_GCM_SHA384\n\
                      defaults\n    mode tcp\n    timeout connect 5s\n    \
                      timeout client 60s\n    timeout server 60s\n\
-                     listen bench\n    bind {listen} ssl crt {}\n    server origin {upstream}\n",
-                    certificate.both.display()
+                     listen bench\n    bind {listen} ssl crt {both}\n    server origin {upstream}{server}\n"
+                )
+            }
+            Setup::Nginx | Setup::NginxTuned => {
+                let buffer = match self.setup {
+                    Setup::NginxTuned => "    proxy_buffer_size 128k;\n",
+                    _ => "",
+                };
+                let server = where_encrypting(format!(
+                    "        proxy_ssl on; proxy_ssl_verify on; proxy_ssl_trusted_certificate {authority};\n        \
+                     proxy_ssl_name localhost; proxy_ssl_server_name on; proxy_ssl_protocols TLSv1.3;\n"
+                ));
+                format!(
+                    "load_module {NGINX_STREAM};\n\
+                     daemon off; master_process off; pid {place}/nginx.pid; error_log {place}/nginx-error.log;\n\
+                     events {{ worker_connections 16384; }}\n\
+                     stream {{\n{buffer}    server {{\n        listen {listen} ssl backlog=4096; proxy_pass {upstream};\n        \
+                     ssl_certificate {chain}; ssl_certificate_key {key};\n        \
+                     ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384; \
+                     ssl_ecdh_curve X25519;\n{server}    }}\n}}\n"
+                )
+            }
+            Setup::Hitch => {
+                // Its workers do not run as root: they are nobody's then.
+                let user = match rustix::process::geteuid().is_root() {
+                    true => "user = \"nobody\"\n",
+                    false => "",
+                };
+                format!(
+                    "frontend = \"[{}]:{}\"\nbackend = \"[{}]:{}\"\npem-file = \"{both}\"\n\
+                     {user}workers = 1\ndaemon = off\nsyslog = off\nlog-level = 1\nocsp-dir = \"\"\n\
+                     tls-protos = TLSv1.3\nciphersuites = \"TLS_AES_256_GCM_SHA384\"\n",
+                    listen.ip(),
+                    listen.port(),
+                    upstream.ip(),
+                    upstream.port(),
                 )
             }
             Setup::Stunnel => format!(
                 "foreground = yes\npid =\nsyslog = no\ndebug = err\n\
-                 [bench]\naccept = {listen}\nconnect = {upstream}\ncert = {}\nkey = {}\n\
-                 sslVersionMin = TLSv1.3\nciphersuites = TLS_AES_256_GCM_SHA384\n",
-                certificate.chain.display(),
-                certificate.key.display()
+                 [bench]\naccept = {listen}\nconnect = {upstream}\ncert = {chain}\nkey = {key}\n\
+                 sslVersionMin = TLSv1.3\nciphersuites = TLS_AES_256_GCM_SHA384\n"
             ),
-            Setup::Nginx { buffer } => nginx(listen, upstream, certificate, buffer),
-            Setup::Hitch => hitch(listen, upstream, certificate),
         }
     }
 }
 
-/// One process: the master would outlive a kill of its own. Its files are where the certificate is.
-fn nginx(
-    listen: SocketAddr,
-    upstream: SocketAddr,
-    certificate: &Certificate,
-    buffer: Option<&str>,
-) -> String {
-    let place = certificate.chain.parent().unwrap_or(Path::new("."));
-    let place = place.display();
-    let (chain, key) = (certificate.chain.display(), certificate.key.display());
-    let buffer = buffer.map_or_else(String::new, |size| {
-        format!("    proxy_buffer_size {size};\n")
-    });
-    format!(
-        "load_module {NGINX_STREAM};\n\
-         daemon off; master_process off; pid {place}/nginx.pid; error_log {place}/nginx-error.log;\n\
-         events {{ worker_connections 4096; }}\n\
-         stream {{\n{buffer}    server {{\n        listen {listen} ssl; proxy_pass {upstream};\n        \
-         ssl_certificate {chain}; ssl_certificate_key {key};\n        \
-         ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;\n    }}\n}}\n"
-    )
-}
-
-/// Its workers do not run as root: they are nobody's then.
-fn hitch(listen: SocketAddr, upstream: SocketAddr, certificate: &Certificate) -> String {
-    let user = match rustix::process::geteuid().is_root() {
-        true => "user = \"nobody\"\n",
-        false => "",
-    };
-    format!(
-        "frontend = \"[{}]:{}\"\nbackend = \"[{}]:{}\"\npem-file = \"{}\"\n\
-         {user}workers = 1\ndaemon = off\nsyslog = off\nlog-level = 1\nocsp-dir = \"\"\n\
-         tls-protos = TLSv1.3\nciphersuites = \"TLS_AES_256_GCM_SHA384\"\n",
-        listen.ip(),
-        listen.port(),
-        upstream.ip(),
-        upstream.port(),
-        certificate.both.display()
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
+
+    fn certificate(name: &str) -> Certificate {
+        Certificate {
+            chain: format!("/place/{name}.pem").into(),
+            key: format!("/place/{name}.key").into(),
+            both: format!("/place/{name}-both.pem").into(),
+        }
+    }
 
     #[test]
     fn every_configuration_has_addresses_certificate_and_suite() {
-        let (listen, upstream) = ("127.0.0.1:1".parse(), "127.0.0.1:2".parse());
-        let (listen, upstream) = (listen.expect("valid"), upstream.expect("valid"));
-        let certificate = Certificate {
-            chain: "/place/c.pem".into(),
-            key: "/place/k.pem".into(),
-            both: "/place/both.pem".into(),
+        let (own, authority) = (certificate("own"), certificate("authority"));
+        let post = Post {
+            listen: SocketAddr::from(([127, 0, 0, 1], 1111)),
+            upstream: SocketAddr::from(([127, 0, 0, 1], 2222)),
+            certificate: &own,
+            authority: &authority,
+            directory: Path::new("/place"),
         };
-        for (setup, both) in [
-            (Setup::Haproxy { bufsize: Some(9) }, true),
-            (Setup::Stunnel, false),
-            (Setup::Nginx { buffer: Some("9k") }, false),
-            (Setup::Hitch, true),
+        for setup in [
+            Setup::HaproxyDefault,
+            Setup::HaproxyTuned,
+            Setup::Nginx,
+            Setup::NginxTuned,
+            Setup::Hitch,
+            Setup::Stunnel,
         ] {
-            let proxy = Proxy {
-                name: "p",
-                version: "v".into(),
-                program: "p".into(),
-                setup,
-            };
-            let text = proxy.config(listen, upstream, &certificate);
-            let file = if both {
-                "/place/both.pem"
-            } else {
-                "/place/k.pem"
-            };
-            for wanted in [file, "TLS_AES_256_GCM_SHA384", "TLSv1.3", "127.0.0.1"] {
-                assert!(text.contains(wanted), "{wanted}: {text}");
+            let proxy = Proxy::named("p", "v", setup);
+            let text = proxy.describe(Work::Down8, &post);
+            for wanted in [
+                "1111",
+                "2222",
+                "/place/own",
+                "TLS_AES_256_GCM_SHA384",
+                "TLSv1.3",
+            ] {
+                assert!(text.contains(wanted), "{setup:?}, {wanted}: {text}");
             }
-            assert!(
-                proxy
-                    .describe(&certificate, upstream)
-                    .starts_with("# p (v)\n")
-            );
+            let encrypts = setup.does(Work::Reencrypt);
+            let text = proxy.config(Work::Reencrypt, &post);
+            assert_eq!(text.contains("/place/authority.pem"), encrypts, "{text}");
         }
-        let tuned = nginx(listen, upstream, &certificate, Some("9k"));
-        assert!(tuned.contains("proxy_buffer_size 9k;"), "{tuned}");
+        let floor = Proxy::named("p", "v", Setup::Floor).config(Work::Down8, &post);
+        assert!(floor.contains("class = \"passthrough\""), "{floor}");
+    }
+
+    #[test]
+    fn sealgate_does_every_kind_of_work_and_has_somebody_beside_it_for_what_is_promised() {
+        for work in Work::value_variants() {
+            assert!(Setup::Sealgate.does(*work));
+            let alone = !Setup::HaproxyDefault.does(*work);
+            assert_eq!(alone, matches!(work, Work::FullHybrid | Work::IdleHttp));
+        }
     }
 }

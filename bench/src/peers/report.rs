@@ -1,28 +1,30 @@
-//! What was measured, as a table for people and as JSON for programs.
+//! What was measured, as tables for people and as JSON for programs, and whether it is what was promised.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::load::{Kind, Sample};
-use super::proxy::Proxy;
+use super::load::Sample;
+use super::proxy::{Proxy, Setup};
+use super::work::{Amount, Work};
 use crate::host;
 use crate::statistics::median;
 
 /// What the numbers do not show by themselves.
-pub const NOTES: [&str; 6] = [
+pub const NOTES: [&str; 7] = [
     "CPU of the proxy, all threads and workers, from /proc/PID/task/*/schedstat; ksoftirqd is outside it.",
     "Proxy on one core, load generator and origin on another; a fresh proxy process for each sample.",
     "Connecting is in it: 64 handshakes are some two percent of the echoes, 8 nothing of the transfers.",
-    "TLS 1.3, TLS_AES_256_GCM_SHA384, ECDSA P-256 certificate; plain TCP to the origin; loopback.",
-    "–: nginx and hitch end both directions when the client ends one, so that the answer to a whole upload does not come back.",
+    "TLS 1.3, TLS_AES_256_GCM_SHA384, ECDSA P-256 certificate but for full-rsa; plain TCP to the origin but for reencrypt; loopback.",
+    "nginx and hitch end both directions when the client ends one, so that the answer to a whole upload does not come back: they do none.",
     "All but sealgate are Debian's, with Debian's OpenSSL; builds of haproxy and nginx with AWS-LC do better.",
+    "\"sealgate, opening nothing\" relays the client's TLS to an origin that ends it: the same ring, no cryptography.",
 ];
 
 /// The samples of one proxy at one kind of work.
 pub struct Series {
     /// The work.
-    pub kind: Kind,
+    pub work: Work,
     /// Index into the proxies.
     pub proxy: usize,
     /// One a round.
@@ -31,24 +33,29 @@ pub struct Series {
 
 impl Series {
     /// No samples yet.
-    pub fn new(kind: Kind, proxy: usize) -> Self {
+    pub fn new(work: Work, proxy: usize) -> Self {
         Self {
-            kind,
+            work,
             proxy,
             samples: Vec::new(),
         }
     }
 
-    fn costs(&self) -> Vec<f64> {
-        let mut costs: Vec<f64> = self.samples.iter().map(|sample| sample.cost).collect();
-        costs.sort_by(f64::total_cmp);
-        costs
+    /// Sorted.
+    fn values(&self, take: impl Fn(&Sample) -> f64) -> Vec<f64> {
+        let mut values: Vec<f64> = self.samples.iter().map(take).collect();
+        values.sort_by(f64::total_cmp);
+        values
     }
 
-    fn busy(&self) -> Option<f64> {
-        let mut busy: Vec<f64> = self.samples.iter().map(|sample| sample.busy).collect();
-        busy.sort_by(f64::total_cmp);
-        (!busy.is_empty()).then(|| median(&busy))
+    fn cost(&self) -> f64 {
+        median(&self.values(|sample| sample.cost))
+    }
+
+    /// Median, least and most.
+    pub fn costs(&self) -> [f64; 3] {
+        let costs = self.values(|sample| sample.cost);
+        [median(&costs), costs[0], costs[costs.len() - 1]]
     }
 }
 
@@ -57,19 +64,46 @@ pub struct Comparison {
     proxies: Vec<Proxy>,
     series: Vec<Series>,
     rounds: u32,
-    quick: bool,
+    amount: Amount,
     openssl: String,
 }
 
+/// A promise, and what came of it.
+struct Judged {
+    words: String,
+    found: f64,
+    at_most: f64,
+}
+
+impl Judged {
+    fn is_held(&self) -> bool {
+        self.found <= self.at_most
+    }
+}
+
+/// What Sealgate's cost may be of another's, or in its unit.
+fn promises(work: Work) -> Vec<(Option<Setup>, f64)> {
+    use Setup::{Floor, HaproxyDefault, Nginx};
+    match work {
+        Work::Down8 | Work::Up8 => vec![(Some(Floor), 1.45), (Some(HaproxyDefault), 0.5)],
+        Work::Reencrypt => vec![(Some(HaproxyDefault), 0.5)],
+        Work::Echo100 | Work::Echo4k => vec![(Some(Floor), 1.4), (Some(HaproxyDefault), 0.7)],
+        Work::Full => vec![(Some(HaproxyDefault), 0.45)],
+        Work::Latency | Work::Flood => vec![(Some(HaproxyDefault), 1.0), (Some(Nginx), 1.0)],
+        Work::Idle => vec![(None, 5.0 * 1024.0)],
+        Work::IdleHttp => vec![(None, 3.0 * 1024.0)],
+        _ => Vec::new(),
+    }
+}
+
 impl Comparison {
-    /// Every proxy has one series for each kind of work; the first proxy is what the others are
-    /// compared with.
-    pub fn new(proxies: Vec<Proxy>, series: Vec<Series>, rounds: u32, quick: bool) -> Self {
+    /// The first proxy is what the others are compared with; it does every kind of work.
+    pub fn new(proxies: Vec<Proxy>, series: Vec<Series>, rounds: u32, amount: Amount) -> Self {
         Self {
             proxies,
             series,
             rounds,
-            quick,
+            amount,
             openssl: host::version("openssl", "version", "OpenSSL"),
         }
     }
@@ -79,80 +113,100 @@ impl Comparison {
         &self.proxies
     }
 
-    /// How many rounds, in words, and whether they were short ones.
-    pub fn effort(&self) -> (String, bool) {
-        (format!("Median of {} rounds", self.rounds), self.quick)
+    /// How many rounds, in words, and how much work.
+    pub fn effort(&self) -> (String, Amount) {
+        (format!("Median of {} rounds", self.rounds), self.amount)
     }
 
-    /// Median, least and most; none of what the proxy does not carry.
-    pub fn costs(&self, proxy: usize, kind: Kind) -> Option<[f64; 3]> {
-        let costs = self.of(proxy, kind).costs();
-        let (low, high) = (*costs.first()?, *costs.last()?);
-        Some([median(&costs), low, high])
+    /// The kinds of work in the order in which they were done, each with its series.
+    pub fn works(&self) -> impl Iterator<Item = (Work, Vec<&Series>)> {
+        let mut works: Vec<Work> = self.series.iter().map(|series| series.work).collect();
+        works.dedup();
+        works.into_iter().map(|work| {
+            let of = self.series.iter().filter(move |series| series.work == work);
+            let mut of: Vec<&Series> = of.collect();
+            of.sort_by_key(|series| series.proxy);
+            (work, of)
+        })
     }
 
-    fn of(&self, proxy: usize, kind: Kind) -> &Series {
-        self.series
-            .iter()
-            .find(|series| series.proxy == proxy && series.kind == kind)
-            .expect("every proxy has a series for each kind of work")
+    fn judged(&self) -> Vec<Judged> {
+        let mut judged = Vec::new();
+        for (work, series) in self.works() {
+            let of = |setup| {
+                let mut series = series.iter();
+                series.find(|series| self.proxies[series.proxy].setup == setup)
+            };
+            let Some(own) = of(Setup::Sealgate).map(|series| series.cost()) else {
+                continue;
+            };
+            for (other, at_most) in promises(work) {
+                let (words, found) = match other {
+                    None => (work.unit().to_owned(), own),
+                    Some(other) => {
+                        let Some(other) = of(other) else { continue };
+                        let name = self.proxies[other.proxy].name;
+                        (format!("× {name}"), own / other.cost())
+                    }
+                };
+                judged.push(Judged {
+                    words: format!("{}: {words}", work.name()),
+                    found,
+                    at_most,
+                });
+            }
+        }
+        judged
     }
 
-    /// How many times the CPU of the first proxy this one needs.
-    pub fn ratio(&self, proxy: usize, kind: Kind) -> Option<f64> {
-        let [cost, ..] = self.costs(proxy, kind)?;
-        let [first, ..] = self.costs(0, kind)?;
-        Some(cost / first)
+    /// Whether each promise was held.
+    pub fn is_held(&self) -> bool {
+        self.judged().iter().all(Judged::is_held)
     }
 
-    /// A Markdown table, so that it can be pasted where it is read.
+    /// Markdown, so that it can be pasted where it is read.
     pub fn table(&self) -> String {
         let mut text = format!("\n{}\n", host::describe());
         for proxy in &self.proxies {
             let _ = writeln!(text, "{}: {}", proxy.name, proxy.version);
         }
-        let _ = writeln!(text, "OpenSSL of the system: {}\n", self.openssl);
-
-        let mut head = String::from("| CPU of the proxy |");
-        let mut rule = String::from("|---|");
-        for kind in Kind::ALL {
-            let _ = write!(
-                head,
-                " {} ({}), {} |",
-                kind.name(),
-                kind.describe(),
-                kind.unit()
+        let _ = writeln!(text, "OpenSSL of the system: {}", self.openssl);
+        for (work, series) in self.works() {
+            let digits = work.digits();
+            let own = series[0].cost();
+            let _ = writeln!(text, "\n{}: {}\n", work.name(), work.describe());
+            let _ = writeln!(
+                text,
+                "| | {} | × sealgate | share of its core |",
+                work.unit()
             );
-            rule.push_str("---:|");
-        }
-        let _ = writeln!(text, "{head}\n{rule}");
-        for (index, proxy) in self.proxies.iter().enumerate() {
-            let _ = write!(text, "| {} |", proxy.name);
-            for kind in Kind::ALL {
-                let Some([cost, low, high]) = self.costs(index, kind) else {
-                    text.push_str(" – |");
-                    continue;
-                };
-                let digits = if kind == Kind::Echo { 1 } else { 2 };
-                let _ = write!(text, " {cost:.digits$} ({low:.digits$}–{high:.digits$})");
-                let _ = match self.ratio(index, kind) {
-                    Some(ratio) if index > 0 => write!(text, ", {ratio:.2}× |"),
-                    _ => write!(text, " |"),
-                };
+            text.push_str("|---|---:|---:|---:|\n");
+            for series in series {
+                let [cost, low, high] = series.costs();
+                let _ = writeln!(
+                    text,
+                    "| {} | {cost:.digits$} ({low:.digits$}–{high:.digits$}) | {:.2} | {:.0} % |",
+                    self.proxies[series.proxy].name,
+                    cost / own,
+                    median(&series.values(|sample| sample.busy)) * 100.0,
+                );
             }
-            text.push('\n');
         }
-
-        let first = self.proxies[0].name;
-        let rounds = self.rounds;
-        let _ = writeln!(
-            text,
-            "\nMedian of {rounds} rounds (lowest–highest), and how many times the CPU of {first}."
-        );
+        let _ = writeln!(text, "\nMedian of {} rounds (lowest–highest).", self.rounds);
         for note in NOTES {
             let _ = writeln!(text, "{note}");
         }
-        if self.quick {
+        text.push('\n');
+        for judged in self.judged() {
+            let verdict = if judged.is_held() { "held" } else { "MISSED" };
+            let Judged {
+                words,
+                found,
+                at_most,
+            } = &judged;
+            let _ = writeln!(text, "{words}: {found:.2}, at most {at_most}: {verdict}");
+        }
+        if self.amount == Amount::Quick {
             text.push_str("A --quick run: too little work for numbers to be quoted.\n");
         }
         text
@@ -160,44 +214,55 @@ impl Comparison {
 
     /// The same, with every sample.
     pub fn json(&self) -> Value {
-        let kinds = |index: usize| {
-            let kinds = Kind::ALL.map(|kind| {
-                let series = self.of(index, kind);
+        let series: Vec<Value> = self
+            .series
+            .iter()
+            .map(|series| {
                 let samples: Vec<f64> = series.samples.iter().map(|sample| sample.cost).collect();
                 let doubts: Vec<&[String]> = series
                     .samples
                     .iter()
                     .map(|sample| &sample.doubts[..])
                     .collect();
-                let value = json!({
-                    "unit": kind.unit(),
-                    "work": kind.describe(),
-                    "median": self.costs(index, kind).map(|[median, ..]| median),
-                    "ratio": self.ratio(index, kind),
+                json!({
+                    "work": series.work.name(),
+                    "describe": series.work.describe(),
+                    "unit": series.work.unit(),
+                    "proxy": self.proxies[series.proxy].name,
+                    "median": series.cost(),
                     "samples": samples,
-                    "median_share_of_core": series.busy(),
+                    "median_share_of_core": median(&series.values(|sample| sample.busy)),
                     "doubts_of_loadgen": doubts,
-                });
-                (kind.name().to_owned(), value)
-            });
-            Value::Object(kinds.into_iter().collect())
-        };
+                })
+            })
+            .collect();
         let proxies: Vec<Value> = self
             .proxies
             .iter()
-            .enumerate()
-            .map(|(index, proxy)| {
-                json!({ "name": proxy.name, "version": proxy.version, "cost": kinds(index) })
+            .map(|proxy| json!({ "name": proxy.name, "version": proxy.version }))
+            .collect();
+        let targets: Vec<Value> = self
+            .judged()
+            .iter()
+            .map(|one| {
+                json!({
+                    "target": one.words,
+                    "found": one.found,
+                    "wanted_at_most": one.at_most,
+                    "held": one.is_held(),
+                })
             })
             .collect();
         json!({
             "measurement": "peers",
-            "quick": self.quick,
+            "quick": self.amount == Amount::Quick,
             "rounds": self.rounds,
             "host": host::describe(),
             "openssl": self.openssl,
             "notes": NOTES,
             "proxies": proxies,
+            "series": series,
+            "targets": targets,
         })
     }
 }
@@ -206,23 +271,20 @@ impl Comparison {
 pub mod tests {
     use super::*;
 
-    /// Two proxies, of which the second costs twice as much, and carries no uploads.
-    pub fn sample() -> Comparison {
+    /// Two kinds of work; haproxy costs twice as much as we do.
+    pub fn sample(own: f64) -> Comparison {
         let proxies = vec![
-            Proxy::named("sealgate", "sealgate 1"),
-            Proxy::named("other", "other <2>"),
+            Proxy::named("sealgate", "sealgate 1", Setup::Sealgate),
+            Proxy::named("other", "other <2>", Setup::HaproxyDefault),
         ];
         let mut series = Vec::new();
-        for kind in Kind::ALL {
-            for proxy in [1, 0] {
-                let mut one = Series::new(kind, proxy);
-                if (proxy, kind) == (1, Kind::Upload) {
-                    series.push(one);
-                    continue;
-                }
-                one.samples = [1.0, 1.5, 3.0]
+        for work in [Work::Reencrypt, Work::Idle] {
+            for (proxy, cost) in [(1, 2.0), (0, own)] {
+                let mut one = Series::new(work, proxy);
+                // The median is not moved by one that is far out.
+                one.samples = [cost, cost * 3.0, cost]
                     .map(|cost| Sample {
-                        cost: cost * (proxy + 1) as f64,
+                        cost,
                         busy: 0.5,
                         doubts: Vec::new(),
                     })
@@ -230,21 +292,28 @@ pub mod tests {
                 series.push(one);
             }
         }
-        Comparison::new(proxies, series, 3, true)
+        Comparison::new(proxies, series, 3, Amount::Quick)
     }
 
     #[test]
-    fn the_table_compares_medians_with_the_first() {
-        let comparison = sample();
-        assert_eq!(comparison.costs(1, Kind::Echo), Some([3.0, 2.0, 6.0]));
-        assert_eq!(comparison.ratio(1, Kind::Download), Some(2.0));
-        assert_eq!(comparison.ratio(1, Kind::Upload), None);
-        let table = comparison.table();
+    fn each_promise_can_be_missed() {
+        let held = sample(1.0);
+        assert!(held.is_held());
+        let table = held.table();
         assert!(
-            table.contains("| other | 3.00 (2.00–6.00), 2.00× | – | 3.0 (2.0–6.0), 2.00× |"),
+            table.contains("| other | 2.000 (2.000–6.000) | 2.00 | 50 % |"),
             "{table}"
         );
-        let json = comparison.json();
-        assert_eq!(json["proxies"][1]["cost"]["echo"]["ratio"], 2.0);
+        assert!(
+            table.contains("reencrypt: × other: 0.50, at most 0.5: held"),
+            "{table}"
+        );
+        let missed = sample(1.01);
+        assert!(!missed.is_held());
+        assert_eq!(missed.table().matches("MISSED").count(), 1);
+        let json = missed.json();
+        assert_eq!(json["targets"][0]["held"], false);
+        assert_eq!(json["targets"][1]["held"], true);
+        assert_eq!(json["series"][0]["median"], 2.0);
     }
 }

@@ -113,8 +113,10 @@ async fn down(
         .await
         .map_err(sending)?;
     let mut found = 0;
+    read.expect(bytes);
     while let Some(chunk) = next_chunk(slot, read).await? {
         found += chunk;
+        read.expect(bytes.saturating_sub(found));
     }
     length(bytes, found)?;
     // Only now: a relay may take an early end of ours for the end of everything.

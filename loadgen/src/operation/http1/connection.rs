@@ -162,6 +162,7 @@ async fn receive(
                 let progress = reader
                     .read(&bytes, template.asked(), &mut |bytes| body.take(bytes))
                     .map_err(|error| slot.blame(Phase::Receive, Cause::Http(error)))?;
+                read.expect(reader.remaining());
                 if progress == Progress::Complete {
                     return Ok(());
                 }

@@ -105,6 +105,14 @@ impl ResponseReader {
         self.head
     }
 
+    /// Bytes of the body that will still come, as far as that is known.
+    pub fn remaining(&self) -> u64 {
+        match self.awaiting {
+            Awaiting::Body { left } => left,
+            _ => 0,
+        }
+    }
+
     /// Whether any byte of the answer has come.
     pub fn has_begun(&self) -> bool {
         self.awaiting != Awaiting::Head || !self.partial.is_empty()
