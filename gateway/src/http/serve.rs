@@ -131,9 +131,19 @@ pub async fn serve(
         abort: io.abort_handle(),
         pace: Pace::new(io.abort_handle()),
     });
+    // hyper allocates its buffers at once: until something comes, it need not be there. What else may happen, happens
+    // again below.
+    tokio::select! {
+        biased;
+        () = io.has_input() => {}
+        () = worker.drain.begins() => {}
+        () = client.abort.read_failed() => {}
+        _ = client.pace.watch(&snapshot.settings.timeouts) => {}
+    }
     let service = service_fn(|request| {
         let client = Rc::clone(&client);
-        async move { Ok::<_, Infallible>(client.answer(request).await) }
+        // Boxed: hyper keeps room for this future as long as the connection lives.
+        async move { Ok::<_, Infallible>(Box::pin(client.answer(request)).await) }
     });
     let limits = &snapshot.settings.limits;
     let mut builder = Builder::new();

@@ -1,6 +1,8 @@
 //! The two directions of a stream.
 
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -192,7 +194,7 @@ impl ReadHalf {
             Ok(opened) => opened,
             Err(error) => {
                 // The peer learns why, if it still listens.
-                let _ = send_control(&self.socket, &self.pool, tls).await;
+                let _ = self.answer(tls).await;
                 return Err(ReadError::Tls(error));
             }
         };
@@ -209,9 +211,7 @@ impl ReadHalf {
         }
         plaintext.advance(produced);
         if tls.session.borrow().wants_transmit() {
-            send_control(&self.socket, &self.pool, tls)
-                .await
-                .map_err(ReadError::Io)?;
+            self.answer(tls).await.map_err(ReadError::Io)?;
         }
         // After a PeerClosed that came with plaintext, the next call finds it again.
         self.openable = progress != Progress::NeedInput;
@@ -219,6 +219,14 @@ impl ReadHalf {
             return Ok(Some(Some(plaintext)));
         }
         Ok((progress == Progress::PeerClosed).then_some(None))
+    }
+
+    /// Sends what the session has to say. Boxed: it is rare, and every reader that waits would hold room for it.
+    fn answer<'a>(
+        &'a self,
+        tls: &'a SharedSession,
+    ) -> Pin<Box<impl Future<Output = io::Result<()>> + 'a>> {
+        Box::pin(send_control(&self.socket, &self.pool, tls))
     }
 
     /// What comes next, behind what came and is not opened yet; nothing more is the end of the stream. Waits, unless
