@@ -56,6 +56,8 @@ pub const QUICK_WRITES: u8 = 8;
 pub const PARK_AFTER: Duration = Duration::from_secs(1);
 /// How often it is looked whether one that did so moved since, and has become quiet again.
 pub const PARK_LOOK: Duration = Duration::from_secs(30);
+/// How often a worker says how many bytes of buffers are in use.
+pub const BUFFERS_LOOK: Duration = Duration::from_secs(1);
 /// How long an idle HTTP connection that we close has to end.
 pub const CLOSE_TIME: Duration = Duration::from_secs(5);
 /// How long connections that are cut at the end of a drain have to end.

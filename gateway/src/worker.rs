@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::accept::{Gate, accept_all, bind};
 use crate::connection;
 use crate::handshake::Turnstile;
-use crate::limits::{DRAIN_CUT, LARGE_BUFFERS_PER_WORKER};
+use crate::limits::{BUFFERS_LOOK, DRAIN_CUT, LARGE_BUFFERS_PER_WORKER};
 use crate::metrics::Counters;
 use crate::settings::Settings;
 use crate::snapshot::{BuildError, Snapshot};
@@ -30,8 +30,8 @@ pub enum Message {
         /// Gets a message once they are in force, or is closed when the worker fails.
         in_force: mpsc::UnboundedSender<()>,
     },
-    /// Once a second: let go of keys whose time is over or that were taken away, and say what is in use.
-    Look,
+    /// Let go of keys whose time is over or that were taken away.
+    SweepKeys,
     /// Take no new connections; end when the open ones have, or after `timeouts.drain`.
     Drain,
 }
@@ -178,6 +178,14 @@ async fn serve(
     });
     let tended = Rc::clone(&worker);
     spawn(async move { tended.turnstile.tend().await });
+    let gauged = Rc::clone(&worker);
+    spawn(async move {
+        loop {
+            let held = gauged.pool.in_use_bytes() as u64;
+            gauged.counters.buffer_bytes.store(held, Ordering::Relaxed);
+            tokio::time::sleep(BUFFERS_LOOK).await;
+        }
+    });
     let gate = Rc::new(Gate::new(
         setup.max_connections,
         Arc::clone(&handle.counters),
@@ -212,11 +220,7 @@ async fn serve(
                     // Control may have stopped waiting.
                     let _ = in_force.send(());
                 }
-                Message::Look => {
-                    worker.keys.sweep();
-                    let held = worker.pool.in_use_bytes() as u64;
-                    worker.counters.buffer_bytes.store(held, Ordering::Relaxed);
-                }
+                Message::SweepKeys => worker.keys.sweep(),
                 Message::Drain => {
                     return Ok(drain(&listeners, &worker, &snapshot, &gate, &idle).await);
                 }

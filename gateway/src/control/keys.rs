@@ -106,7 +106,7 @@ impl KeyKeeper {
         self.shared.cache.sweep(Instant::now());
         for worker in workers {
             // A worker that is stuck is swept the next time.
-            if worker.messages.push(Message::Look).is_ok() {
+            if worker.messages.push(Message::SweepKeys).is_ok() {
                 worker.signal.signal();
             }
         }
