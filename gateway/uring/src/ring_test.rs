@@ -14,7 +14,9 @@ use crate::operation;
 use crate::{ARRIVAL_LEN, Listener, Pool, SizeClass, Socket, is_out_of_arrivals, run, spawn, turn};
 
 /// Polls `future` once, which submits its operation.
-async fn poll_once<F: Future>(future: &mut std::pin::Pin<&mut F>) -> Poll<F::Output> {
+async fn poll_once<F: Future>(
+    future: &mut std::pin::Pin<impl std::ops::DerefMut<Target = F>>,
+) -> Poll<F::Output> {
     std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
@@ -263,6 +265,38 @@ fn a_task_that_never_lets_the_runtime_wait_still_turns_the_ring() {
             turn().await;
         }
         panic!("it was never received");
+    })
+    .unwrap();
+}
+
+/// The kernel completes some twenty operations at a call, and its eventfd says nothing of the rest.
+#[test]
+fn one_turn_takes_in_all_that_has_completed() {
+    run(async {
+        let listener = listener();
+        let mut connections = Vec::new();
+        for _ in 0..200 {
+            connections.push(connection(&listener).await);
+        }
+        let (sockets, mut peers): (Vec<_>, Vec<_>) = connections.into_iter().unzip();
+        let mut waiting: Vec<_> = sockets
+            .iter()
+            .map(|socket| Box::pin(socket.readable()))
+            .collect();
+        for wait in &mut waiting {
+            assert!(poll_once(wait).await.is_pending());
+        }
+        turn().await;
+        for peer in &mut peers {
+            peer.write_all(b"x").unwrap();
+        }
+        crate::runtime::current().turn();
+        for wait in &mut waiting {
+            let Poll::Ready(result) = poll_once(wait).await else {
+                panic!("it is not taken in");
+            };
+            result.unwrap();
+        }
     })
     .unwrap();
 }
