@@ -105,6 +105,8 @@ pub struct Backend {
     core: usize,
     plain: Origin,
     tls: Origin,
+    /// Beside the proxy, where the load's time is measured: what else ran on the load's core would be in it.
+    beside: Origin,
 }
 
 impl Backend {
@@ -113,7 +115,7 @@ impl Backend {
     /// # Errors
     /// [`BenchError`]
     pub fn start(
-        core: usize,
+        (proxy_core, core): (usize, usize),
         directory: &Path,
         certificate: &Certificate,
     ) -> Result<Self, BenchError> {
@@ -127,6 +129,7 @@ impl Backend {
             hello,
             plain: Origin::start(&loadgen, core, directory, None)?,
             tls: Origin::start(&loadgen, core, directory, Some(certificate))?,
+            beside: Origin::start(&loadgen, proxy_core, directory, None)?,
             loadgen,
             core,
         })
@@ -134,6 +137,9 @@ impl Backend {
 
     /// Where the service for this kind of work is.
     pub fn address(&self, work: Work, wire: Wire) -> SocketAddr {
+        if matches!(work, Work::Latency | Work::Flood) {
+            return self.beside.address(work.service());
+        }
         match wire {
             Wire::Plain => self.plain.address(work.service()),
             Wire::Tls => self.tls.address(work.service()),

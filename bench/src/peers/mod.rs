@@ -137,7 +137,7 @@ impl Bench {
         let place = Workplace::new()?;
         let ecdsa = certificate::self_signed(place.path())?;
         let rsa = certificate::self_signed_rsa(place.path())?;
-        let backend = Backend::start(load_core, place.path(), &ecdsa)?;
+        let backend = Backend::start((proxy_core, load_core), place.path(), &ecdsa)?;
         Ok(Self {
             backend,
             ecdsa,

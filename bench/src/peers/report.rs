@@ -13,7 +13,7 @@ use crate::statistics::median;
 /// What the numbers do not show by themselves.
 pub const NOTES: [&str; 7] = [
     "CPU of the proxy, all threads and workers, from /proc/PID/task/*/schedstat; ksoftirqd is outside it.",
-    "Proxy on one core, load generator and origin on another; a fresh proxy process for each sample.",
+    "Proxy on one core, load generator and origin on another, but for latency and flood, where the origin is on the proxy's; a fresh proxy process for each sample.",
     "Connecting is in it: 64 handshakes are some two percent of the echoes, 8 nothing of the transfers.",
     "TLS 1.3, TLS_AES_256_GCM_SHA384, ECDSA P-256 certificate but for full-rsa; plain TCP to the origin but for reencrypt; loopback.",
     "nginx and hitch end both directions when the client ends one, so that the answer to a whole upload does not come back: they do none.",

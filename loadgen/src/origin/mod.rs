@@ -244,11 +244,19 @@ async fn accept(listener: Listener, endpoint: Endpoint, site: Site, pool: Pool) 
                     serve_connection(socket, Rc::clone(&endpoint), site.clone(), pool.clone());
                 sealgate_uring::spawn(connection);
             }
-            // Out of descriptors, or a client that gave up: the next one may do better. The pause
-            // keeps a lasting error from spinning.
+            // A client that gave up before it was looked at. Hundreds of them may stand before one that has not.
+            Err(error) if is_gone(&error) => {}
+            // Out of descriptors: the pause keeps a lasting error from spinning.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotConnected | io::ErrorKind::ConnectionAborted
+    )
 }
 
 async fn serve_connection(socket: Socket, endpoint: Rc<Endpoint>, mut site: Site, pool: Pool) {
