@@ -8,7 +8,7 @@ mod turnstile;
 
 use std::rc::Rc;
 
-pub use turnstile::Turnstile;
+pub use turnstile::{Crowded, Turnstile};
 
 use rustls::{AlertDescription, CertificateError, NamedGroup};
 use sealgate_stream::{HandshakeError, Stream, accept_hello};
