@@ -8,6 +8,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::cpu;
 use crate::error::BenchError;
+use crate::interrupt;
 
 /// A command that has ended well.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub struct Ended {
 /// Runs `command` to its end. It may end with 0 or with one of `statuses`.
 ///
 /// # Errors
-/// [`BenchError::Start`], or [`BenchError::Command`] when it fails.
+/// [`BenchError::Start`], [`BenchError::Command`] when it fails, [`BenchError::Interrupted`].
 pub fn run(name: &str, mut command: Command, statuses: &[i32]) -> Result<Ended, BenchError> {
     let failed = |source| BenchError::Start {
         name: name.to_owned(),
@@ -42,6 +43,7 @@ pub fn run(name: &str, mut command: Command, statuses: &[i32]) -> Result<Ended, 
     waitid(WaitId::Pid(raw), ended).map_err(|error| failed(error.into()))?;
     let used = cpu::used_by(pid);
     let status = child.wait().map_err(failed)?;
+    interrupt::check()?;
     let mut bytes = Vec::new();
     output.rewind().map_err(failed)?;
     output.read_to_end(&mut bytes).map_err(failed)?;

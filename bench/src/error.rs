@@ -34,6 +34,8 @@ pub enum BenchError {
         field: &'static str,
         found: String,
     },
+    /// Ctrl-C or SIGTERM.
+    Interrupted,
 }
 
 impl BenchError {
@@ -45,7 +47,7 @@ impl BenchError {
             | Self::NotReady { .. }
             | Self::Command { .. }
             | Self::Load { .. } => 2,
-            Self::Result { .. } => 4,
+            Self::Result { .. } | Self::Interrupted => 4,
         }
     }
 }
@@ -82,6 +84,7 @@ impl fmt::Display for BenchError {
             } => {
                 write!(f, "the result through {proxy} is void: {field} is {found}")
             }
+            Self::Interrupted => write!(f, "interrupted"),
         }
     }
 }

@@ -27,12 +27,14 @@ mod growth;
 mod history;
 mod host;
 mod instructions;
+mod interrupt;
 mod loadgen;
 mod output;
 mod page;
 mod peers;
 mod process;
 mod profile;
+mod promise;
 mod room;
 mod statistics;
 mod turns;
@@ -74,25 +76,43 @@ enum Command {
     Instructions(instructions::InstructionsArgs),
 }
 
+impl Command {
+    /// Whether an end by a signal would leave anything behind.
+    fn starts_servers(&self) -> bool {
+        match self {
+            Self::History(_) | Self::Instructions(_) => false,
+            Self::Peers(_)
+            | Self::Loadgen(_)
+            | Self::Files(_)
+            | Self::Ab(_)
+            | Self::Capacity(_)
+            | Self::Growth(_)
+            | Self::Profile(_) => true,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    if cli.command.starts_servers()
+        && let Err(error) = interrupt::watch()
+    {
+        return failed(&error, 2);
+    }
     match cli.command {
         Command::Peers(args) => match peers::run(&args) {
-            Ok(peers::Outcome::Held) => ExitCode::SUCCESS,
-            Ok(peers::Outcome::Missed) => ExitCode::from(3),
+            Ok(outcome) => ExitCode::from(outcome.exit_code()),
             Err(error) => failed(&error, error.exit_code()),
         },
         Command::Loadgen(args) => match generators::run(&args) {
-            Ok(generators::Outcome::Held) => ExitCode::SUCCESS,
-            Ok(generators::Outcome::Missed) => ExitCode::from(3),
+            Ok(outcome) => ExitCode::from(outcome.exit_code()),
             Err(error) => failed(&error, error.exit_code()),
         },
         Command::Files(args) => match files::run(&args) {
-            Ok(files::Outcome::Held) => ExitCode::SUCCESS,
-            Ok(files::Outcome::Missed) => ExitCode::from(3),
+            Ok(outcome) => ExitCode::from(outcome.exit_code()),
             Err(error) => failed(&error, error.exit_code()),
         },
         Command::Ab(args) => match ab::run(&args) {
@@ -116,8 +136,7 @@ fn main() -> ExitCode {
             Err(error) => failed(&error, 1),
         },
         Command::Instructions(args) => match instructions::run(&args) {
-            Ok(instructions::Outcome::Held) => ExitCode::SUCCESS,
-            Ok(instructions::Outcome::Grew) => ExitCode::from(1),
+            Ok(outcome) => ExitCode::from(outcome.exit_code()),
             Err(error) => failed(&error, 2),
         },
     }

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cpu;
 use crate::error::BenchError;
+use crate::interrupt;
 
 /// How long a program may take from its start to its first accepted connection.
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -72,6 +73,7 @@ impl Server {
         let deadline = Instant::now() + most;
         for address in addresses {
             while TcpStream::connect(address).is_err() {
+                interrupt::check()?;
                 let ended = !matches!(self.child.try_wait(), Ok(None));
                 if ended || Instant::now() > deadline {
                     return Err(BenchError::NotReady {

@@ -3,12 +3,53 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{error::BenchError, output};
 
 /// Rounds of a short run.
 const QUICK_ROUNDS: u32 = 3;
+
+/// How much was measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Effort {
+    /// As many as were asked for.
+    rounds: u32,
+    /// Why it is less than was asked for.
+    cut_short: Option<String>,
+}
+
+impl Effort {
+    /// All of so many rounds, unless it is cut short.
+    pub fn of(rounds: u32) -> Self {
+        Self {
+            rounds,
+            cut_short: None,
+        }
+    }
+
+    /// Not all: this came between.
+    pub fn cut_short(&mut self, by: &BenchError) {
+        let said = by.to_string();
+        let first = said.lines().next().unwrap_or_default();
+        self.cut_short = Some(first.trim_end_matches(':').to_owned());
+    }
+
+    /// For people.
+    pub fn words(&self) -> String {
+        let rounds = self.rounds;
+        match &self.cut_short {
+            None => format!("Median of {rounds} rounds"),
+            Some(why) => format!("CUT SHORT ({why}): median of what there is of {rounds} rounds"),
+        }
+    }
+
+    /// For programs: the rounds that were asked for, and why there are fewer.
+    pub fn json(&self) -> (u32, Option<&str>) {
+        (self.rounds, self.cut_short.as_deref())
+    }
+}
 
 /// Flags of what is compared in turn.
 #[derive(Debug, Args)]
@@ -43,5 +84,24 @@ impl Turns {
     /// [`BenchError::File`].
     pub fn publish(&self, table: &str, json: &Value) -> Result<(), BenchError> {
         output::publish(self.json.as_deref(), table, json)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_cut_short_says_so_and_by_what_in_one_line() {
+        let mut effort = Effort::of(5);
+        assert_eq!(effort.words(), "Median of 5 rounds");
+        assert_eq!(effort.json(), (5, None));
+        effort.cut_short(&BenchError::Command {
+            name: "wrk".to_owned(),
+            output: "no such host\n".to_owned(),
+        });
+        let words = "CUT SHORT (wrk failed): median of what there is of 5 rounds";
+        assert_eq!(effort.words(), words);
+        assert_eq!(effort.json(), (5, Some("wrk failed")));
     }
 }

@@ -58,12 +58,12 @@ pub enum AbError {
         error: io::Error,
     },
     /// loadgen's report is none, or lacks something.
-    #[error("{scenario}: loadgen's report has no {field}")]
+    #[error("{scenario}: {problem}")]
     Report {
         /// In which scenario.
         scenario: String,
-        /// What is missing.
-        field: String,
+        /// What is wrong with it.
+        problem: String,
     },
     /// The report could not be written as XML.
     #[error("cannot write JUnit's XML: {0}")]

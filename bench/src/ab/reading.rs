@@ -3,11 +3,7 @@
 use serde_json::Value;
 
 use super::{metric::Metric, stage::Arm};
-use crate::loadgen::doubts;
-
-/// The versions of loadgen's reports that are read here.
-const SLICES: &str = "loadgen.ab/1";
-const HELD: &str = "loadgen.run/2";
+use crate::loadgen::report::{RUN, Report, SLICES};
 
 /// One round.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -31,9 +27,9 @@ pub struct Measured {
     pub base: f64,
 }
 
-/// Reads a report of slices, whose targets are the arms of `order`. Gives what is missing.
+/// Reads a report of slices, whose targets are the arms of `order`. Gives what is wrong with it.
 pub fn of_slices(report: &Value, order: &[Arm]) -> Result<Reading, String> {
-    versioned(report, SLICES)?;
+    let read = Report::of(report, SLICES).map_err(|error| error.to_string())?;
     let metrics = Metric::SLICES.into_iter().filter_map(|metric| {
         let head = median(&ratios(report, order, metric, Arm::Head))?;
         let control = median(&ratios(report, order, metric, Arm::Control))?;
@@ -51,9 +47,9 @@ pub fn of_slices(report: &Value, order: &[Arm]) -> Result<Reading, String> {
     {
         true => Ok(Reading {
             metrics,
-            doubts: doubts(report),
+            doubts: read.doubts(),
         }),
-        false => Err("CPU time per operation".to_owned()),
+        false => Err("loadgen's report has no CPU time per operation".to_owned()),
     }
 }
 
@@ -101,21 +97,23 @@ fn absolute(report: &Value, order: &[Arm], metric: Metric) -> Option<f64> {
     .as_f64()
 }
 
-/// Reads the reports of held connections, one for each arm. Gives what is missing.
+/// Reads the reports of held connections, one for each arm. Gives what is wrong with them.
 pub fn of_held(reports: &[(Arm, Value)]) -> Result<Reading, String> {
-    let of = |arm: Arm| {
+    let mut found = Vec::new();
+    let mut of = |arm: Arm| {
         let report = reports.iter().find(|(one, _)| *one == arm);
         let report = report.map_or(&Value::Null, |(_, report)| report);
-        versioned(report, HELD)?;
-        let slope = &report["conns"]["target"]["anonymous"]["bytes_per_connection"];
-        let slope = slope.as_f64().filter(|bytes| *bytes > 0.0);
-        slope.ok_or_else(|| format!("memory per connection of {}", arm.name()))
+        let report = Report::of(report, RUN).map_err(|error| error.to_string())?;
+        found.extend(report.doubts());
+        let lacks = || {
+            format!(
+                "loadgen's report has no memory per connection of {}",
+                arm.name()
+            )
+        };
+        report.bytes_per_connection().ok_or_else(lacks)
     };
     let (base, head, control) = (of(Arm::Base)?, of(Arm::Head)?, of(Arm::Control)?);
-    let mut found: Vec<_> = reports
-        .iter()
-        .flat_map(|(_, report)| doubts(report))
-        .collect();
     found.sort();
     found.dedup();
     Ok(Reading {
@@ -127,13 +125,6 @@ pub fn of_held(reports: &[(Arm, Value)]) -> Result<Reading, String> {
         }],
         doubts: found,
     })
-}
-
-fn versioned(report: &Value, wanted: &str) -> Result<(), String> {
-    match report["format"] == wanted {
-        true => Ok(()),
-        false => Err(format!("format {wanted}, but {}", report["format"])),
-    }
 }
 
 fn median(values: &[f64]) -> Option<f64> {
@@ -223,7 +214,7 @@ mod tests {
     fn memory_is_compared_by_what_a_connection_adds() {
         let of = |bytes: f64| {
             json!({
-                "format": HELD,
+                "format": RUN,
                 "verdict": {"reasons": [{"code": "short"}]},
                 "conns": {"target": {"anonymous": {"bytes_per_connection": bytes}}},
             })

@@ -194,7 +194,7 @@ impl<'a> Stage<'a> {
         }
         let report = self.site.loadgen.report(words)?;
         let order: Vec<_> = gateways.iter().map(|(arm, _)| *arm).collect();
-        reading::of_slices(&report, &order).map_err(|field| self.lacks(field))
+        reading::of_slices(&report, &order).map_err(|problem| self.void(problem))
     }
 
     /// One gateway after the other: memory does not depend on what else runs.
@@ -208,13 +208,13 @@ impl<'a> Stage<'a> {
             words.extend(["--target-pid".into(), gateway.pid().to_string()]);
             reports.push((*arm, self.site.loadgen.report(words)?));
         }
-        reading::of_held(&reports).map_err(|field| self.lacks(field))
+        reading::of_held(&reports).map_err(|problem| self.void(problem))
     }
 
-    fn lacks(&self, field: String) -> AbError {
+    fn void(&self, problem: String) -> AbError {
         AbError::Report {
             scenario: self.scenario.name.clone(),
-            field,
+            problem,
         }
     }
 }

@@ -9,6 +9,7 @@
 mod config;
 mod error;
 mod load;
+mod reading;
 mod report;
 mod site;
 mod verdict;
@@ -26,7 +27,8 @@ use toml_edit::DocumentMut;
 pub use self::error::CapacityError;
 use self::{
     config::Route,
-    load::{Client, Effort, Idle, Kind, Sample},
+    load::{Client, Effort, Kind},
+    reading::{Idle, Sample},
     report::{Capacity, Config, FORMAT, Load, RouteReport, Settings},
     site::Site,
     verdict::Tolerance,
@@ -322,7 +324,7 @@ fn sample(
         what: format!("{} of route {}", kind.name(), route.name),
         found,
     };
-    let sample = load::read(&report, kind, site.gateway_cores()).map_err(void)?;
+    let sample = reading::read(&report, kind, site.gateway_cores()).map_err(void)?;
     match effort {
         Effort::Count(count) if sample.operations != count => Err(void(format!(
             "{} of {count} operations were done",
@@ -343,7 +345,7 @@ fn idle(
     let gateway = site.start(Kind::Echoes.service())?;
     let client = client(args, site, route, &gateway);
     let report = site.loadgen.report(client.idle(connections))?;
-    load::read_idle(&report, connections, &bound).map_err(|found| CapacityError::Void {
+    reading::read_idle(&report, connections, &bound).map_err(|found| CapacityError::Void {
         what: format!("idle connections of route {}", route.name),
         found,
     })

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     config::{Protocol, Rewritten},
-    load::{BULK_BYTES, Effort, Idle, Kind, SMALL_BYTES, Sample},
+    load::{BULK_BYTES, Effort, Kind, SMALL_BYTES},
+    reading::{Idle, Sample},
     verdict::Judgement,
 };
 use crate::{host::Split, statistics::median_of, units::significant};

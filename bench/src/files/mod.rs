@@ -21,7 +21,8 @@ use clap::Args;
 
 use self::report::Comparison;
 use crate::error::BenchError;
-use crate::{command, process};
+use crate::promise::Outcome;
+use crate::{command, output, process};
 
 /// Arguments of `bench files`.
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ pub struct FilesArgs {
     /// Length of the file
     #[arg(long, value_name = "BYTES", default_value_t = 1_000_000_000)]
     length: u64,
-    /// Write the result as JSON too
+    /// Write the result as JSON too; `-` is standard output, instead of the table
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -70,16 +71,7 @@ impl Work {
     }
 }
 
-/// Whether the targets were met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Both commands cost no more than they may.
-    Held,
-    /// One costs more.
-    Missed,
-}
-
-/// Measures, and prints what was found.
+/// Measures, and prints what was found: also what there is when something comes between.
 ///
 /// # Errors
 /// [`BenchError`]: nothing was measured, or not all.
@@ -89,20 +81,16 @@ pub fn run(args: &FilesArgs) -> Result<Outcome, BenchError> {
     eprintln!("making a file of {} bytes", args.length);
     make(&place.plaintext(), args.length)?;
     commands.run(Work::Seal, &place.message())?;
-    let mut comparison = Comparison::new(args.length);
-    for round in 0..args.rounds {
-        for work in Work::ALL {
-            eprintln!("round {}: {}", round + 1, work.name());
-            comparison.add(work, place.measure(&commands, work, args.length)?);
-        }
-        place.check()?;
+    let mut comparison = Comparison::new(args.length, args.rounds);
+    let ended = place.rounds(&commands, args, &mut comparison);
+    if let Err(error) = &ended {
+        comparison.effort.cut_short(error);
     }
-    print!("{}", comparison.table(&args.directory));
-    if let Some(path) = &args.json {
-        let text = format!("{:#}\n", comparison.json());
-        fs::write(path, text).map_err(in_file(path))?;
+    if !comparison.is_empty() {
+        let table = comparison.table(&args.directory);
+        output::publish(args.json.as_deref(), &table, &comparison.json())?;
     }
-    Ok(comparison.outcome())
+    ended.map(|()| comparison.outcome())
 }
 
 fn in_file(path: &Path) -> impl Fn(io::Error) -> BenchError + '_ {
@@ -199,6 +187,23 @@ impl Place {
 
     fn output(&self) -> PathBuf {
         self.0.join("output")
+    }
+
+    /// All rounds. What was measured until something fails is in `comparison`.
+    fn rounds(
+        &self,
+        commands: &Commands,
+        args: &FilesArgs,
+        comparison: &mut Comparison,
+    ) -> Result<(), BenchError> {
+        for round in 1..=args.rounds {
+            for work in Work::ALL {
+                eprintln!("round {round}: {}", work.name());
+                comparison.add(work, self.measure(commands, work, args.length)?);
+            }
+            self.check()?;
+        }
+        Ok(())
     }
 
     fn measure(&self, commands: &Commands, work: Work, len: u64) -> Result<Duration, BenchError> {

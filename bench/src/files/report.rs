@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Outcome, Work};
+use super::Work;
 use crate::host;
+use crate::promise::Outcome;
 use crate::statistics::median;
+use crate::turns::Effort;
 
 /// How much more than bare AES the sealing and opening itself may cost.
 const AES_SHARE: f64 = 1.3;
@@ -16,6 +18,8 @@ const AES_SHARE: f64 = 1.3;
 /// The costs of all rounds.
 pub struct Comparison {
     len_bytes: u64,
+    /// How much was measured.
+    pub effort: Effort,
     /// Seconds, in the order of [`Work::ALL`].
     costs: [Vec<f64>; Work::ALL.len()],
 }
@@ -30,10 +34,11 @@ struct Judged {
 }
 
 impl Comparison {
-    /// Of a file of `len_bytes`.
-    pub fn new(len_bytes: u64) -> Self {
+    /// Of a file of `len_bytes`, in so many rounds.
+    pub fn new(len_bytes: u64, rounds: u32) -> Self {
         Self {
             len_bytes,
+            effort: Effort::of(rounds),
             costs: Default::default(),
         }
     }
@@ -43,6 +48,11 @@ impl Comparison {
         let costs = &mut self.costs[work as usize];
         costs.push(cost.as_secs_f64());
         costs.sort_by(f64::total_cmp);
+    }
+
+    /// Whether there is work that was never done, and so nothing to compare.
+    pub fn is_empty(&self) -> bool {
+        self.costs.iter().any(Vec::is_empty)
     }
 
     fn judged(&self) -> Vec<Judged> {
@@ -68,18 +78,15 @@ impl Comparison {
 
     /// Whether each cost is within what it may be.
     pub fn outcome(&self) -> Outcome {
-        match self.judged().iter().all(|one| one.cost <= one.allowed) {
-            true => Outcome::Held,
-            false => Outcome::Missed,
-        }
+        Outcome::of(self.judged().iter().all(|one| one.cost <= one.allowed))
     }
 
     /// A Markdown table, and a line for each target.
     pub fn table(&self, directory: &Path) -> String {
         let mut text = format!("\n{}\n", host::describe());
-        let (len, rounds) = (self.len_bytes, self.costs[0].len());
-        let place = directory.display();
-        let _ = writeln!(text, "A file of {len} bytes in {place}, {rounds} rounds.\n");
+        let (len, place) = (self.len_bytes, directory.display());
+        let effort = self.effort.words();
+        let _ = writeln!(text, "A file of {len} bytes in {place}. {effort}.\n");
         text.push_str("| | CPU-s: median | least | most |\n|---|---:|---:|---:|\n");
         for (work, costs) in Work::ALL.iter().zip(&self.costs) {
             let (least, most) = (costs[0], costs[costs.len() - 1]);
@@ -128,8 +135,11 @@ impl Comparison {
                 })
             })
             .collect();
+        let (rounds, cut_short) = self.effort.json();
         json!({
             "measurement": "files",
+            "rounds": rounds,
+            "cut_short": cut_short,
             "host": host::describe(),
             "length_bytes": self.len_bytes,
             "cpu_s": costs,
@@ -143,7 +153,7 @@ mod tests {
     use super::*;
 
     fn comparison(seal_ms: [u64; 3]) -> Comparison {
-        let mut comparison = Comparison::new(1);
+        let mut comparison = Comparison::new(1, 3);
         for seal in seal_ms {
             for (work, ms) in [
                 (Work::CopyFile, 300),

@@ -19,6 +19,7 @@ use self::target::Target;
 use self::tool::Tool;
 use self::work::Work;
 use crate::error::BenchError;
+use crate::promise::Outcome;
 use crate::turns::Turns;
 use crate::workplace::Workplace;
 use crate::{command, host, process};
@@ -42,16 +43,7 @@ impl GeneratorsArgs {
     }
 }
 
-/// Whether loadgen is what was promised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Every ratio is met.
-    Held,
-    /// One is not.
-    Missed,
-}
-
-/// Measures, and prints what was found.
+/// Measures, and prints what was found: also what there is when something comes between.
 ///
 /// # Errors
 /// [`BenchError`]: nothing was measured, or not all.
@@ -69,6 +61,24 @@ pub fn run(args: &GeneratorsArgs) -> Result<Outcome, BenchError> {
         false => work::Amount::Full,
     };
     let mut comparison = Comparison::new(args.turns.rounds(), amount);
+    let ended = measure(args, (&target, load_core), amount, &mut comparison);
+    if let Err(error) = &ended {
+        comparison.effort.cut_short(error);
+    }
+    if ended.is_ok() || !comparison.is_empty() {
+        args.turns
+            .publish(&comparison.table(), &comparison.json())?;
+    }
+    ended.map(|()| comparison.outcome())
+}
+
+/// All rounds, in turn.
+fn measure(
+    args: &GeneratorsArgs,
+    (target, load_core): (&Target, usize),
+    amount: work::Amount,
+    comparison: &mut Comparison,
+) -> Result<(), BenchError> {
     for round in 0..args.turns.rounds() as usize {
         for work in args.work() {
             let mut tools = Tool::of(*work).to_vec();
@@ -77,7 +87,7 @@ pub fn run(args: &GeneratorsArgs) -> Result<Outcome, BenchError> {
             tools.rotate_left(turn);
             for tool in tools {
                 eprintln!("round {}: {} by {}", round + 1, work.name(), tool.name());
-                let words = tool.command(*work, amount, &target)?;
+                let words = tool.command(*work, amount, target)?;
                 if args.turns.configs && round == 0 {
                     eprintln!("  {}", words.join(" "));
                 }
@@ -87,7 +97,5 @@ pub fn run(args: &GeneratorsArgs) -> Result<Outcome, BenchError> {
             }
         }
     }
-    args.turns
-        .publish(&comparison.table(), &comparison.json())?;
-    Ok(comparison.outcome())
+    Ok(())
 }

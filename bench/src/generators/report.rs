@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::Outcome;
 use super::tool::{Reading, Tool};
 use super::work::{Amount, Work};
 use crate::host;
+use crate::promise::{self, Bound, Outcome, Promise};
 use crate::statistics::median;
+use crate::turns::Effort;
 
 /// What the numbers do not show by themselves.
 const NOTES: [&str; 7] = [
@@ -34,29 +35,17 @@ struct Series {
 
 /// A whole run.
 pub struct Comparison {
-    rounds: u32,
+    /// How much was measured.
+    pub effort: Effort,
     amount: Amount,
     series: Vec<Series>,
-}
-
-/// A promise, and what came of it.
-struct Judged {
-    words: String,
-    found: f64,
-    wanted: f64,
-}
-
-impl Judged {
-    fn is_held(&self) -> bool {
-        self.found >= self.wanted
-    }
 }
 
 impl Comparison {
     /// Nothing measured yet.
     pub fn new(rounds: u32, amount: Amount) -> Self {
         Self {
-            rounds,
+            effort: Effort::of(rounds),
             amount,
             series: Vec::new(),
         }
@@ -91,19 +80,34 @@ impl Comparison {
         median(&self.values(work, tool, |reading| reading.cost))
     }
 
+    /// Whether everybody has done it: before that there is nothing to compare.
     fn is_measured(&self, work: Work) -> bool {
-        self.series.iter().any(|series| series.work == work)
+        let has_done = |tool: &Tool| {
+            let mut series = self.series.iter();
+            series.any(|series| series.work == work && series.tool == *tool)
+        };
+        Tool::of(work).iter().all(has_done)
     }
 
-    fn judged(&self) -> Vec<Judged> {
+    fn measured(&self) -> impl Iterator<Item = Work> {
+        let all = Work::ALL.into_iter();
+        all.filter(|work| self.is_measured(*work))
+    }
+
+    /// Whether there is nothing to compare.
+    pub fn is_empty(&self) -> bool {
+        self.measured().next().is_none()
+    }
+
+    fn judged(&self) -> Vec<Promise> {
         let mut judged = Vec::new();
-        for work in Work::ALL.into_iter().filter(|work| self.is_measured(*work)) {
+        for work in self.measured() {
             let beside = |own: Tool, other: Tool| self.cost(work, other) / self.cost(work, own);
             let mut hold = |words: &str, found: f64, wanted: f64| {
-                judged.push(Judged {
+                judged.push(Promise {
                     words: format!("{}: {words}", work.name()),
                     found,
-                    wanted,
+                    bound: Bound::AtLeast(wanted),
                 });
             };
             match work {
@@ -188,16 +192,13 @@ impl Comparison {
 
     /// Whether each promise was held.
     pub fn outcome(&self) -> Outcome {
-        match self.judged().iter().all(Judged::is_held) {
-            true => Outcome::Held,
-            false => Outcome::Missed,
-        }
+        promise::outcome(&self.judged())
     }
 
     /// Markdown tables, and a line for each promise.
     pub fn table(&self) -> String {
         let mut text = format!("\n{}\n", host::describe());
-        for work in Work::ALL.into_iter().filter(|work| self.is_measured(*work)) {
+        for work in self.measured() {
             let _ = writeln!(text, "\n{}: {}\n", work.name(), work.describe());
             let _ = writeln!(text, "| | {} | × loadgen | per second |", work.unit());
             text.push_str("|---|---:|---:|---:|\n");
@@ -215,20 +216,12 @@ impl Comparison {
                 );
             }
         }
-        let _ = writeln!(text, "\nMedian of {} rounds (lowest–highest).", self.rounds);
+        let _ = writeln!(text, "\n{} (lowest–highest).", self.effort.words());
         for note in NOTES {
             let _ = writeln!(text, "{note}");
         }
         text.push('\n');
-        for judged in self.judged() {
-            let verdict = if judged.is_held() { "held" } else { "MISSED" };
-            let Judged {
-                words,
-                found,
-                wanted,
-            } = &judged;
-            let _ = writeln!(text, "{words}: {found:.2}, at least {wanted}: {verdict}");
-        }
+        text.extend(self.judged().iter().map(Promise::line));
         for (words, ceiling) in self.ceilings() {
             let _ = writeln!(
                 text,
@@ -259,22 +252,13 @@ impl Comparison {
                 })
             })
             .collect();
-        let targets: Vec<Value> = self
-            .judged()
-            .iter()
-            .map(|one| {
-                json!({
-                    "target": one.words,
-                    "found": one.found,
-                    "wanted_at_least": one.wanted,
-                    "held": one.is_held(),
-                })
-            })
-            .collect();
+        let targets: Vec<Value> = self.judged().iter().map(Promise::json).collect();
+        let (rounds, cut_short) = self.effort.json();
         json!({
             "measurement": "loadgen",
             "quick": self.amount == Amount::Quick,
-            "rounds": self.rounds,
+            "rounds": rounds,
+            "cut_short": cut_short,
             "host": host::describe(),
             "notes": NOTES,
             "series": series,
@@ -287,6 +271,7 @@ impl Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::BenchError;
 
     fn comparison(wrk: f64, h2load: f64, rate: f64) -> Comparison {
         let mut comparison = Comparison::new(3, Amount::Full);
@@ -314,6 +299,29 @@ mod tests {
         assert!(table.contains("requests: per core-second, × wrk: 1.29, at least 1.3: MISSED"));
         assert_eq!(table.matches("MISSED").count(), 1);
         assert!(table.contains("requests: × h2load: 2.50 is what TLS for nothing would give"));
+    }
+
+    #[test]
+    fn work_that_not_everybody_has_done_is_not_compared() {
+        let mut cut = comparison(13.0, 20.0, 90.0);
+        let reading = || Reading {
+            cost: 0.4,
+            rate: 1.0,
+        };
+        cut.add(Work::Bulk, Tool::Curl, reading());
+        cut.effort.cut_short(&BenchError::Interrupted);
+        let table = cut.table();
+        assert!(
+            table.contains("\nrequests: ") && !table.contains("\nbulk: "),
+            "{table}"
+        );
+        assert!(table.contains("CUT SHORT (interrupted)"), "{table}");
+        let json = cut.json();
+        assert_eq!(json["cut_short"], "interrupted");
+        assert_eq!(json["series"][4]["samples"], json!([0.4]), "it is stored");
+        let mut none = Comparison::new(3, Amount::Full);
+        none.add(Work::Bulk, Tool::Curl, reading());
+        assert!(none.is_empty() && !cut.is_empty());
     }
 
     #[test]

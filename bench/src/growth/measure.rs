@@ -14,14 +14,15 @@ use crate::{
     cpu,
     error::BenchError,
     host::Split,
-    loadgen::{Loadgen, Origin, Service},
+    loadgen::{
+        Loadgen, Origin, Service,
+        report::{RUN, Report, Unreadable},
+    },
     process::{self, Server},
     room::{self, Behind, Limits, Wanted},
     workplace::Workplace,
 };
 
-/// The version of loadgen's report that is read here.
-const FORMAT: &str = "loadgen.run/2";
 /// A hundred thousand tenants are read and built before anything listens.
 const READY_WITHIN: Duration = Duration::from_secs(300);
 
@@ -175,23 +176,17 @@ pub fn bounded(axis: Axis, most: u64, limits: Limits) -> (u64, Option<String>) {
 
 /// CPU microseconds per operation, or what is wrong with the report.
 fn read(report: &Value, operations: u64) -> Result<f64, String> {
-    if report["format"] != FORMAT {
+    let wrong = |error: Unreadable| error.to_string();
+    let report = Report::of(report, RUN).map_err(wrong)?;
+    let succeeded = report.count("/totals/operations/succeeded");
+    if succeeded != operations {
+        let why = report.why();
         return Err(format!(
-            "the report's format is {}, and not {FORMAT}",
-            report["format"]
+            "{succeeded} of {operations} operations succeeded: {why}"
         ));
     }
-    let succeeded = &report["totals"]["operations"]["succeeded"];
-    if *succeeded != operations {
-        let why = report["errors"][0]["samples"][0].as_str();
-        return Err(format!(
-            "{succeeded} of {operations} operations succeeded: {}",
-            why.unwrap_or("no reason was told")
-        ));
-    }
-    let cost = report["target"]["cpu_ns_per_operation"].as_f64();
-    cost.map(|nanos| nanos / 1e3)
-        .ok_or_else(|| String::from("the report has no CPU time of the gateway"))
+    let nanos = report.number("/target/cpu_ns_per_operation");
+    nanos.map(|nanos| nanos / 1e3).map_err(wrong)
 }
 
 #[cfg(test)]
@@ -203,7 +198,7 @@ mod tests {
     fn a_report_is_read_or_refused_with_its_reason() {
         let report = |succeeded: u64| {
             json!({
-                "format": FORMAT,
+                "format": RUN,
                 "totals": {"operations": {"succeeded": succeeded}},
                 "errors": [{"samples": ["refused"]}],
                 "target": {"cpu_ns_per_operation": 2500.0},
@@ -214,9 +209,10 @@ mod tests {
         assert_eq!(said, "8 of 9 operations succeeded: refused");
         let mut other = report(9);
         other["target"] = Value::Null;
-        assert!(read(&other, 9).expect_err("nothing").contains("CPU time"));
+        let said = read(&other, 9).expect_err("nothing");
+        assert!(said.contains("cpu_ns_per_operation"), "{said}");
         other["format"] = json!("x");
-        assert!(read(&other, 9).expect_err("another").contains(FORMAT));
+        assert!(read(&other, 9).expect_err("another").contains(RUN));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use self::{
     measure::Ground,
     report::{Growth, Point, Series},
 };
-use crate::{error::BenchError, host, output, room::Limits};
+use crate::{error::BenchError, host, output, room::Limits, turns::Effort};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,8 +31,10 @@ Examples:
   scripts/bench growth --quick
       a short range of each and little work: to see that it runs
 
+Ctrl-C and SIGTERM end a run with what there is.
+
 Exit codes: 0 nothing grows faster than its size; 3 something does; 1 usage; 2 something does not start, or
-fails under load.";
+fails under load, or the run was interrupted.";
 
 /// Arguments of `bench growth`.
 #[derive(Debug, Args)]
@@ -119,11 +121,11 @@ impl GrowthArgs {
     }
 }
 
-/// Measures, and prints what was found: the exit code.
+/// Measures, and prints what was found, also what there is when something comes between: the exit code.
 ///
 /// # Errors
 ///
-/// [`GrowthError`]: there is no result.
+/// [`GrowthError`]: nothing was measured, or not all.
 pub fn run(args: &GrowthArgs) -> Result<u8, GrowthError> {
     let cores = host::cores();
     let mut ranges = Vec::new();
@@ -134,20 +136,47 @@ pub fn run(args: &GrowthArgs) -> Result<u8, GrowthError> {
     }
     let ground = Ground::open(cores)?;
     let mut series = Vec::new();
+    let mut effort = Effort::of(args.rounds);
+    let mut ended = Ok(());
     for (axis, sizes, bound) in ranges {
-        let measured = measure(args, &ground, axis, &sizes)?;
-        let costs = measured.into_iter();
-        series.extend(costs.map(|(cost, points)| Series::new(cost, axis, points, bound.clone())));
+        let mut measured = unmeasured(axis, &sizes);
+        ended = measure(args, &ground, axis, &mut measured);
+        for (cost, mut points) in measured {
+            points.retain(|point| !point.costs.is_empty());
+            if !points.is_empty() {
+                series.push(Series::new(cost, axis, points, bound.clone()));
+            }
+        }
+        if let Err(error) = &ended {
+            effort.cut_short(error);
+            break;
+        }
+    }
+    if series.is_empty() {
+        // Every ladder has a first step, so something came before it.
+        return ended.map(|()| 0).map_err(GrowthError::from);
     }
     let gateway = host::version(&ground.sealgate, "--version", "sealgate");
     let split = ground.split().clone();
-    let mut growth = Growth::new(host::describe(), gateway, split, args.rounds, series);
+    let mut growth = Growth::new(host::describe(), gateway, split, effort, series);
     growth.is_quick = args.quick;
     output::publish(args.json.as_deref(), &growth.text(), &growth)?;
     if let Some(path) = &args.html {
         output::write(path, page::page(&growth))?;
     }
+    ended?;
     Ok(if growth.is_super_linear { 3 } else { 0 })
+}
+
+/// Every cost of an axis at every size, before anything was measured.
+fn unmeasured(axis: Axis, sizes: &[u64]) -> Vec<(Cost, Vec<Point>)> {
+    let point = |size: &u64| Point {
+        size: *size,
+        costs: Vec::new(),
+    };
+    let blank: Vec<_> = sizes.iter().map(point).collect();
+    let costs = axis.costs().iter();
+    costs.map(|cost| (*cost, blank.clone())).collect()
 }
 
 /// All rounds of all sizes, in turn: what the machine does meanwhile falls on all of them.
@@ -155,15 +184,9 @@ fn measure(
     args: &GrowthArgs,
     ground: &Ground,
     axis: Axis,
-    sizes: &[u64],
-) -> Result<Vec<(Cost, Vec<Point>)>, GrowthError> {
-    let point = |size: &u64| Point {
-        size: *size,
-        costs: Vec::new(),
-    };
-    let blank: Vec<_> = sizes.iter().map(point).collect();
-    let costs = axis.costs().iter();
-    let mut measured: Vec<_> = costs.map(|cost| (*cost, blank.clone())).collect();
+    measured: &mut [(Cost, Vec<Point>)],
+) -> Result<(), BenchError> {
+    let sizes: Vec<u64> = measured[0].1.iter().map(|point| point.size).collect();
     for round in 1..=args.rounds {
         for (at, size) in sizes.iter().enumerate() {
             eprintln!("round {round}: {size} {}", axis.name());
@@ -173,7 +196,7 @@ fn measure(
             }
         }
     }
-    Ok(measured)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ const BOTTOM: f64 = 250.0;
 /// The page.
 pub fn page(growth: &Growth) -> String {
     let body = html! {
-        p { (growth.gateway) ", " (growth.host) ". " (growth.rounds) " rounds." }
+        p { (growth.gateway) ", " (growth.host) ". " (growth.effort.words()) "." }
         @if growth.is_quick { p class="bad" { "A --quick run: too little work for numbers to be quoted." } }
         p { "Points are measurements, the line goes through medians, the dashed one is the fitted power." }
         @for series in &growth.series { (section(series)) }
@@ -164,7 +164,7 @@ mod tests {
             "a & b".into(),
             "sealgate".into(),
             split,
-            3,
+            crate::turns::Effort::of(3),
             all,
         ));
         assert_self_contained(&page);

@@ -8,7 +8,7 @@ use super::{
     axis::{Axis, Cost},
     fit::{Fit, fit},
 };
-use crate::{host::Split, statistics::median_of, units::significant};
+use crate::{host::Split, statistics::median_of, turns::Effort, units::significant};
 
 /// Name and version of the format. Within one version fields are only added.
 const FORMAT: &str = "bench.growth/1";
@@ -42,7 +42,8 @@ pub struct Growth {
     /// Whether it was a short run, which is for seeing that it runs.
     pub is_quick: bool,
     /// Measurements of each size.
-    pub rounds: u32,
+    #[serde(flatten)]
+    pub effort: Effort,
     /// Each cost.
     pub series: Vec<Series>,
     /// Whether one grows too fast.
@@ -127,7 +128,7 @@ impl Growth {
         host: String,
         gateway: String,
         cores: Split,
-        rounds: u32,
+        effort: Effort,
         series: Vec<Series>,
     ) -> Self {
         Self {
@@ -137,7 +138,7 @@ impl Growth {
             gateway,
             cores,
             is_quick: false,
-            rounds,
+            effort,
             is_super_linear: series.iter().any(|series| series.is_super_linear),
             series,
             notes: NOTES,
@@ -170,7 +171,7 @@ impl Growth {
                 let _ = writeln!(text, "As far as this machine goes: {bound}.");
             }
         }
-        let _ = writeln!(text, "\n{} rounds.", self.rounds);
+        let _ = writeln!(text, "\n{}.", self.effort.words());
         for note in NOTES {
             let _ = writeln!(text, "{note}");
         }
@@ -266,7 +267,8 @@ pub mod tests {
             load: vec![1],
         };
         let fast = series(Cost::EchoByConnections, |size| 20.0 * size);
-        let mut growth = Growth::new("a machine".into(), "sealgate".into(), split, 3, vec![fast]);
+        let (host, gateway) = ("a machine".into(), "sealgate".into());
+        let mut growth = Growth::new(host, gateway, split, Effort::of(3), vec![fast]);
         assert!(growth.is_super_linear);
         growth.is_quick = true;
         let text = growth.text();

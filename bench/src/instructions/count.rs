@@ -16,16 +16,31 @@ pub type Counts = BTreeMap<String, Vec<Profile>>;
 /// Folders under callgrind's: package, bench, group, scenario.
 const DEPTH_MOST: usize = 6;
 
-/// Counts `rounds` times, or reads the counts that are in the folder `from`.
+/// Where counts come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// The benches.
+    Benches,
+    /// The benches, with what this feature puts in.
+    Injected(&'a str),
+    /// Files that callgrind has left in this folder.
+    Folder(&'a Path),
+}
+
+/// Adds the counts of so many rounds, or those that are there already.
 ///
 /// # Errors
 /// [`InstructionsError`]; the output of a bench that failed is in it.
-pub fn rounds(rounds: usize, from: Option<&Path>) -> Result<Counts, InstructionsError> {
-    let mut counts = Counts::new();
-    if let Some(folder) = from {
-        gather(folder, &mut counts)?;
-        return Ok(counts);
-    }
+pub fn add(
+    source: Source<'_>,
+    rounds: usize,
+    counts: &mut Counts,
+) -> Result<(), InstructionsError> {
+    let feature = match source {
+        Source::Folder(folder) => return gather(folder, counts),
+        Source::Benches => None,
+        Source::Injected(feature) => Some(feature),
+    };
     let folder = target_folder().join("instructions");
     for round in 1..=rounds {
         eprintln!("counting instructions, round {round} of {rounds}");
@@ -39,13 +54,13 @@ pub fn rounds(rounds: usize, from: Option<&Path>) -> Result<Counts, Instructions
             }
             _ => {}
         }
-        run_benches(&folder)?;
-        gather(&folder, &mut counts)?;
+        run_benches(&folder, feature)?;
+        gather(&folder, counts)?;
     }
-    Ok(counts)
+    Ok(())
 }
 
-fn run_benches(home: &Path) -> Result<(), InstructionsError> {
+fn run_benches(home: &Path, feature: Option<&str>) -> Result<(), InstructionsError> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args([
         "bench",
@@ -55,6 +70,7 @@ fn run_benches(home: &Path) -> Result<(), InstructionsError> {
         "--bench",
         "instructions",
     ]);
+    command.args(feature.map(|feature| format!("--features={feature}")));
     command.env("GUNGRAUN_HOME", home).stdin(Stdio::null());
     run(&mut command).map(drop)
 }

@@ -10,13 +10,12 @@ use super::proxy::Proxy;
 use super::work::{Amount, Service, Wire, Work};
 use crate::certificate::Certificate;
 use crate::error::BenchError;
-use crate::{cpu, process};
+use crate::loadgen::report::RUN;
+use crate::{cpu, interrupt, process};
 
 /// What every proxy has to negotiate; anything else is another measurement.
 const VERSION: &str = "TLSv1.3";
 const SUITE: &str = "TLS13_AES_256_GCM_SHA384";
-/// The version of the load generator's report that is read here.
-const FORMAT: &str = "loadgen.run/2";
 /// The load generator's exit status for a run whose rates do not hold.
 const LOADGEN_INVALID: i32 = 4;
 
@@ -193,6 +192,7 @@ impl Backend {
         let output = process::pinned(&words, &[self.core])
             .output()
             .map_err(|error| failed(error.to_string()))?;
+        interrupt::check()?;
         let used = cpu::used_by_family(place.pid).ok_or_else(gone)? - before;
         // A void rate (exit status 4) is no void run: here only the count has to be right.
         if !matches!(output.status.code(), Some(0 | LOADGEN_INVALID)) {
@@ -261,7 +261,7 @@ impl Report<'_> {
             true => Ok(()),
             false => Err(self.void(field)),
         };
-        is("/format", FORMAT.into())?;
+        is("/format", RUN.into())?;
         for (field, wanted) in [
             ("/tls/version", VERSION),
             ("/tls/suite", SUITE),
@@ -306,7 +306,7 @@ mod tests {
 
     fn report() -> Value {
         json!({
-            "format": FORMAT,
+            "format": RUN,
             "tls": {
                 "version": { "TLSv1.3": 8 }, "suite": { SUITE: 8 },
                 "group": { "X25519": 8 }, "kind": { "full": 8 },

@@ -25,7 +25,8 @@ use self::report::{Comparison, Series};
 use self::work::{Amount, KeyType, Work};
 use crate::certificate::{self, Certificate};
 use crate::error::BenchError;
-use crate::turns::Turns;
+use crate::promise::Outcome;
+use crate::turns::{Effort, Turns};
 use crate::workplace::Workplace;
 use crate::{host, output, process};
 
@@ -36,8 +37,11 @@ Examples:
   scripts/bench peers down8 up8 echo100 --rounds 3 --html peers.html
       three kinds of work, fewer rounds, and a page with plots
 
+Ctrl-C and SIGTERM end a run with what there is: the table, JSON and page of the kinds of work that everybody has done.
+So does anything that fails on the way.
+
 Exit codes: 0 every ratio that was measured is what Sealgate promises; 3 one is not; 1 usage; 2 something does
-not start or fails; 4 a load was another than was asked for.";
+not start or fails; 4 a load was another than was asked for, or the run was interrupted.";
 
 /// Arguments of `bench peers`.
 #[derive(Debug, Args)]
@@ -69,16 +73,7 @@ impl PeersArgs {
     }
 }
 
-/// Whether Sealgate is what was promised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Every ratio is met.
-    Held,
-    /// One is not.
-    Missed,
-}
-
-/// Measures, and prints what was found.
+/// Measures, and prints what was found: also what there is when something comes between.
 ///
 /// # Errors
 /// [`BenchError`]: nothing was measured, or not all.
@@ -95,28 +90,20 @@ pub fn run(args: &PeersArgs) -> Result<Outcome, BenchError> {
             Series::new(*work, proxy)
         }));
     }
-    for round in 0..args.turns.rounds() {
-        for turns in series.chunk_by_mut(|one, next| one.work == next.work) {
-            // Another one is the first in each round, so that none always follows the same one.
-            turns.rotate_left(1);
-            for series in turns {
-                let proxy = &proxies[series.proxy];
-                let (work, name) = (series.work.name(), proxy.name);
-                eprintln!("round {}: {work} through {name}", round + 1);
-                series.samples.push(bench.measure(proxy, series.work)?);
-            }
+    let ended = bench.rounds(args.turns.rounds(), &proxies, &mut series);
+    let mut effort = Effort::of(args.turns.rounds());
+    if let Err(error) = &ended {
+        effort.cut_short(error);
+    }
+    let comparison = Comparison::new(proxies, series, effort, args.amount());
+    if ended.is_ok() || !comparison.is_empty() {
+        args.turns
+            .publish(&comparison.table(), &comparison.json())?;
+        if let Some(path) = &args.html {
+            output::write(path, page::page(&comparison))?;
         }
     }
-    let comparison = Comparison::new(proxies, series, args.turns.rounds(), args.amount());
-    args.turns
-        .publish(&comparison.table(), &comparison.json())?;
-    if let Some(path) = &args.html {
-        output::write(path, page::page(&comparison))?;
-    }
-    Ok(match comparison.is_held() {
-        true => Outcome::Held,
-        false => Outcome::Missed,
-    })
+    ended.map(|()| comparison.outcome())
 }
 
 /// What all samples of a run share. The fields end in this order: processes before their files.
@@ -164,6 +151,28 @@ impl Bench {
     fn describe(&self, proxy: &Proxy, work: Work) -> String {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8443));
         proxy.describe(work, &self.post(proxy, work, listen))
+    }
+
+    /// All rounds, in turn. What was measured until something fails is in `series`.
+    fn rounds(
+        &self,
+        rounds: u32,
+        proxies: &[Proxy],
+        series: &mut [Series],
+    ) -> Result<(), BenchError> {
+        for round in 1..=rounds {
+            for turns in series.chunk_by_mut(|one, next| one.work == next.work) {
+                // Another one is the first in each round, so that none always follows the same one.
+                turns.rotate_left(1);
+                for series in turns {
+                    let proxy = &proxies[series.proxy];
+                    let (work, name) = (series.work.name(), proxy.name);
+                    eprintln!("round {round}: {work} through {name}");
+                    series.samples.push(self.measure(proxy, series.work)?);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// One load through one fresh process of `proxy`.

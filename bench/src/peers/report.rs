@@ -8,7 +8,9 @@ use super::load::Sample;
 use super::proxy::{Proxy, Setup};
 use super::work::{Amount, Work};
 use crate::host;
+use crate::promise::{self, Bound, Outcome, Promise};
 use crate::statistics::median;
+use crate::turns::Effort;
 
 /// What the numbers do not show by themselves.
 pub const NOTES: [&str; 7] = [
@@ -63,22 +65,9 @@ impl Series {
 pub struct Comparison {
     proxies: Vec<Proxy>,
     series: Vec<Series>,
-    rounds: u32,
+    effort: Effort,
     amount: Amount,
     openssl: String,
-}
-
-/// A promise, and what came of it.
-struct Judged {
-    words: String,
-    found: f64,
-    at_most: f64,
-}
-
-impl Judged {
-    fn is_held(&self) -> bool {
-        self.found <= self.at_most
-    }
 }
 
 /// What Sealgate's cost may be of another's, or in its unit.
@@ -97,12 +86,21 @@ fn promises(work: Work) -> Vec<(Option<Setup>, f64)> {
 }
 
 impl Comparison {
-    /// The first proxy is what the others are compared with; it does every kind of work.
-    pub fn new(proxies: Vec<Proxy>, series: Vec<Series>, rounds: u32, amount: Amount) -> Self {
+    /// The first proxy is what the others are compared with; it does every kind of work. Work that not everybody has done
+    /// is left out.
+    pub fn new(
+        proxies: Vec<Proxy>,
+        mut series: Vec<Series>,
+        effort: Effort,
+        amount: Amount,
+    ) -> Self {
+        let undone = series.iter().filter(|series| series.samples.is_empty());
+        let undone: Vec<Work> = undone.map(|series| series.work).collect();
+        series.retain(|series| !undone.contains(&series.work));
         Self {
             proxies,
             series,
-            rounds,
+            effort,
             amount,
             openssl: host::version("openssl", "version", "OpenSSL"),
         }
@@ -115,7 +113,12 @@ impl Comparison {
 
     /// How many rounds, in words, and how much work.
     pub fn effort(&self) -> (String, Amount) {
-        (format!("Median of {} rounds", self.rounds), self.amount)
+        (self.effort.words(), self.amount)
+    }
+
+    /// Whether there is nothing to compare.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
     }
 
     /// The kinds of work in the order in which they were done, each with its series.
@@ -130,7 +133,7 @@ impl Comparison {
         })
     }
 
-    fn judged(&self) -> Vec<Judged> {
+    fn judged(&self) -> Vec<Promise> {
         let mut judged = Vec::new();
         for (work, series) in self.works() {
             let of = |setup| {
@@ -149,10 +152,10 @@ impl Comparison {
                         (format!("× {name}"), own / other.cost())
                     }
                 };
-                judged.push(Judged {
+                judged.push(Promise {
                     words: format!("{}: {words}", work.name()),
                     found,
-                    at_most,
+                    bound: Bound::AtMost(at_most),
                 });
             }
         }
@@ -160,8 +163,8 @@ impl Comparison {
     }
 
     /// Whether each promise was held.
-    pub fn is_held(&self) -> bool {
-        self.judged().iter().all(Judged::is_held)
+    pub fn outcome(&self) -> Outcome {
+        promise::outcome(&self.judged())
     }
 
     /// Markdown, so that it can be pasted where it is read.
@@ -192,20 +195,12 @@ impl Comparison {
                 );
             }
         }
-        let _ = writeln!(text, "\nMedian of {} rounds (lowest–highest).", self.rounds);
+        let _ = writeln!(text, "\n{} (lowest–highest).", self.effort.words());
         for note in NOTES {
             let _ = writeln!(text, "{note}");
         }
         text.push('\n');
-        for judged in self.judged() {
-            let verdict = if judged.is_held() { "held" } else { "MISSED" };
-            let Judged {
-                words,
-                found,
-                at_most,
-            } = &judged;
-            let _ = writeln!(text, "{words}: {found:.2}, at most {at_most}: {verdict}");
-        }
+        text.extend(self.judged().iter().map(Promise::line));
         if self.amount == Amount::Quick {
             text.push_str("A --quick run: too little work for numbers to be quoted.\n");
         }
@@ -241,22 +236,13 @@ impl Comparison {
             .iter()
             .map(|proxy| json!({ "name": proxy.name, "version": proxy.version }))
             .collect();
-        let targets: Vec<Value> = self
-            .judged()
-            .iter()
-            .map(|one| {
-                json!({
-                    "target": one.words,
-                    "found": one.found,
-                    "wanted_at_most": one.at_most,
-                    "held": one.is_held(),
-                })
-            })
-            .collect();
+        let targets: Vec<Value> = self.judged().iter().map(Promise::json).collect();
+        let (rounds, cut_short) = self.effort.json();
         json!({
             "measurement": "peers",
             "quick": self.amount == Amount::Quick,
-            "rounds": self.rounds,
+            "rounds": rounds,
+            "cut_short": cut_short,
             "host": host::describe(),
             "openssl": self.openssl,
             "notes": NOTES,
@@ -270,6 +256,7 @@ impl Comparison {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::error::BenchError;
 
     /// Two kinds of work; haproxy costs twice as much as we do.
     pub fn sample(own: f64) -> Comparison {
@@ -292,13 +279,13 @@ pub mod tests {
                 series.push(one);
             }
         }
-        Comparison::new(proxies, series, 3, Amount::Quick)
+        Comparison::new(proxies, series, Effort::of(3), Amount::Quick)
     }
 
     #[test]
     fn each_promise_can_be_missed() {
         let held = sample(1.0);
-        assert!(held.is_held());
+        assert_eq!(held.outcome(), Outcome::Held);
         let table = held.table();
         assert!(
             table.contains("| other | 2.000 (2.000–6.000) | 2.00 | 50 % |"),
@@ -309,11 +296,39 @@ pub mod tests {
             "{table}"
         );
         let missed = sample(1.01);
-        assert!(!missed.is_held());
+        assert_eq!(missed.outcome(), Outcome::Missed);
         assert_eq!(missed.table().matches("MISSED").count(), 1);
         let json = missed.json();
         assert_eq!(json["targets"][0]["held"], false);
         assert_eq!(json["targets"][1]["held"], true);
         assert_eq!(json["series"][0]["median"], 2.0);
+    }
+
+    #[test]
+    fn work_that_not_everybody_has_done_is_left_out() {
+        let Comparison {
+            proxies,
+            mut series,
+            ..
+        } = sample(1.0);
+        // Sealgate is the last one in the first round, so that it is missing where a run is cut short.
+        series.push(Series::new(Work::Echo100, 0));
+        let mut only_other = Series::new(Work::Echo100, 1);
+        only_other.samples.clone_from(&series[0].samples);
+        series.push(only_other);
+        let mut effort = Effort::of(3);
+        effort.cut_short(&BenchError::Interrupted);
+        let cut = Comparison::new(proxies, series, effort, Amount::Full);
+        let works: Vec<Work> = cut.works().map(|(work, _)| work).collect();
+        assert_eq!(works, [Work::Reencrypt, Work::Idle]);
+        assert!(cut.table().contains("CUT SHORT (interrupted)"));
+        assert_eq!(cut.json()["cut_short"], "interrupted");
+        let nothing = Comparison::new(
+            Vec::new(),
+            vec![Series::new(Work::Full, 0)],
+            Effort::of(3),
+            Amount::Full,
+        );
+        assert!(nothing.is_empty());
     }
 }

@@ -1,5 +1,7 @@
 //! The load generator that comes with Sealgate: its origin behind a gateway, and loads whose reports are read.
 
+pub mod report;
+
 use std::{
     fs,
     net::SocketAddr,
@@ -154,32 +156,7 @@ impl Origin {
     }
 }
 
-/// Codes of the reasons in a report's verdict, each once.
-pub fn doubts(report: &Value) -> Vec<String> {
-    let reasons = report["verdict"]["reasons"].as_array();
-    let codes = reasons.into_iter().flatten();
-    let codes = codes.filter_map(|reason| Some(reason["code"].as_str()?.to_owned()));
-    let mut codes: Vec<_> = codes.collect();
-    codes.sort();
-    codes.dedup();
-    codes
-}
-
 /// Words of a text.
 pub fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn doubts_are_told_once() {
-        let report = serde_json::json!({
-            "verdict": { "reasons": [{"code": "stolen"}, {"code": "short"}, {"code": "stolen"}] }
-        });
-        assert_eq!(doubts(&report), ["short", "stolen"]);
-        assert!(doubts(&Value::Null).is_empty());
-    }
 }
