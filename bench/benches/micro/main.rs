@@ -8,6 +8,7 @@
 mod paths;
 
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -92,23 +93,47 @@ fn records(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(len as u64));
         for (name, engine) in [("direct", Direct), ("rustls", Rustls)] {
             let mut relay = Relay::new(engine, len, 0);
-            // Records open in the order in which they were sealed, so one at a time is made.
             group.bench_function(name, |bencher| {
-                bencher.iter_custom(|iterations| {
-                    let mut spent = std::time::Duration::ZERO;
-                    for _ in 0..iterations {
-                        relay.refill(1);
-                        let begun = std::time::Instant::now();
-                        black_box(relay.open());
-                        spent += begun.elapsed();
-                    }
-                    spent
-                });
+                bencher.iter_custom(|iterations| timed(&mut relay, iterations, Relay::open));
             });
         }
         group.bench_function("bare", |bencher| bencher.iter(|| bare.open()));
         group.finish();
     }
+}
+
+/// The relay's pump over a wire in memory: from one connection's records to another's.
+fn pump(criterion: &mut Criterion) {
+    for len in SIZES {
+        let mut group = criterion.benchmark_group(format!("pump/{len}"));
+        group.throughput(Throughput::Bytes(len as u64));
+        for (name, engine) in [("direct", Direct), ("rustls", Rustls)] {
+            let mut relay = Relay::new(engine, len, 0);
+            group.bench_function(name, |bencher| {
+                bencher.iter_custom(|iterations| timed(&mut relay, iterations, Relay::run));
+            });
+        }
+        let mut bare = Bare::new(len);
+        group.bench_function("bare", |bencher| {
+            bencher.iter(|| {
+                bare.open();
+                bare.seal();
+            });
+        });
+        group.finish();
+    }
+}
+
+/// How long `run` takes for a message, so many times. Records open in the order in which they were sealed, so one at a time is made.
+fn timed(relay: &mut Relay, iterations: u64, run: fn(&mut Relay) -> usize) -> Duration {
+    let mut spent = Duration::ZERO;
+    for _ in 0..iterations {
+        relay.refill(1);
+        let begun = Instant::now();
+        black_box(run(relay));
+        spent += begun.elapsed();
+    }
+    spent
 }
 
 fn handshakes(criterion: &mut Criterion) {
@@ -133,9 +158,9 @@ fn names(criterion: &mut Criterion) {
     group.finish();
 
     let mut group = criterion.benchmark_group("tenants");
-    group.throughput(Throughput::Elements(1000));
     for count in [10, 1000, 100_000] {
         let tenants = Tenants::new(count, 1000);
+        group.throughput(Throughput::Elements(tenants.lookups() as u64));
         group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
             bencher.iter(|| tenants.resolve())
         });
@@ -155,5 +180,5 @@ fn keys(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(micro, records, handshakes, names, keys);
+criterion_group!(micro, records, pump, handshakes, names, keys);
 criterion_main!(micro);

@@ -11,6 +11,7 @@
 pub mod handshake;
 pub mod hello;
 pub mod identity;
+pub mod injected;
 pub mod relay;
 pub mod sealed;
 pub mod tenants;

@@ -3,6 +3,7 @@
 use sealgate_tls::{Engine, MAX_FRAGMENT_LEN, Session, sealed_len_bound};
 
 use super::handshake::{Handshake, Kind, Pair};
+use super::injected;
 
 /// Plaintext that the gateway moves at a time: its large buffers.
 pub const MOVED_LEN_MOST: usize = 256 * 1024;
@@ -61,6 +62,7 @@ impl Relay {
             );
             let plaintext = &self.plaintext[..opened];
             seal(&mut *self.upstream.client, plaintext, &mut self.outgoing);
+            injected::for_each_record(opened.div_ceil(MAX_FRAGMENT_LEN));
             moved += opened;
         }
         moved

@@ -142,14 +142,15 @@ pub fn findings(comparisons: &[Comparison], baseline: &Baseline) -> String {
 /// Why the counts say nothing here.
 pub fn not_comparable(differences: &[Difference]) -> String {
     let mut text = String::from(
-        "\nNot comparable, so not judged: the baseline was made with another toolchain.\n",
+        "\nNOT COMPARED: the baseline was made with other tools, and counts depend on them.\n",
     );
     for Difference { what, before, here } in differences {
         let _ = writeln!(text, "  {what}: {before} in the baseline, {here} here");
     }
     text.push_str(
-        "If this is the toolchain from now on, count the revision of the baseline with it first, then compare:\n  \
-         scripts/bench instructions --accept 'counted with the new toolchain'\n",
+        "config/ci/gate.sh BASE HEAD counts both revisions with the tools that there are. If these are the tools from \
+         now on, count the revision of the baseline with them:\n  \
+         scripts/bench instructions --accept 'counted with the new tools'\n",
     );
     text
 }
