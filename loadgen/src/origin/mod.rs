@@ -43,6 +43,9 @@ use crate::affinity;
 /// Connections that may wait to be accepted, per thread.
 const BACKLOG: i32 = 4096;
 
+/// How long accepting rests when no descriptor is free.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(10);
+
 /// Large buffers a thread's pool may hand out: 4 GiB worth, so memory is the bound and not this.
 const POOL_LIMIT: usize = 16 * 1024;
 
@@ -244,19 +247,23 @@ async fn accept(listener: Listener, endpoint: Endpoint, site: Site, pool: Pool) 
                     serve_connection(socket, Rc::clone(&endpoint), site.clone(), pool.clone());
                 sealgate_uring::spawn(connection);
             }
-            // A client that gave up before it was looked at. Hundreds of them may stand before one that has not.
-            Err(error) if is_gone(&error) => {}
-            // Out of descriptors: the pause keeps a lasting error from spinning.
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(error) => {
+                if let Some(rest) = rest(&error) {
+                    tokio::time::sleep(rest).await;
+                }
+            }
         }
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotConnected | io::ErrorKind::ConnectionAborted
-    )
+/// How long to rest behind an accept that failed, if at all.
+fn rest(error: &io::Error) -> Option<Duration> {
+    match error.kind() {
+        // A client that gave up before it was looked at: hundreds may stand before one that has not.
+        io::ErrorKind::NotConnected | io::ErrorKind::ConnectionAborted => None,
+        // Out of descriptors: without a pause, a lasting error would spin.
+        _ => Some(OUT_OF_DESCRIPTORS),
+    }
 }
 
 async fn serve_connection(socket: Socket, endpoint: Rc<Endpoint>, mut site: Site, pool: Pool) {
@@ -304,4 +311,50 @@ async fn accept_tls(
     let hello = accept_hello(socket, pool).await?;
     site.server_name = hello.server_name.as_deref().map(Box::from);
     Stream::accept_with(socket.clone(), pool.clone(), config, &hello).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clients that give up before they are accepted.
+    const GONE: usize = 300;
+
+    #[test]
+    fn behind_clients_that_gave_up_nothing_rests() {
+        sealgate_uring::run(async {
+            let address = SocketAddr::from(([127, 0, 0, 1], 0));
+            let listener = Listener::bind(address, BACKLOG).unwrap();
+            let address = listener.local_addr().unwrap();
+            for _ in 0..GONE {
+                let gone = std::net::TcpStream::connect(address).unwrap();
+                // Its close is a reset then.
+                let gone = socket2::Socket::from(gone);
+                gone.set_linger(Some(Duration::ZERO)).unwrap();
+            }
+            let stays = std::net::TcpStream::connect(address).unwrap();
+            let address = stays.local_addr().unwrap();
+            let mut gone = 0;
+            loop {
+                match listener.accept().await {
+                    Ok((_, peer)) if peer == address => break,
+                    // Its reset is still under way.
+                    Ok(_) => {}
+                    Err(error) => {
+                        assert_eq!(rest(&error), None, "{error}");
+                        gone += 1;
+                    }
+                }
+            }
+            assert!((1..=GONE).contains(&gone), "{gone}");
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn without_a_descriptor_accepting_rests() {
+        for errno in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE] {
+            assert_eq!(rest(&errno.into()), Some(OUT_OF_DESCRIPTORS), "{errno}");
+        }
+    }
 }
