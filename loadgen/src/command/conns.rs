@@ -32,9 +32,11 @@ use crate::{
     },
     report::{
         build::{self, Frame},
-        conns as report, model,
+        conns as report,
+        evidence::Lag,
+        model,
         summary::Summary,
-        verdict::{self, Lag},
+        verdict,
     },
     run::{Outcome, RunError, Session},
     schedule::{

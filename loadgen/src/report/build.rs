@@ -3,14 +3,13 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
+    evidence::{Conditions, Counts, Evidence, Exhausted, FewStreams, Lag, TargetCpu},
     model::{
         Achieved, Bytes, Configuration, Connections, ErrorClass, Generator, Host, Http, KeyUpdates,
         Objective, Operations, Part, Rates, Report, Second, Target, Timing, Tool,
     },
     parse,
-    verdict::{
-        self, Conditions, Counts, Evidence, Exhausted, FewStreams, Judgement, Lag, TargetCpu,
-    },
+    verdict::{self, Judgement},
 };
 use crate::{
     measure::{cpu, interval},

@@ -5,6 +5,7 @@ pub mod agent_table;
 pub mod agents;
 pub mod build;
 pub mod conns;
+pub mod evidence;
 pub mod model;
 pub mod objective;
 pub mod parse;

@@ -5,8 +5,9 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    evidence::FewStreams,
     model::{self, State},
-    verdict::{self as limit, FewStreams},
+    verdict as limit,
 };
 
 /// One ground of a verdict, with what was measured.

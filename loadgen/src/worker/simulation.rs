@@ -12,8 +12,9 @@ use crate::{
     },
     operation::failure::{Cause, Failure, Phase},
     report::{
+        evidence::{self, Evidence},
         model::State,
-        verdict::{self, Evidence, Objectives},
+        verdict::{self, Objectives},
     },
     schedule::{
         Extent, Share,
@@ -173,24 +174,24 @@ fn reasons(run: &Collected, extent: Extent) -> Vec<String> {
     let evidence = Evidence {
         elapsed: extent.duration.unwrap(),
         interrupted: false,
-        counts: verdict::Counts {
+        counts: evidence::Counts {
             planned: counts.planned,
             achieved: counts.succeeded - counts.late,
             succeeded: counts.succeeded,
-            ..verdict::Counts::default()
+            ..evidence::Counts::default()
         },
-        lag: verdict::Lag {
+        lag: evidence::Lag {
             p99: latency.lag.percentile(99.0),
             generator_p99: run.totals.effort.lag.percentile(99.0),
             service_p50: latency.service.percentile(50.0),
         },
         dropped: 0,
-        exhausted: verdict::Exhausted {
+        exhausted: evidence::Exhausted {
             backlog: run.totals.effort.overflowed,
-            ..verdict::Exhausted::default()
+            ..evidence::Exhausted::default()
         },
-        conditions: verdict::Conditions::default(),
-        target: verdict::TargetCpu::NotAsked,
+        conditions: evidence::Conditions::default(),
+        target: evidence::TargetCpu::NotAsked,
         few_streams: None,
     };
     let verdict = verdict::judge(&evidence, Objectives::Met).verdict;

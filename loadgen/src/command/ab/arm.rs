@@ -14,11 +14,9 @@ use crate::{
         ab::Target,
         advice::advice,
         build,
+        evidence::{Conditions, Counts, Evidence, Exhausted, FewStreams, Lag, TargetCpu},
         model::Verdict,
-        verdict::{
-            self, Conditions, Counts, Evidence, Exhausted, FewStreams, Judgement, Lag, Objectives,
-            TargetCpu,
-        },
+        verdict::{self, Judgement, Objectives},
     },
     run::{Outcome, Session},
     worker::{Load, Loads, Plan},
