@@ -4,14 +4,7 @@
 mod agent;
 mod program;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::Read,
-    process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, process::Command, time::Duration};
 
 use agent::{
     Agent, Certificates, assert_whole,
@@ -27,28 +20,13 @@ use loadgen::{
         reason::Reason,
     },
 };
-use program::{Origin, PROGRAM, TlsFiles, loadgen, schema::assert_valid_by};
+use program::{
+    Origin, PROGRAM, TlsFiles, ended, loadgen,
+    schema::assert_valid_by,
+    search::{AT_ONE_RATE, assert_held_to_the_end, whole_steps},
+    start_in,
+};
 use serde_json::{Value, json};
-
-/// Starts the program in a directory.
-fn start_in(dir: &str, words: &[&str]) -> Child {
-    let mut command = Command::new(PROGRAM);
-    let command = command.args(words).current_dir(dir);
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-/// The exit code, and the JSON on standard output.
-fn ended(child: Child) -> (i32, Value) {
-    let output = child.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}{said}"));
-    (output.status.code().unwrap(), json)
-}
 
 #[test]
 fn every_run_of_a_sweep_is_done_by_all_agents() {
@@ -168,23 +146,6 @@ fn agents_do_a_scenario_that_they_are_sent_and_its_objects_are_stored_once() {
     assert_eq!(totals["echo_bytes"], 50 * counted["echo"]);
 }
 
-/// The words of a search of a scenario in the directory of this process.
-const SEARCH: [&str; 13] = [
-    "search",
-    "mix",
-    "--from",
-    "20",
-    "--to",
-    "20",
-    "--settle",
-    "100ms",
-    "--attempts",
-    "1",
-    "s.toml",
-    "--json",
-    "-",
-];
-
 #[test]
 fn the_steps_of_a_search_are_done_by_all_agents() {
     let certificates = Certificates::new();
@@ -194,13 +155,18 @@ fn the_steps_of_a_search_are_done_by_all_agents() {
     let load = "connections = 2\nduration = \"2s\"\nslo = [\"p99<60s\", \"errors<1%\"]";
     let dir = scenario(&files, &origin, load);
     let flags = certificates.flags(&agents);
-    let (code, json) = ended(start_in(&dir, &on_agents(&SEARCH, &flags)));
-    assert_valid_by(&json, "search-1.json");
-    let steps = json["steps"].as_array().unwrap();
+    let search = [
+        &["search", "mix"],
+        &AT_ONE_RATE[..],
+        &["s.toml", "--json", "-"],
+    ]
+    .concat();
+    let run = ended(start_in(&dir, &on_agents(&search, &flags)));
+    let json = &run.1;
+    assert_valid_by(json, "search-1.json");
     let mut reads = 0;
-    for (n, step) in steps.iter().enumerate() {
+    for (n, step) in whole_steps(json).iter().enumerate() {
         let report = &step["report"];
-        assert_eq!(report["errors"], json!([]), "{report:#}");
         let asked = &report["configuration"];
         assert_eq!(asked["stages"][0]["from_per_s"], 20.0);
         assert_eq!(
@@ -208,7 +174,6 @@ fn the_steps_of_a_search_are_done_by_all_agents() {
             (&json!("poisson"), &json!(n + 2), &json!(0.1))
         );
         let all = &report["totals"]["operations"];
-        assert!(all["planned"].as_u64() > Some(0) && all["planned"] == all["succeeded"]);
         let agents = report["agents"].as_array().unwrap();
         let parts = agents.iter().map(|agent| &agent["totals"]["operations"]);
         let sum: u64 = parts.map(|part| part["succeeded"].as_u64().unwrap()).sum();
@@ -219,13 +184,7 @@ fn the_steps_of_a_search_are_done_by_all_agents() {
     // Warm-up is in no count but the origin's.
     let requests = origin.totals(&origin.tls_url(""))["requests"].as_u64();
     assert!(requests.unwrap() >= 3 * 4 + reads);
-    let ending = json["result"]["ending"].as_str().unwrap();
-    match code {
-        0 => assert_eq!((ending, steps.len()), ("at_least", 4)),
-        // Whether the machine is quiet enough for it is not for a test to say.
-        4 => assert!(["undecided", "unconfirmed"].contains(&ending), "{ending}"),
-        other => panic!("{other}: {json:#}"),
-    }
+    assert_held_to_the_end(&run);
 }
 
 #[test]
@@ -241,16 +200,10 @@ fn an_agent_that_is_lost_ends_a_search_with_what_there_is() {
     let flags = certificates.flags(&[&stays, &dies]);
     let mut child = start_in("/", &on_agents(&search, &flags));
     // It has begun when the target was asked.
-    while origin.totals(&origin.url(""))["requests"].as_u64().unwrap() < 10 {
-        thread::yield_now();
-        assert!(child.try_wait().unwrap().is_none(), "it has ended");
-    }
+    origin.await_requests(10, &mut child);
     dies.kill();
-    let mut text = String::new();
-    let mut out = child.stdout.take().unwrap();
-    out.read_to_string(&mut text).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(4));
-    let json: Value = serde_json::from_str(&text).unwrap();
+    let (code, json) = ended(child);
+    assert_eq!(code, 4);
     assert_valid_by(&json, "search-1.json");
     assert_eq!(json["result"]["ending"], "agent_lost");
     let agents = &json["steps"][0]["report"]["agents"];
@@ -258,7 +211,7 @@ fn an_agent_that_is_lost_ends_a_search_with_what_there_is() {
 }
 
 #[test]
-fn a_step_at_which_an_agent_was_too_busy_says_nothing_of_the_target() {
+fn a_step_that_missed_with_an_agent_too_busy_says_nothing_of_the_target() {
     let certificates = Certificates::new();
     let mut interval = Interval::new(1, 0);
     (interval.second, interval.planned) = (Some(0), vec![(0, 2)]);
@@ -304,7 +257,7 @@ fn a_step_at_which_an_agent_was_too_busy_says_nothing_of_the_target() {
         "request",
         "http://127.0.0.1:9/",
         "--slo",
-        "p99<60s",
+        "p99<10us",
         "--from",
         "1",
         "-d",

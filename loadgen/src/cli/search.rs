@@ -30,8 +30,12 @@ Examples:
 
 The load is open, with Poisson arrivals, on connections that are kept from step to step. The first
 rate is 5 % of what the connections make in a closed loop. It is doubled until it does not hold,
-the range is halved down to 3 %, and the best rate has to hold three times more. A step whose
-numbers do not hold is repeated and never counts as one that held.
+the range is halved down to 3 %, and the best rate has to hold three times more.
+
+Response times hold whatever the generator was late, so a step that meets a bound of them has met
+it however busy the machine. One that misses by no more than the generator can have added, or whose
+objectives leave its lateness out (service times, errors alone), proves nothing: it is repeated and
+never counts as one that held.
 
 Exit codes: 0 a rate was found, 1 usage, 2 target unreachable or integrity failure, 3 not even the
 lowest rate holds, 4 inconclusive.";

@@ -304,6 +304,7 @@ fn judged(job: &Job<'_>, outcome: Outcome, frame: Frame, course: &Course) -> loa
         exit,
         advice,
         reasons,
+        objectives: Vec::new(),
     }
 }
 
@@ -324,8 +325,9 @@ fn add_probe(measured: &mut load::Measured, probe: Probing<'_>, outcomes: Vec<Ou
         let (frame, all) = (load::frame(&job, &plan), build::totals(&outcome));
         let elapsed_s = outcome.elapsed.as_secs_f64();
         if *name == "during" {
-            let objectives = job.load.slo.iter().map(|slo| slo.judge(&all, elapsed_s));
-            measured.report.objectives = objectives.collect();
+            let objectives = job.load.slo.iter();
+            let judged = objectives.map(|slo| slo.judge(&all, elapsed_s).stored);
+            measured.report.objectives = judged.collect();
         }
         let mut evidence = build::evidence(&outcome, &frame);
         // It was to last until now.

@@ -22,6 +22,7 @@ use crate::{
         build::{self, Frame},
         live::LiveView,
         model::{self, Configuration, Report},
+        objective::Judged,
         reason::Reason,
         summary::Summary,
         verdict,
@@ -254,6 +255,8 @@ pub struct Measured {
     pub advice: String,
     /// The grounds of its verdict.
     pub reasons: Vec<Reason>,
+    /// Its objectives.
+    pub objectives: Vec<Judged>,
 }
 
 /// Runs a job.
@@ -305,15 +308,18 @@ pub fn judged(job: &Job<'_>, outcome: run::Outcome, frame: Frame) -> Measured {
     if let Operation::Mixed(mixed) = &job.operation {
         objectives.extend(mixed.judge(&outcome.collected.totals.kinds, elapsed_s));
     }
+    let stored = objectives.iter().map(|judged| judged.stored.clone());
+    let stored: Vec<_> = stored.collect();
     let evidence = build::evidence(&outcome, &frame);
-    let judgement = verdict::judge(&evidence, build::objectives_met(&objectives));
+    let judgement = verdict::judge(&evidence, build::objectives_met(&stored));
     let (exit, reasons) = (judgement.exit, judgement.reasons.clone());
     let advice = advice_for(job, &outcome);
     Measured {
-        report: build::report(outcome, judgement, objectives, frame),
+        report: build::report(outcome, judgement, stored, frame),
         exit,
         advice,
         reasons,
+        objectives,
     }
 }
 

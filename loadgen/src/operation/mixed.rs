@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     measure::interval,
-    report::{model, objective::Objective},
+    report::objective::{Judged, Objective},
     worker::slot::Slot,
 };
 
@@ -90,7 +90,7 @@ impl Mixed {
     }
 
     /// Compares each operation's objectives with what was measured of its kinds.
-    pub fn judge(&self, kinds: &[interval::Part], elapsed_s: f64) -> Vec<model::Objective> {
+    pub fn judge(&self, kinds: &[interval::Part], elapsed_s: f64) -> Vec<Judged> {
         let mut judged = Vec::new();
         for (index, part) in self.0.iter().enumerate() {
             let mut sum = interval::Part::default();
@@ -99,11 +99,9 @@ impl Mixed {
                 sum.add(measured);
             }
             judged.extend(part.slo.iter().map(|slo| {
-                let judged = slo.judge(&sum, elapsed_s);
-                model::Objective {
-                    text: format!("{}: {}", part.name, judged.text),
-                    ..judged
-                }
+                let mut judged = slo.judge(&sum, elapsed_s);
+                judged.stored.text = format!("{}: {}", part.name, judged.stored.text);
+                judged
             }));
         }
         judged

@@ -1,6 +1,6 @@
 //! Objectives of `--slo`: `p99<5ms`, `errors<0.1%`, `rate>=4.9k`.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
@@ -127,18 +127,26 @@ impl Objective {
     }
 
     /// Compares the objective with a run. Without operations none is met.
-    pub fn judge(&self, all: &Part, elapsed_s: f64) -> model::Objective {
+    pub fn judge(&self, all: &Part, elapsed_s: f64) -> Judged {
         let measured = self.measured(all, elapsed_s);
-        let met = measured.is_some_and(|measured| match self.comparison {
+        Judged {
+            stored: model::Objective {
+                text: self.text.clone(),
+                measured,
+                met: measured.is_some_and(|measured| self.holds(measured)),
+            },
+            objective: self.clone(),
+            counts: all.counts,
+            elapsed_s,
+        }
+    }
+
+    fn holds(&self, measured: f64) -> bool {
+        match self.comparison {
             Comparison::Less => measured < self.limit,
             Comparison::AtMost => measured <= self.limit,
             Comparison::More => measured > self.limit,
             Comparison::AtLeast => measured >= self.limit,
-        });
-        model::Objective {
-            text: self.text.clone(),
-            measured,
-            met,
         }
     }
 
@@ -165,6 +173,70 @@ impl Objective {
     }
 }
 
+/// An objective beside what a run measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// For the report.
+    pub stored: model::Objective,
+    objective: Objective,
+    counts: Counts,
+    elapsed_s: f64,
+}
+
+/// What a generator that sends late does to what an objective bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lateness {
+    /// It is in the times that are bounded, and can only spoil them.
+    Within,
+    /// It is left out, and what is sent later than planned may meet the target at a better moment.
+    LeftOut,
+    /// Nothing that is a time is bounded.
+    NoTime,
+}
+
+impl Judged {
+    /// Whether it was met.
+    pub fn met(&self) -> bool {
+        self.stored.met
+    }
+
+    /// What it makes of lateness.
+    pub fn lateness(&self) -> Lateness {
+        let at_most = matches!(
+            self.objective.comparison,
+            Comparison::Less | Comparison::AtMost
+        );
+        match self.objective.measure {
+            Measure::Time(Kind::Response | Kind::Lag, _) if at_most => Lateness::Within,
+            Measure::Time(..) => Lateness::LeftOut,
+            Measure::Errors | Measure::Rate => Lateness::NoTime,
+        }
+    }
+
+    /// Whether it would be met at best: with every operation done `sooner` by that much, and with
+    /// those that were never sent as they should be.
+    pub fn met_at_best(&self, sooner: Duration) -> bool {
+        let Counts {
+            succeeded,
+            failed,
+            unsent,
+            ..
+        } = self.counts;
+        let Some(measured) = self.stored.measured else {
+            return false;
+        };
+        let sooner_s = sooner.as_secs_f64();
+        self.objective.holds(match self.objective.measure {
+            Measure::Time(..) => (measured - sooner_s).max(0.0),
+            Measure::Errors => failed as f64 / (succeeded + failed + unsent) as f64,
+            Measure::Rate => {
+                // Divided by nothing, it is more than any rate.
+                (succeeded + unsent) as f64 / (self.elapsed_s - sooner_s).max(0.0)
+            }
+        })
+    }
+}
+
 impl Statistic {
     fn of(self, times: &Times) -> Option<f64> {
         let time = match self {
@@ -178,8 +250,6 @@ impl Statistic {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -205,9 +275,9 @@ mod tests {
             ("lag.p99<1s", false),
         ] {
             let objective: Objective = text.parse().unwrap();
-            assert_eq!(objective.judge(&all, 10.0).met, met, "{text}");
+            assert_eq!(objective.judge(&all, 10.0).met(), met, "{text}");
             assert!(
-                !objective.judge(&Part::default(), 10.0).met,
+                !objective.judge(&Part::default(), 10.0).met(),
                 "{text} of nothing"
             );
         }
@@ -223,5 +293,59 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Objective>(), Err(ObjectiveError), "{text}");
         }
+    }
+
+    #[test]
+    fn what_an_objective_makes_of_lateness_is_that_of_its_measure() {
+        for (text, lateness) in [
+            ("p99<5ms", Lateness::Within),
+            ("mean<=5ms", Lateness::Within),
+            ("lag.max<5ms", Lateness::Within),
+            ("p99>5ms", Lateness::LeftOut),
+            ("service.p99<5ms", Lateness::LeftOut),
+            ("errors<1%", Lateness::NoTime),
+            ("rate>=5", Lateness::NoTime),
+        ] {
+            let objective: Objective = text.parse().unwrap();
+            let judged = objective.judge(&Part::default(), 1.0);
+            assert_eq!(judged.lateness(), lateness, "{text}");
+        }
+    }
+
+    #[test]
+    fn at_best_is_without_lateness_and_with_what_was_never_sent() {
+        let mut all = Part::default();
+        for _ in 0..100 {
+            all.latency.response.record(Duration::from_millis(20));
+            all.latency.service.record(Duration::from_millis(15));
+        }
+        let counts = &mut all.counts;
+        (counts.succeeded, counts.failed, counts.unsent) = (100, 1, 9);
+        let met_at_best = |text: &str, sooner_ms| {
+            let objective: Objective = text.parse().unwrap();
+            let judged = objective.judge(&all, 10.0);
+            assert!(!judged.met(), "{text}");
+            assert!(
+                !objective
+                    .judge(&Part::default(), 10.0)
+                    .met_at_best(Duration::from_secs(1)),
+                "{text} of nothing"
+            );
+            judged.met_at_best(Duration::from_millis(sooner_ms))
+        };
+        assert!(!met_at_best("p99<5ms", 14));
+        assert!(met_at_best("p99<5ms", 16));
+        assert!(met_at_best("p99<5ms", 1000), "no time is less than none");
+        assert!(!met_at_best("service.p99<5ms", 9));
+        assert!(met_at_best("service.p99<5ms", 11));
+        // What is not long enough is not longer without lateness.
+        assert!(!met_at_best("p99>25ms", 16));
+        // One of 110 failed, and nine were never sent.
+        assert!(met_at_best("errors<1%", 0));
+        assert!(!met_at_best("errors<0.9%", 1000));
+        // 100 in 10 s, and 109 at best.
+        assert!(!met_at_best("rate>=11", 0));
+        assert!(met_at_best("rate>=11", 100));
+        assert!(met_at_best("rate>=11", 20_000));
     }
 }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A step that proves nothing is repeated a bounded number of times, and is never taken for one that
-//! held. The number of steps is bounded whatever they find.
+//! held. Then the range is narrowed below it; what was found is still the highest rate where the target
+//! missed one that is as near as was asked for. The number of steps is bounded whatever they find.
 
 pub mod finding;
 
@@ -146,6 +147,8 @@ pub struct Search {
     /// The lowest rate above that did not.
     high: Option<Rate>,
     above: Above,
+    /// The lowest rate that the target missed.
+    missed: Option<Rate>,
     doublings: u32,
     bisections: u32,
     descents: u32,
@@ -165,6 +168,7 @@ impl Search {
             low: None,
             high: None,
             above: Above::Unasked,
+            missed: None,
             doublings: 0,
             bisections: 0,
             descents: 0,
@@ -227,15 +231,27 @@ impl Search {
                     self.conclusion = Some(Conclusion::Found {
                         rate: self.rate,
                         achieved_per_s: self.confirmed.iter().copied().fold(f64::MAX, f64::min),
-                        above: self.above,
+                        above: self.above(),
                     });
                 }
             }
         }
     }
 
+    /// Why no rate above this one is the answer.
+    fn above(&self) -> Above {
+        let near = self.rate.0 as f64 * (1.0 + self.limits.precision);
+        match self.missed {
+            Some(missed) if missed.0 as f64 <= near => Above::Missed,
+            Some(_) | None => self.above,
+        }
+    }
+
     fn not_held(&mut self, above: Above) {
         (self.high, self.above) = (Some(self.rate), above);
+        if above == Above::Missed {
+            self.missed = Some(self.rate);
+        }
         match (self.phase, self.low) {
             (Phase::Confirmation, _) => self.descend(),
             (Phase::Doubling | Phase::Bisection, Some(_)) => self.narrow(),

@@ -150,6 +150,28 @@ fn what_the_generator_cannot_make_is_told_apart() {
 }
 
 #[test]
+fn a_miss_that_is_near_enough_is_the_end_though_nothing_is_proved_between() {
+    // Beyond 5000 the generator is late, and the target's own end is at `missed`.
+    let above = |missed: f64| {
+        let (_, conclusion) = search(limits(100), |step| match step.rate.per_s() {
+            rate if rate <= 5_000.0 => held(step.rate),
+            rate if rate < missed => Finding::Limited,
+            _ => Finding::Missed,
+        });
+        let Conclusion::Found { rate, above, .. } = conclusion else {
+            panic!("{conclusion:?}");
+        };
+        assert!((4_925.0..=5_000.0).contains(&rate.per_s()), "{rate:?}");
+        above
+    };
+    assert_eq!(above(5_000.001), Above::Missed);
+    // 5050 was tried and nothing proved; 5100 was missed before.
+    assert_eq!(above(5_100.0), Above::Missed);
+    assert_eq!(above(5_300.0), Above::Generator);
+    assert_eq!(above(20_000.0), Above::Generator);
+}
+
+#[test]
 fn a_target_that_misses_the_lowest_rate_ends_it_at_once() {
     let (steps, conclusion) = search(limits(100), exact(99.0));
     assert_eq!(steps.len(), 1);

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod schema;
+pub mod search;
 
 use std::{
     collections::HashMap,
@@ -84,6 +85,14 @@ impl Origin {
         counts["totals"].clone()
     }
 
+    /// Waits until so many requests have come of a program that sends them without an end.
+    pub fn await_requests(&self, requests: u64, of: &mut Child) {
+        while self.totals(&self.url(""))["requests"].as_u64().unwrap() < requests {
+            thread::yield_now();
+            assert!(of.try_wait().unwrap().is_none(), "it has ended");
+        }
+    }
+
     /// Sends SIGTERM and gives the exit code.
     pub fn terminate(mut self) -> Option<i32> {
         assert!(
@@ -119,6 +128,26 @@ pub fn loadgen(args: &[&str]) -> Ran {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Starts the program in a directory.
+pub fn start_in(dir: &str, args: &[&str]) -> Child {
+    let mut command = Command::new(PROGRAM);
+    let command = command.args(args).current_dir(dir);
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits for its end; gives the exit code, and the JSON on its standard output.
+pub fn ended(child: Child) -> (i32, Value) {
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}{said}"));
+    (output.status.code().unwrap(), json)
 }
 
 /// Runs the program with `--json -` and gives its exit code and result.

@@ -14,7 +14,6 @@ use crate::{
     host,
     report::{
         build,
-        model::Distribution,
         objective::Objective,
         reason::Reason,
         search::{
@@ -231,16 +230,12 @@ fn broken(error: &CommandError) -> Option<Broken> {
 /// What is known of a step, for its finding.
 fn seen<'a>(measured: &'a Measured, load: &LoadArgs) -> Seen<'a> {
     let report = &measured.report;
-    let p99 = |times: &Distribution| {
-        let ns = times.percentiles_ns.get("p99").copied();
-        Duration::from_nanos(ns.unwrap_or(0))
-    };
     Seen {
-        met: report.objectives.iter().all(|objective| objective.met),
+        objectives: &measured.objectives,
         errors_bounded: load.slo.iter().any(Objective::bounds_errors),
         reasons: &measured.reasons,
-        generator_lag: p99(&report.generator.lag),
-        response: p99(&report.totals.latency.response),
+        latest: Duration::from_nanos(report.generator.lag.max_ns),
+        elapsed: Duration::from_secs_f64(report.timing.elapsed_s),
         achieved_per_s: report.achieved.achieved_per_s,
     }
 }

@@ -42,30 +42,30 @@ fn found(rate_per_s: f64, achieved_per_s: f64, above: Above, steps: &[Step]) -> 
     let higher = steps
         .iter()
         .filter(|step| step.rate_per_s > rate_per_s && !held(step));
-    let higher = higher.min_by(|a, b| a.rate_per_s.total_cmp(&b.rate_per_s));
-    let at = higher.map_or(String::new(), |step| {
-        format!(" at {}/s", quantity::number(step.rate_per_s))
+    let missed = higher
+        .clone()
+        .filter(|step| step.finding == Finding::Missed);
+    let (higher, missed) = (lowest(higher), lowest(missed));
+    let unheld = missed.map_or(String::new(), |step| {
+        let rate = quantity::number(step.rate_per_s);
+        format!("; the objectives do not hold at {rate}/s")
     });
     let ending = match above {
         Above::Missed => {
-            message.push_str(&format!("; the objectives do not hold{at}"));
+            message.push_str(&unheld);
             Ending::Found
         }
         Above::Generator => {
-            message = format!(
-                ">= {message} (generator-limited): {}",
-                higher.map_or(
-                    "no more was calibrated for this generator; give it more threads".to_owned(),
-                    ground
-                )
+            let why = higher.map_or(
+                "no more was calibrated for this generator; give it more threads".to_owned(),
+                ground,
             );
+            message = format!(">= {message} (generator-limited){unheld}: {why}");
             Ending::AtLeast
         }
         Above::Noise => {
-            message = format!(
-                ">= {message} (noisy): {}",
-                higher.map_or(String::new(), ground)
-            );
+            let why = higher.map_or(String::new(), ground);
+            message = format!(">= {message} (noisy){unheld}: {why}");
             Ending::AtLeast
         }
         Above::Unasked => {
@@ -80,6 +80,11 @@ fn found(rate_per_s: f64, achieved_per_s: f64, above: Above, steps: &[Step]) -> 
         above: Some(above),
         message,
     }
+}
+
+/// The one at the lowest rate.
+fn lowest<'a>(steps: impl Iterator<Item = &'a Step>) -> Option<&'a Step> {
+    steps.min_by(|a, b| a.rate_per_s.total_cmp(&b.rate_per_s))
 }
 
 fn nothing(above: Above, steps: &[Step]) -> Outcome {
