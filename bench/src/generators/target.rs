@@ -15,6 +15,7 @@ pub struct Target {
     plain: SocketAddr,
     certificate: Certificate,
     configuration: String,
+    directory: PathBuf,
     _server: Server,
 }
 
@@ -48,6 +49,7 @@ impl Target {
             plain,
             certificate,
             configuration,
+            directory: directory.to_owned(),
             _server: server,
         })
     }
@@ -70,6 +72,11 @@ impl Target {
     /// What it is verified by.
     pub fn authority(&self) -> &PathBuf {
         &self.certificate.chain
+    }
+
+    /// Where its files are, and those of the run.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// What it was started with.

@@ -1,6 +1,6 @@
 //! The generators: how each is told to do the work, and how what it says is read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -154,7 +154,7 @@ impl Tool {
             Self::Wrk => {
                 say(format!("-t 1 -c {c} -d {seconds}s --latency"));
                 if work == Work::Latency {
-                    say(format!("-s {}", wrk_script()?.display()));
+                    say(format!("-s {}", wrk_script(target.directory())?.display()));
                 }
                 say(small);
             }
@@ -294,9 +294,9 @@ fn read_timer(report: &Value) -> Option<Reading> {
     })
 }
 
-/// wrk knows no rate, but asks a script how long to wait before each request.
-fn wrk_script() -> Result<PathBuf, BenchError> {
-    let path = std::env::temp_dir().join(format!("sealgate-bench-{}.lua", std::process::id()));
+/// wrk knows no rate, but asks a script how long to wait before each request. It goes where the run's files are, and with them.
+fn wrk_script(directory: &Path) -> Result<PathBuf, BenchError> {
+    let path = directory.join("delay.lua");
     let wait_ms = 1000 * CONNECTIONS / RATE;
     let text = format!("function delay() return {wait_ms} end\n");
     match std::fs::write(&path, text) {
@@ -382,6 +382,16 @@ mod tests {
             reading(Tool::Hey, Work::Handshakes, "[200]\t0 responses"),
             None
         );
+    }
+
+    #[test]
+    fn the_script_is_among_the_files_of_the_run() {
+        let place = tempfile::tempdir().expect("a directory");
+        let script = wrk_script(place.path()).expect("a file");
+        assert_eq!(script.parent(), Some(place.path()));
+        let text = std::fs::read_to_string(&script).expect("it is there");
+        // 64 connections, 2000 requests per second.
+        assert_eq!(text, "function delay() return 32 end\n");
     }
 
     #[test]
