@@ -10,11 +10,13 @@ use std::{
 
 const GATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/ci/gate.sh");
 
-/// A `bench` that notes its arguments and ends with these statuses.
-fn stub(place: &Path, instructions: i32, ab: i32) -> PathBuf {
+/// A `bench` that notes its arguments and ends with these statuses: for whether instructions can be compared, for what they came to, and of
+/// `ab`.
+fn stub_of(place: &Path, comparable: i32, instructions: i32, ab: i32) -> PathBuf {
     let path = place.join("bench");
     let text = format!(
-        "#!/bin/sh\necho \"$*\" >> {}/calls\ncase $1 in instructions) exit {instructions} ;; ab) exit {ab} ;; esac\n",
+        "#!/bin/sh\necho \"$*\" >> {}/calls\ncase \"$*\" in\n*--comparable) exit {comparable} ;;\n*--accept*) exit 0 ;;\n\
+         instructions*) exit {instructions} ;;\nab*) exit {ab} ;;\nesac\n",
         place.display()
     );
     // A new file each time: one that is still running cannot be written.
@@ -22,6 +24,11 @@ fn stub(place: &Path, instructions: i32, ab: i32) -> PathBuf {
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
+}
+
+/// The same where the baseline of the repository can be compared with.
+fn stub(place: &Path, instructions: i32, ab: i32) -> PathBuf {
+    stub_of(place, 0, instructions, ab)
 }
 
 /// A `bench` that has nothing against a revision, writes its JSON, and ends with this status for a capacity.
@@ -38,7 +45,11 @@ fn stub_of_capacity(place: &Path, capacity: i32) -> PathBuf {
 }
 
 fn command(place: &Path, bench: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(GATE);
+    command_of(Path::new(GATE), place, bench, arguments)
+}
+
+fn command_of(gate: &Path, place: &Path, bench: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(gate);
     command
         .args(arguments)
         .env("GATE_BENCH", bench)
@@ -93,13 +104,64 @@ fn both_layers_are_asked_and_their_results_are_kept() {
     gate(place.path(), &bench, &["main", "HEAD", "echo"]);
     let calls = fs::read_to_string(place.path().join("calls")).unwrap();
     let calls: Vec<_> = calls.lines().collect();
-    assert_eq!(calls[0], "instructions");
+    assert_eq!(calls[..2], ["instructions --comparable", "instructions"]);
     assert!(
-        calls[1].starts_with("ab main HEAD echo --json "),
+        calls[2].starts_with("ab main HEAD echo --json "),
         "{calls:?}"
     );
-    assert!(calls[1].contains("output/ab.xml"), "{calls:?}");
+    assert!(calls[2].contains("output/ab.xml"), "{calls:?}");
     assert!(place.path().join("output/instructions.txt").exists());
+}
+
+/// A repository of one commit with the gate in it.
+fn repository(place: &Path) -> PathBuf {
+    let gate = place.join("config/ci/gate.sh");
+    fs::create_dir_all(gate.parent().unwrap()).unwrap();
+    fs::copy(GATE, &gate).unwrap();
+    for words in [
+        "init -q -b main",
+        "add config",
+        "-c user.name=x -c user.email=x@x.example commit -q --no-gpg-sign -m one",
+    ] {
+        let mut git = Command::new("git");
+        git.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
+        let git = git.arg("-C").arg(place).args(words.split(' '));
+        assert!(git.status().unwrap().success(), "git {words}");
+    }
+    gate
+}
+
+#[test]
+fn where_the_baseline_says_nothing_base_is_counted_with_the_same_tools() {
+    for (instructions, status) in [(0, 0), (1, 3), (2, 2)] {
+        let place = tempfile::tempdir().unwrap();
+        let gate = repository(place.path());
+        let bench = stub_of(place.path(), 4, instructions, 0);
+        let mut gate = command_of(&gate, place.path(), &bench, &["main", "HEAD"]);
+        let found = gate.output().unwrap();
+        assert_eq!(found.status.code(), Some(status), "{found:?}");
+        let calls = fs::read_to_string(place.path().join("calls")).unwrap();
+        let calls: Vec<_> = calls.lines().collect();
+        let base = place.path().canonicalize().unwrap();
+        let base = base.join("output/instructions-base.json");
+        let base = base.display();
+        assert_eq!(
+            calls[1],
+            format!("instructions --rounds 3 --accept main --baseline {base}")
+        );
+        assert_eq!(calls[2], format!("instructions --baseline {base}"));
+        let tree = place.path().join("output/base");
+        assert!(!tree.exists(), "the tree of BASE is left");
+    }
+    let place = tempfile::tempdir().unwrap();
+    let gate = repository(place.path());
+    let bench = stub_of(place.path(), 4, 0, 0);
+    let arguments = ["no-such-revision", "HEAD"];
+    let mut gate = command_of(&gate, place.path(), &bench, &arguments);
+    let found = gate.output().unwrap();
+    let said = String::from_utf8_lossy(&found.stdout);
+    assert_eq!(found.status.code(), Some(2), "{said}");
+    assert!(said.contains("could not be counted"), "{said}");
 }
 
 #[test]

@@ -11,6 +11,10 @@ Runs scripts/bench instructions on what is checked out, and scripts/bench ab BAS
 $GATE_OUTPUT (default target/gate): ab.json, ab.md, ab.xml, instructions.txt. A scenario is a name
 of bench/scenarios, or the path of a .toml file of yours, with your own configuration.
 
+Instructions are held to bench/baseline.json. Where that was made with another compiler, C library, valgrind or
+kind of processor than there is here, counts beside it say nothing: BASE is counted here first, and they are
+held to that (instructions-base.json).
+
 With $GATE_CONFIG, also scripts/bench capacity --config $GATE_CONFIG: what this machine carries with your
 configuration and certificates, in capacity.json. It is held to the file $GATE_STORED; where there is none yet,
 the result is put there. $GATE_CAPACITY_ARGS are further arguments, such as --cert and --key.
@@ -35,8 +39,31 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bench=${GATE_BENCH:-$root/scripts/bench}
 output=${GATE_OUTPUT:-$root/target/gate}
 mkdir -p "$output" || exit 2
+output=$(cd "$output" && pwd)
 
-"$bench" instructions 2>&1 | tee "$output/instructions.txt"
+# Counts BASE in a tree of its own; what both revisions need is built once.
+count_base() {
+    local base=$1 tree=$output/base
+    git -C "$root" worktree prune
+    git -C "$root" worktree add --quiet --force --detach "$tree" "$base" || return 2
+    CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target} "${GATE_BENCH:-$tree/scripts/bench}" instructions \
+        --rounds 3 --accept "$base" --baseline "$output/instructions-base.json"
+    local status=$?
+    git -C "$root" worktree remove --force "$tree"
+    return "$status"
+}
+
+# Layer A: instructions of what is checked out, beside those of the baseline that says something here.
+count() {
+    "$bench" instructions --comparable
+    case $? in
+        0) "$bench" instructions ;;
+        4) count_base "$1" && "$bench" instructions --baseline "$output/instructions-base.json" ;;
+        *) return 2 ;;
+    esac
+}
+
+count "$1" 2>&1 | tee "$output/instructions.txt"
 instructions=${PIPESTATUS[0]}
 "$bench" ab "$@" --json "$output/ab.json" --markdown "$output/ab.md" --junit "$output/ab.xml"
 ab=$?
