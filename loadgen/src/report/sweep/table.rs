@@ -8,6 +8,8 @@ use crate::report::{quantity, render::RenderError};
 /// A column of numbers.
 struct Column {
     name: &'static str,
+    /// In CSV, with its unit.
+    csv: &'static str,
     of: fn(&Cell) -> Option<Range>,
     text: fn(f64) -> String,
 }
@@ -15,50 +17,46 @@ struct Column {
 const COLUMNS: [Column; 7] = [
     Column {
         name: "done/s",
+        csv: "achieved_per_s",
         of: |cell| cell.summary.achieved_per_s,
         text: quantity::number,
     },
     Column {
         name: "payload/s",
+        csv: "payload_bytes_per_s",
         of: |cell| cell.summary.payload_bytes_per_s,
         text: quantity::bytes,
     },
     Column {
         name: "p50",
+        csv: "response_p50_ns",
         of: |cell| cell.summary.p50_ns,
         text: quantity::time,
     },
     Column {
         name: "p99",
+        csv: "response_p99_ns",
         of: |cell| cell.summary.p99_ns,
         text: quantity::time,
     },
     Column {
         name: "p99.9",
+        csv: "response_p99.9_ns",
         of: |cell| cell.summary.p999_ns,
         text: quantity::time,
     },
     Column {
         name: "errors",
+        csv: "errors_share",
         of: |cell| cell.summary.errors,
         text: quantity::share,
     },
     Column {
         name: "target CPU",
+        csv: "target_cpu_ns_per_operation",
         of: |cell| cell.summary.target_cpu_ns,
         text: quantity::time,
     },
-];
-
-/// Names of the columns in CSV, with their units.
-const CSV_NAMES: [&str; 7] = [
-    "achieved_per_s",
-    "payload_bytes_per_s",
-    "response_p50_ns",
-    "response_p99_ns",
-    "response_p99.9_ns",
-    "errors_share",
-    "target_cpu_ns_per_operation",
 ];
 
 /// Heads and rows: dimensions, numbers as `median (least–most)`, and how many runs hold. Columns that
@@ -164,8 +162,8 @@ pub fn markdown(sweep: &SweepReport) -> String {
 pub fn csv(sweep: &SweepReport) -> Result<String, RenderError> {
     let mut out = csv::Writer::from_writer(Vec::new());
     let mut head: Vec<String> = sweep.dimensions.iter().map(|of| of.name.clone()).collect();
-    for name in CSV_NAMES {
-        head.extend(["", "_least", "_most"].map(|end| format!("{name}{end}")));
+    for column in &COLUMNS {
+        head.extend(["", "_least", "_most"].map(|end| format!("{}{end}", column.csv)));
     }
     head.extend(["runs", "runs_holding", "runs_missed"].map(str::to_owned));
     out.write_record(head)?;
