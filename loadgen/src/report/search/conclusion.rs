@@ -3,7 +3,7 @@
 use super::{Ending, Outcome, Step};
 use crate::{
     report::quantity,
-    search::{Above, Conclusion, Finding},
+    search::{Above, Conclusion, Finding, Phase},
 };
 
 /// What a search concluded that came to its end.
@@ -29,14 +29,13 @@ pub fn concluded(conclusion: Conclusion, steps: &[Step]) -> Outcome {
 }
 
 fn found(rate_per_s: f64, achieved_per_s: f64, above: Above, steps: &[Step]) -> Outcome {
-    let times = steps
-        .iter()
-        .rev()
-        .take_while(|step| step.rate_per_s == rate_per_s && held(step))
-        .count();
+    let confirmed = steps.iter().filter(|step| {
+        step.phase == Phase::Confirmation && step.rate_per_s == rate_per_s && held(step)
+    });
     let mut message = format!(
-        "{}/s, held {times} times in a row, at {}/s the lowest",
+        "{}/s, confirmed {} times, at {}/s the lowest",
         quantity::number(rate_per_s),
+        confirmed.count(),
         quantity::number(achieved_per_s)
     );
     let higher = steps
