@@ -8,7 +8,7 @@ use std::{
     net::{Shutdown, TcpStream},
 };
 
-use program::{Origin, TlsFiles, curl, curl_headers};
+use program::{Origin, TlsFiles, curl, curl_headers, loadgen, result};
 use serde_json::Value;
 
 fn file_of(bytes: &[u8]) -> (tempfile::NamedTempFile, String) {
@@ -210,4 +210,29 @@ fn echo_sink_and_source_keep_their_protocols() {
         source.read_to_end(&mut body).unwrap();
         assert_eq!(body.len() as u64, length);
     }
+}
+
+#[test]
+fn every_answer_waits_as_long_as_was_asked_for() {
+    let origin = Origin::start(&["--delay", "steps:0s=30ms", "--seed", "7"]);
+    let (url, tcp) = (origin.url("/x"), |service| {
+        format!("tcp://{}", origin.address(service))
+    });
+    let (echo, source, sink) = (tcp("echo"), tcp("source"), tcp("sink"));
+    for words in [
+        &["request", &url, "-X", "POST", "--size", "50"][..],
+        &["request", &echo, "--echo", "--size", "50"],
+        &["bulk", &source, "--down", "--bytes", "50"],
+        &["bulk", &sink, "--up", "--bytes", "50"],
+    ] {
+        let (_, json) = result(&[words, &["-n", "4", "-c", "2"]].concat());
+        let totals = &json["totals"];
+        assert_eq!(totals["operations"]["succeeded"], 4, "{json:#}");
+        let shortest = totals["latency"]["response"]["min_ns"].as_u64().unwrap();
+        // A histogram of three digits may say a little less.
+        assert!(shortest >= 29_900_000, "{words:?}: {shortest}");
+    }
+    let ran = loadgen(&["origin", "--echo", "127.0.0.1:0", "--delay", "soon"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("lognorm:5ms,0.8"), "{}", ran.stderr);
 }

@@ -256,18 +256,13 @@ fn the_end_of_a_target_is_found_on_any_machine() {
 
 #[test]
 fn a_target_that_misses_at_the_lowest_rate_ends_the_search() {
-    let slow = service(|mut stream| {
-        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        for _ in lines.map_while(Result::ok).filter(String::is_empty) {
-            // No event is waited for: this is what a request takes.
-            thread::sleep(Duration::from_secs(1));
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-        }
-    });
-    let url = format!("http://{slow}/");
+    let origin = Origin::start(&["--delay", "1s"]);
+    let url = origin.url("/none");
     let (code, json) = searched(&[
         "request",
         &url,
+        "--check",
+        "none",
         "--slo",
         "p50<1us",
         "--from",

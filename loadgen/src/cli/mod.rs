@@ -36,6 +36,7 @@ pub use self::tenants::TenantArgs;
 use crate::{
     files::Contents,
     operation::{handshake::Close, reuse::Reuse, size::Size},
+    origin::delay::Delay,
     schedule::Machine,
     target::url::Target,
     units,
@@ -137,7 +138,9 @@ Examples:
   loadgen origin --echo 127.0.0.1:9000 --source 127.0.0.1:9001 --sink 127.0.0.1:9002
       the raw services
   loadgen origin --http 127.0.0.1:8443 --tls-cert chain.pem --tls-key key.pem
-      the store over TLS";
+      the store over TLS
+  loadgen origin --http 127.0.0.1:8080 --delay steps:0s=1ms,10s=200ms,10.2s=1ms
+      a target that stalls, ten seconds after it began";
 
 impl Cli {
     /// Reads a command line, whose first word is the program. What loads a target keeps the words,
@@ -382,4 +385,12 @@ pub struct OriginArgs {
     /// Bytes of bodies the store may hold.
     #[arg(long, default_value = "4GiB", value_parser = units::size)]
     pub max_bytes: u64,
+    /// Let each answer wait: 5ms, lognorm:5ms,0.8 (median, sigma), or
+    /// steps:0s=1ms,10s=200ms,10.2s=1ms (from each moment on, since the origin began). An echo waits
+    /// with each piece that it reads.
+    #[arg(long)]
+    pub delay: Option<Delay>,
+    /// Where the chance of --delay comes from.
+    #[arg(long, default_value_t = 1, requires = "delay")]
+    pub seed: u64,
 }

@@ -188,6 +188,7 @@ fn serve(
         threads,
         first_core,
         store_limit_bytes: STORE_BYTES,
+        delays: None,
     })?;
     let all = kinds.into_iter().zip(addresses);
     Ok(all

@@ -11,6 +11,7 @@ use crate::{
     exit::Exit,
     origin::{
         self, Endpoint, Service,
+        delay::Delays,
         tls::{Alpn, Identity},
     },
 };
@@ -75,6 +76,10 @@ pub fn origin(args: &OriginArgs) -> Result<Exit, CommandError> {
             .map_or_else(affinity::cores, |threads| threads as usize),
         first_core: 0,
         store_limit_bytes: usize::try_from(args.max_bytes).unwrap_or(usize::MAX),
+        delays: args
+            .delay
+            .clone()
+            .map(|delay| Delays::new(delay, args.seed)),
     })?;
     let mut out = io::stdout().lock();
     for (service, address) in services.iter().zip(addresses) {

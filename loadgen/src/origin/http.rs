@@ -22,6 +22,7 @@ use hyper::{
 };
 
 use super::{
+    delay::Delays,
     hooks,
     journal::{Entry, Journal},
     range::{self, Range},
@@ -43,6 +44,8 @@ pub struct Shared {
     pub journals: Vec<Journal>,
     /// When the origin started.
     pub started: Instant,
+    /// How long answers wait; none gives them at once.
+    pub delays: Option<Delays>,
 }
 
 /// One connection's view of the origin.
@@ -60,6 +63,13 @@ impl Site {
     /// The journal of this thread.
     pub fn journal(&self) -> &Journal {
         &self.shared.journals[self.thread]
+    }
+
+    /// Lets an answer wait as long as was asked for.
+    pub async fn delay(&self) {
+        if let Some(delays) = &self.shared.delays {
+            delays.wait(self.shared.started).await;
+        }
     }
 }
 
@@ -172,6 +182,7 @@ async fn answer(site: &Site, request: Request<Incoming>) -> Result<Response<Chun
         status: response.status().as_u16(),
         server_name: site.server_name.clone(),
     });
+    site.delay().await;
     Ok(response)
 }
 

@@ -7,9 +7,10 @@
 //!                                                      store, journal (shared by the threads)
 //! ```
 //!
-//! It is a test tool: it limits memory and nothing else, and whoever can reach it can read and
+//! Answers come at once, or after a delay that is asked for. It is a test tool: it limits memory and nothing else, and whoever can reach it can read and
 //! change everything in it.
 
+pub mod delay;
 pub mod hooks;
 pub mod http;
 pub mod journal;
@@ -34,6 +35,7 @@ use sealgate_uring::{Listener, Pool, Socket, StartError};
 use thiserror::Error;
 
 use self::{
+    delay::Delays,
     http::{Shared, Site},
     journal::Journal,
     store::Store,
@@ -96,6 +98,8 @@ pub struct Settings {
     pub first_core: usize,
     /// Bound of the object store.
     pub store_limit_bytes: usize,
+    /// How long answers wait; none gives them at once.
+    pub delays: Option<Delays>,
 }
 
 /// The origin could not start. The operator's fault.
@@ -137,6 +141,7 @@ pub fn start(settings: Settings) -> Result<Vec<SocketAddr>, OriginError> {
         store: Store::new(settings.store_limit_bytes),
         journals: (0..threads).map(|_| Journal::default()).collect(),
         started: Instant::now(),
+        delays: settings.delays,
     });
     let mut endpoints = settings.endpoints;
     for endpoint in &endpoints {
@@ -293,12 +298,11 @@ async fn serve_connection(socket: Socket, endpoint: Rc<Endpoint>, mut site: Site
         }
     };
     // How a connection ends is the client's business; what it moved has been counted.
-    let counters = &site.journal().counters;
     let _ = match endpoint.service {
         Service::Http => http::serve(stream.into_hyper(), site).await.is_ok(),
-        Service::Echo => tcp::echo(stream, counters).await.is_ok(),
-        Service::Sink => tcp::sink(stream, counters).await.is_ok(),
-        Service::Source => tcp::source(stream, counters).await.is_ok(),
+        Service::Echo => tcp::echo(stream, &site).await.is_ok(),
+        Service::Sink => tcp::sink(stream, &site).await.is_ok(),
+        Service::Source => tcp::source(stream, &site).await.is_ok(),
     };
 }
 

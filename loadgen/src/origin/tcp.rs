@@ -7,7 +7,7 @@ use futures_util::future::join;
 use sealgate_stream::{ReadError, Stream, WriteError, WriteHalf};
 use thiserror::Error;
 
-use super::journal::Counters;
+use super::{http::Site, journal::Counters};
 use crate::pattern::Pattern;
 
 /// A raw connection broke off. The client's fault, or the network's.
@@ -24,15 +24,17 @@ pub enum TcpError {
     NoLength(usize),
 }
 
-/// Sends back what arrives until the client ends its side.
+/// Sends back what arrives until the client ends its side. A delay is that of each piece that is read.
 ///
 /// # Errors
 ///
 /// When the connection breaks off.
-pub async fn echo(stream: Stream, counters: &Counters) -> Result<(), TcpError> {
+pub async fn echo(stream: Stream, site: &Site) -> Result<(), TcpError> {
+    let counters = &site.journal().counters;
     let (mut read, mut write) = stream.split();
     while let Some(data) = read.read().await? {
         let len = data.len() as u64;
+        site.delay().await;
         write.write(data).await?;
         counters.echo_bytes.add(len);
     }
@@ -45,13 +47,15 @@ pub async fn echo(stream: Stream, counters: &Counters) -> Result<(), TcpError> {
 /// # Errors
 ///
 /// When the connection breaks off.
-pub async fn sink(stream: Stream, counters: &Counters) -> Result<(), TcpError> {
+pub async fn sink(stream: Stream, site: &Site) -> Result<(), TcpError> {
+    let counters = &site.journal().counters;
     let (mut read, mut write) = stream.split();
     let mut total = 0u64;
     while let Some(data) = read.read().await? {
         total += data.len() as u64;
         counters.sink_bytes.add(data.len() as u64);
     }
+    site.delay().await;
     write.write_slice(&total.to_be_bytes()).await?;
     write.finish().await?;
     Ok(())
@@ -62,7 +66,8 @@ pub async fn sink(stream: Stream, counters: &Counters) -> Result<(), TcpError> {
 /// # Errors
 ///
 /// When the connection breaks off, or the length is cut short.
-pub async fn source(stream: Stream, counters: &Counters) -> Result<(), TcpError> {
+pub async fn source(stream: Stream, site: &Site) -> Result<(), TcpError> {
+    let counters = &site.journal().counters;
     let (mut read, mut write) = stream.split();
     let mut length = Vec::with_capacity(8);
     while length.len() < 8 {
@@ -75,6 +80,7 @@ pub async fn source(stream: Stream, counters: &Counters) -> Result<(), TcpError>
         .iter()
         .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
     let send = async {
+        site.delay().await;
         let sent = send(&mut write, length, counters).await;
         if sent.is_err() {
             // Else the other side would wait for the end of a client that hears nothing.
