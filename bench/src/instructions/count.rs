@@ -42,6 +42,11 @@ pub fn add(
         Source::Injected(feature) => Some(feature),
     };
     let folder = target_folder().join("instructions");
+    // The benches run in their package's folder, where a relative path would lead elsewhere.
+    let folder = std::path::absolute(&folder).map_err(|source| InstructionsError::File {
+        path: folder,
+        source,
+    })?;
     for round in 1..=rounds {
         eprintln!("counting instructions, round {round} of {rounds}");
         // What an earlier run left would be taken for this one's.
