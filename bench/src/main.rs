@@ -144,7 +144,7 @@ fn main() -> ExitCode {
 
 /// Commands whose status of a command line that is none is 1, as loadgen has it. Elsewhere it is clap's
 /// 2, and 1 means that something grew.
-const AS_LOADGEN: [&str; 4] = ["ab", "capacity", "growth", "profile"];
+const AS_LOADGEN: [&str; 5] = ["ab", "capacity", "growth", "peers", "profile"];
 
 /// A command line that is none.
 fn usage(error: &clap::Error) -> ExitCode {

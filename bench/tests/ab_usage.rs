@@ -1,4 +1,4 @@
-//! What `bench ab` and `bench history` say to a command line that is none, before anything is built.
+//! What `bench` says to a command line that is none, before anything is built.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::process::{Command, Output};
@@ -30,6 +30,11 @@ fn usage_is_exit_code_1_and_says_what_would_be_right() {
         (&["ab", "prove", "--slowdown", "5"], "0.1% to 100%"),
         (&["ab", "prove", "--scenario", "bulky"], "bulky"),
         (&["history", "show", "--file", "none.jsonl"], "none.jsonl"),
+        (&["peers", "down9"], "down8"),
+        (&["peers", "--rounds", "many"], "--rounds"),
+        (&["profile", "bulky"], "bulk"),
+        (&["growth", "widows"], "workers"),
+        (&["capacity"], "--config"),
     ] {
         let output = bench(arguments);
         let stderr = String::from_utf8(output.stderr).unwrap();

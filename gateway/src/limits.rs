@@ -30,6 +30,8 @@ pub const KEYS_WAIT: Duration = Duration::from_secs(10);
 pub const ROTATION_LOOK: Duration = Duration::from_secs(60);
 /// Log lines on their way to the writer; more are dropped and counted.
 pub const LOG_LINES: usize = 16_384;
+/// Bytes of log lines that are written at once, when so many have queued up.
+pub const LOG_BATCH: usize = 64 * 1024;
 /// Characters of a text from outside in one field of a log line.
 pub const LOGGED_CHARS: usize = 512;
 /// Groups of a ClientHello in a log line.

@@ -257,8 +257,10 @@ impl Work {
                 format!("request --echo --size {size} -c {c} -R {rate} -d {seconds}s --warmup 1s")
             }
             Work::Echo100 | Work::Echo4k => format!("request --echo --size {size} -c {c} -n {n}"),
-            Work::Resumed => format!("handshake -c {c} -n {n} --resume 100%"),
-            Work::Full | Work::FullHybrid | Work::FullRsa => format!("handshake -c {c} -n {n}"),
+            Work::Resumed => format!("handshake -c {c} -n {n} --resume 100% --close notify"),
+            Work::Full | Work::FullHybrid | Work::FullRsa => {
+                format!("handshake -c {c} -n {n} --close notify")
+            }
             Work::Idle | Work::IdleHttp => format!("conns -c {n} --hold 3s --timeout 120s"),
             _ => {
                 let way = match self.service() {

@@ -345,6 +345,22 @@ fn received_into_smaller(buf: Buf, pool: &Pool) -> Buf {
     }
 }
 
+/// Closes the session, and sends what it has to say with the end of our direction.
+async fn send_close(socket: &Socket, pool: &Pool, tls: &SharedSession) -> io::Result<()> {
+    // Before the lock is had: who holds it seals nothing more.
+    tls.session.borrow_mut().close();
+    let _sending = tls.sending.lock().await;
+    loop {
+        let mut out = pool.take(SizeClass::Small);
+        let n = tls.session.borrow_mut().transmit(out.spare_mut());
+        out.advance(n);
+        if !tls.session.borrow().wants_transmit() {
+            return socket.send_and_end(out).await.0;
+        }
+        socket.send_all(out).await.0?;
+    }
+}
+
 /// Sends the session's control bytes.
 pub(crate) async fn send_control(
     socket: &Socket,
@@ -466,14 +482,15 @@ impl WriteHalf {
     /// # Errors
     /// [`WriteError`] when the peer is gone already.
     pub async fn finish(&mut self) -> Result<(), WriteError> {
-        if let Some(tls) = &self.tls {
-            tls.session.borrow_mut().close();
-            send_control(&self.socket, &self.pool, tls)
+        match &self.tls {
+            Some(tls) => send_close(&self.socket, &self.pool, tls)
                 .await
-                .map_err(WriteError::Io)?;
+                .map_err(WriteError::Io),
+            None => {
+                self.socket.shutdown(Half::Write);
+                Ok(())
+            }
         }
-        self.socket.shutdown(Half::Write);
-        Ok(())
     }
 
     /// The socket, to reset it.

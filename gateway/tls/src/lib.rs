@@ -19,6 +19,7 @@ mod client_hello;
 mod direct;
 mod early_data;
 mod engine;
+mod hkdf;
 mod provider;
 mod rustls_session;
 mod server;

@@ -29,6 +29,7 @@ const RECVSEND_POLL_FIRST: u16 = 1;
 const MSG_DONTWAIT: i32 = 0x40;
 const MSG_WAITALL: i32 = 0x100;
 const MSG_NOSIGNAL: i32 = 0x4000;
+const MSG_MORE: i32 = 0x8000;
 const SOCK_CLOEXEC: i32 = 0o2_000_000;
 
 /// What an operation owns beside its descriptor and gives back.
@@ -228,11 +229,23 @@ pub(crate) async fn recv_arrival(fd: &Rc<OwnedFd>) -> io::Result<Arrival> {
     }
 }
 
+/// What comes behind a send at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behind {
+    Nothing,
+    /// The end of our direction: the last bytes wait for it, to leave in one segment.
+    TheEnd,
+}
+
 /// Sends what `buf` holds; the kernel retries until all is sent or the stream fails.
-pub(crate) fn send_all(fd: &Rc<OwnedFd>, buf: Buf) -> InFlight<Buf> {
+pub(crate) fn send_all(fd: &Rc<OwnedFd>, buf: Buf, behind: Behind) -> InFlight<Buf> {
+    let more = match behind {
+        Behind::Nothing => 0,
+        Behind::TheEnd => MSG_MORE,
+    };
     let len = u32::try_from(buf.len()).unwrap_or(u32::MAX);
     let entry = opcode::Send::new(ring_fd(fd), buf.as_ptr(), len)
-        .flags(MSG_WAITALL | MSG_NOSIGNAL)
+        .flags(MSG_WAITALL | MSG_NOSIGNAL | more)
         .build();
     // SAFETY: the entry points at the `len` bytes that `buf` holds in its heap block; the operation owns `buf`, and
     // its block does not move when it does.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
-use crate::operation::{self, Arrival};
+use crate::operation::{self, Arrival, Behind};
 use crate::pool::Buf;
 use crate::source_address;
 
@@ -128,9 +128,26 @@ impl Socket {
     /// # Errors
     /// What `send(2)` reports, or `WriteZero` when the kernel gave up half-way. The buffer comes
     /// back either way; after an error the stream is of no more use.
-    pub async fn send_all(&self, mut buf: Buf) -> (io::Result<()>, Buf) {
+    pub async fn send_all(&self, buf: Buf) -> (io::Result<()>, Buf) {
+        self.send(buf, Behind::Nothing).await
+    }
+
+    /// Sends all that `buf` holds, and ends our direction with it: one segment where
+    /// [`send_all`](Self::send_all) and [`shutdown`](Self::shutdown) send two.
+    ///
+    /// # Errors
+    /// As for [`send_all`](Self::send_all).
+    pub async fn send_and_end(&self, buf: Buf) -> (io::Result<()>, Buf) {
+        let sent = self.send(buf, Behind::TheEnd).await;
+        if sent.0.is_ok() {
+            self.shutdown(Half::Write);
+        }
+        sent
+    }
+
+    async fn send(&self, mut buf: Buf, behind: Behind) -> (io::Result<()>, Buf) {
         while !buf.is_empty() {
-            let (result, back) = operation::send_all(&self.fd, buf).await;
+            let (result, back) = operation::send_all(&self.fd, buf, behind).await;
             buf = back;
             match result {
                 Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), buf),
@@ -267,6 +284,26 @@ mod tests {
                     .unwrap(),
                 0
             );
+        });
+    }
+
+    #[test]
+    fn the_last_bytes_and_the_end_come_as_one_segment() {
+        pair(async |client, server, pool| {
+            let segments =
+                |socket: &Socket| crate::tcp_info::segments_received(&socket.fd).unwrap();
+            let before = segments(&server);
+            let mut out = pool.take(SizeClass::Small);
+            out.extend(b"the last");
+            client.send_and_end(out).await.0.unwrap();
+            server.readable().await.unwrap();
+            let (n, buf) = server
+                .recv_now(pool.take(SizeClass::Small), usize::MAX)
+                .await;
+            assert_eq!((n.unwrap(), &*buf), (8, &b"the last"[..]));
+            let (n, _) = server.recv_now(buf, usize::MAX).await;
+            assert_eq!(n.unwrap(), 0);
+            assert_eq!(segments(&server) - before, 1);
         });
     }
 

@@ -3,13 +3,27 @@
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// Where `tcpi_bytes_acked` stands in the kernel's `struct tcp_info` (linux/tcp.h); libc's own
-/// definition of the structure ends before it.
+/// Where fields stand in the kernel's `struct tcp_info` (linux/tcp.h); libc's own definition of the structure
+/// ends before them.
 const BYTES_ACKED_OFFSET: usize = 120;
-const WANTED_LEN: usize = BYTES_ACKED_OFFSET + size_of::<u64>();
+#[cfg(test)]
+const SEGMENTS_IN_OFFSET: usize = 140;
+const WANTED_LEN: usize = 144;
 
 /// Bytes that the peer has acknowledged, or `None` where the kernel does not say.
 pub(crate) fn bytes_acked(fd: &OwnedFd) -> Option<u64> {
+    let bytes = tcp_info(fd)?[BYTES_ACKED_OFFSET..][..8].try_into().ok()?;
+    Some(u64::from_ne_bytes(bytes))
+}
+
+/// Segments that came, with those that held nothing.
+#[cfg(test)]
+pub(crate) fn segments_received(fd: &OwnedFd) -> Option<u32> {
+    let bytes = tcp_info(fd)?[SEGMENTS_IN_OFFSET..][..4].try_into().ok()?;
+    Some(u32::from_ne_bytes(bytes))
+}
+
+fn tcp_info(fd: &OwnedFd) -> Option<[u8; WANTED_LEN]> {
     let mut info = MaybeUninit::<[u8; WANTED_LEN]>::zeroed();
     let mut len = libc::socklen_t::try_from(WANTED_LEN).ok()?;
     // SAFETY: the kernel writes at most `len` bytes behind the pointer, and `len` is the size of
@@ -27,9 +41,7 @@ pub(crate) fn bytes_acked(fd: &OwnedFd) -> Option<u64> {
         return None;
     }
     // SAFETY: it was zeroed, and bytes have no invalid values.
-    let info = unsafe { info.assume_init() };
-    let bytes = info[BYTES_ACKED_OFFSET..].try_into().ok()?;
-    Some(u64::from_ne_bytes(bytes))
+    Some(unsafe { info.assume_init() })
 }
 
 /// Bytes sent that the peer has not acknowledged, or `None` where the kernel does not say.
