@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::accept::Admission;
 use crate::error::Cause;
 use crate::handshake::{self, Bound, Seen};
-use crate::http;
+use crate::http::{self, Unspoken};
 use crate::limits::LOGGED_CHARS;
 use crate::metrics::Class;
 use crate::relay::{HalfClose, Relay, Relayed, TcpRoute};
@@ -129,13 +129,14 @@ impl Entrance {
                 let log = log(stream.take_facts());
                 worker.counters.handshake(&log.facts);
                 match &binding.plan {
-                    Plan::Http(..) => {
-                        let (worker, snapshot) = (Rc::clone(worker), Rc::clone(snapshot));
-                        let listener = self.listener;
-                        Box::pin(async move {
-                            http::serve(&worker, &snapshot, listener, binding, stream, log).await;
-                        })
-                    }
+                    Plan::Http(..) => Box::pin(http::serve(Unspoken {
+                        worker: Rc::clone(worker),
+                        snapshot: Rc::clone(snapshot),
+                        listener: self.listener,
+                        binding,
+                        stream,
+                        log,
+                    })),
                     Plan::Tcp(_, route) => {
                         let route = Rc::clone(route);
                         let relaying = relaying(binding, &route, log, Class::Terminated);
@@ -308,5 +309,7 @@ mod tests {
         let log = size_of::<ConnectionLog>() + size_of::<Facts>();
         let parts = [task, station, relay, log];
         assert!(parts.iter().sum::<usize>() < 3000, "{parts:?}");
+        let silent = [task, size_of_future(http::serve), log];
+        assert!(silent.iter().sum::<usize>() < 1000, "{silent:?}");
     }
 }

@@ -20,7 +20,7 @@ mod serve;
 
 pub use request_body::RequestBody;
 pub use route::{Handling, HttpRoute};
-pub use serve::serve;
+pub use serve::{Unspoken, serve};
 
 use crate::upstream::UpstreamSettings;
 

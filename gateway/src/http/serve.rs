@@ -11,7 +11,7 @@ use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use sealgate_keys::LocalKeyring;
-use sealgate_stream::{AbortHandle, Stream};
+use sealgate_stream::{AbortHandle, Stream, close_gently};
 use sealgate_uring::Pool;
 use tokio::time::Instant;
 
@@ -112,15 +112,70 @@ impl Asked<'_> {
     }
 }
 
+/// A client connection that has said nothing yet.
+pub struct Unspoken {
+    /// Its worker.
+    pub worker: Rc<Worker>,
+    /// The settings that it was accepted under.
+    pub snapshot: Rc<Snapshot>,
+    /// Its listener's place in them.
+    pub listener: usize,
+    /// Its tenant and route.
+    pub binding: Rc<Binding>,
+    /// After the handshake.
+    pub stream: Stream,
+    /// Of it, for the log.
+    pub log: Rc<ConnectionLog>,
+}
+
 /// Serves HTTP on a TLS stream until it ends.
-pub async fn serve(
-    worker: &Rc<Worker>,
-    snapshot: &Rc<Snapshot>,
-    listener: usize,
-    binding: Rc<Binding>,
-    stream: Stream,
-    log: Rc<ConnectionLog>,
-) {
+pub async fn serve(unspoken: Unspoken) {
+    // What speaks HTTP holds buffers, and two tasks: until something comes, none of it need be there. Boxed for the same
+    // reason.
+    match has_spoken(&unspoken).await {
+        true => Box::pin(converse(unspoken)).await,
+        false => Box::pin(end(unspoken)).await,
+    }
+}
+
+async fn end(unspoken: Unspoken) {
+    let Unspoken { worker, stream, .. } = unspoken;
+    let (read, mut write) = stream.split();
+    // Who is gone already need not be told.
+    let _ = write.finish().await;
+    close_gently(read.socket(), &worker.pool).await;
+}
+
+/// Waits until something comes, be it the end. Says no when the client has kept silent for too long, or we are to end.
+async fn has_spoken(unspoken: &Unspoken) -> bool {
+    let Unspoken {
+        worker,
+        snapshot,
+        stream,
+        ..
+    } = unspoken;
+    if stream.has_received() {
+        return true;
+    }
+    tokio::select! {
+        biased;
+        // What fails here fails again when it is read.
+        _ = stream.socket().readable() => true,
+        () = worker.drain.begins() => false,
+        () = tokio::time::sleep(snapshot.settings.timeouts.keep_alive) => false,
+    }
+}
+
+async fn converse(unspoken: Unspoken) {
+    let Unspoken {
+        worker,
+        snapshot,
+        listener,
+        binding,
+        stream,
+        log,
+    } = unspoken;
+    let (worker, snapshot) = (&worker, &snapshot);
     let io = stream.into_hyper();
     let client = Rc::new(Client {
         worker: Rc::clone(worker),
@@ -131,15 +186,6 @@ pub async fn serve(
         abort: io.abort_handle(),
         pace: Pace::new(io.abort_handle()),
     });
-    // hyper allocates its buffers at once: until something comes, it need not be there. What else may happen, happens
-    // again below.
-    tokio::select! {
-        biased;
-        () = io.has_input() => {}
-        () = worker.drain.begins() => {}
-        () = client.abort.read_failed() => {}
-        _ = client.pace.watch(&snapshot.settings.timeouts) => {}
-    }
     let service = service_fn(|request| {
         let client = Rc::clone(&client);
         // Boxed: hyper keeps room for this future as long as the connection lives.

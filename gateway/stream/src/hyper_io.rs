@@ -151,19 +151,6 @@ impl HyperIo {
         HyperIo { shared }
     }
 
-    /// Waits until a read would find bytes, or the end.
-    pub async fn has_input(&self) {
-        std::future::poll_fn(|cx| {
-            let mut inbox = self.shared.inbox.borrow_mut();
-            if inbox.chunk.is_some() || inbox.end.is_some() {
-                return Poll::Ready(());
-            }
-            inbox.waker = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
-
     /// A handle that resets this connection.
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle {

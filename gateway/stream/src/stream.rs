@@ -130,6 +130,11 @@ impl Stream {
         self.tls.as_mut()?.facts.take()
     }
 
+    /// Whether something came behind the handshake already.
+    pub fn has_received(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.received.is_some())
+    }
+
     /// The socket, to reset it from elsewhere.
     pub fn socket(&self) -> &Socket {
         &self.socket
