@@ -136,6 +136,8 @@ pub enum Direction {
     Down,
     /// From us to the target.
     Up,
+    /// Both at once, by way of an echo.
+    Duplex,
 }
 
 /// Whether objects are stored before the load.

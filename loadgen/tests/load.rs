@@ -9,7 +9,7 @@ use std::{
 };
 
 use loadgen::report::model::Distribution;
-use program::{Origin, TlsFiles, assert_whole, curl, loadgen, result};
+use program::{Origin, TlsFiles, assert_whole, curl, loadgen, result, service};
 use serde_json::{Value, json};
 
 fn recorded(times: &Value) -> u64 {
@@ -200,6 +200,12 @@ fn bulk_moves_exactly_what_was_asked_for() {
         up["totals"]["bytes"],
         json!({ "sent": 21_000_007, "received": 0 })
     );
+    let both = bulk(&origin.tls("echo"), &["--duplex"]);
+    assert_eq!(
+        both["totals"]["bytes"],
+        json!({ "sent": 21_000_007, "received": 21_000_007 })
+    );
+    assert_eq!(both["kinds"][0]["name"], "duplex");
     let get = bulk(&origin.tls_url("/o"), &["--down", "--prepare"]);
     assert_eq!(get["totals"]["bytes"]["received"], 21_000_007);
     let put = bulk(&origin.tls_url("/o"), &["--up"]);
@@ -211,7 +217,43 @@ fn bulk_moves_exactly_what_was_asked_for() {
     let totals = origin.totals(&origin.tls_url(""));
     assert_eq!(totals["source_bytes"], 21_000_007);
     assert_eq!(totals["sink_bytes"], 21_000_007);
+    assert_eq!(totals["echo_bytes"], 21_000_007);
     assert_eq!(totals["request_body_bytes"], 8 * 3_000_001);
+}
+
+#[test]
+fn what_comes_back_damaged_or_short_of_a_duplex_transfer_does_not_count() {
+    let duplex = |spoil: fn(&mut [u8]) -> usize| {
+        let address = service(move |mut stream| {
+            let mut buffer = [0; 5_000];
+            while let Ok(len @ 1..) = stream.read(&mut buffer) {
+                let kept = spoil(&mut buffer[..len]);
+                if stream.write_all(&buffer[..kept]).is_err() {
+                    return;
+                }
+            }
+        });
+        let target = format!("tcp://{address}");
+        let (code, json) = result(&["bulk", &target, "--duplex", "--bytes", "2MB", "-n", "3"]);
+        assert_eq!(
+            (code, &json["totals"]["operations"]["failed"]),
+            (2, &json!(3))
+        );
+        json["totals"]["operations"]["corrupt"].as_u64().unwrap()
+    };
+    let damaged = duplex(|bytes| {
+        bytes[bytes.len() - 1] ^= 1;
+        bytes.len()
+    });
+    assert_eq!(damaged, 3);
+    duplex(|bytes| bytes.len() - 1);
+    let ran = loadgen(&["bulk", "https://127.0.0.1:1/o", "--duplex"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stderr.contains("--duplex needs an echo"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

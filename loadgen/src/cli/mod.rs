@@ -129,7 +129,9 @@ Examples:
   loadgen bulk https://127.0.0.1:8443/big --up --http 2 -m 4 --bytes 1GB -n 8
       8 uploads, four at once on one HTTP/2 connection
   loadgen bulk tls://127.0.0.1:9001 --up --target-pid $(pidof nginx)
-      uploads to the origin's sink, with the target's CPU seconds per GB";
+      uploads to the origin's sink, with the target's CPU seconds per GB
+  loadgen bulk tls://127.0.0.1:9002 --duplex -c 4 -d 10s
+      to the origin's echo and back, both at once, every byte compared";
 
 const ORIGIN_EXAMPLES: &str = "\
 Examples:
@@ -328,7 +330,7 @@ pub struct RequestArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = BULK_EXAMPLES)]
 pub struct BulkArgs {
-    /// `tls://host:port` of the origin's source or sink, or `https://host:port/path`.
+    /// `tls://host:port` of the origin's source, sink or echo, or `https://host:port/path`.
     pub target: Target,
     /// From the target to us: source, or GET. The default.
     #[arg(long, conflicts_with = "up")]
@@ -336,6 +338,9 @@ pub struct BulkArgs {
     /// From us to the target: sink, or PUT.
     #[arg(long)]
     pub up: bool,
+    /// Both ways at once, by way of an echo service: what comes back has to be what was sent.
+    #[arg(long, conflicts_with_all = ["down", "up", "prepare"])]
+    pub duplex: bool,
     /// Bytes in one transfer [default: 100MB; of a GET without --prepare, as many as the first
     /// answer has].
     #[arg(long, value_parser = units::size)]

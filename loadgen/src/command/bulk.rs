@@ -45,9 +45,10 @@ pub fn bulk(args: &BulkArgs) -> Result<Exit, CommandError> {
 /// When flags are of no use, or the object cannot be stored.
 pub fn job(args: &BulkArgs) -> Result<Job<'_>, CommandError> {
     let target = load::effective(&args.target, &args.load);
-    let (direction, word) = match args.up {
-        true => (Direction::Up, "up"),
-        false => (Direction::Down, "down"),
+    let (direction, word) = match (args.up, args.duplex) {
+        (_, true) => (Direction::Duplex, "duplex"),
+        (true, false) => (Direction::Up, "up"),
+        (false, false) => (Direction::Down, "down"),
     };
     let http = target.scheme.is_http();
     if !http && (args.http.version.is_some() || args.http.streams.is_some()) {
@@ -103,6 +104,10 @@ fn requests(
     direction: Direction,
 ) -> Result<Template, CommandError> {
     let wanted = match direction {
+        Direction::Duplex => {
+            let needs = "--duplex needs an echo service, as tls://host:port or tcp://host:port";
+            return Err(TargetError::WrongScheme(target.clone(), needs).into());
+        }
         Direction::Up => Wanted {
             method: "PUT",
             size: Some(Size::Fixed(len_bytes(args))),

@@ -1,9 +1,12 @@
-//! Bulk transfers through the origin's source and sink: one connection, one transfer.
+//! Bulk transfers through the origin's source, sink and echo: one connection, one transfer.
 //!
 //! The time of a transfer begins when it is asked for, with the connection established.
 
+use std::cell::OnceCell;
+
 use futures_util::future::join;
 use sealgate_stream::{ReadHalf, WriteHalf};
+use sealgate_uring::Socket;
 
 use super::failure::{Cause, Failure, Phase};
 use crate::{
@@ -20,12 +23,14 @@ pub enum Direction {
     Down,
     /// From us to the target.
     Up,
+    /// From us to the target and back, both at once.
+    Duplex,
 }
 
 /// Settings of `loadgen bulk` without HTTP.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Source or sink.
+    /// Source, sink or echo.
     pub direction: Direction,
     /// Bytes in one transfer.
     pub bytes: u64,
@@ -75,6 +80,7 @@ pub async fn serve(
     let (sent_bytes, received_bytes) = match settings.direction {
         Direction::Down => (0, settings.bytes),
         Direction::Up => (settings.bytes, 0),
+        Direction::Duplex => (settings.bytes, settings.bytes),
     };
     match moved {
         Ok(()) => slot.succeed(&Done {
@@ -94,6 +100,7 @@ async fn transfer(slot: &Slot, settings: &Settings, connection: Connection) -> R
     let moved = match settings.direction {
         Direction::Down => down(slot, &mut read, &mut write, settings.bytes).await,
         Direction::Up => up(slot, &mut read, &mut write, settings.bytes).await,
+        Direction::Duplex => duplex(slot, &mut read, &mut write, settings.bytes).await,
     };
     if moved.is_err() {
         socket.reset();
@@ -144,6 +151,58 @@ async fn up(
         Ok(count) => length(bytes, u64::from_be_bytes(count)),
         // No count: the target cannot have been a sink, or it died.
         Err(_) => Err(Failure::new(Phase::Receive, Cause::Closed)),
+    }
+}
+
+async fn duplex(
+    slot: &Slot,
+    read: &mut ReadHalf,
+    write: &mut WriteHalf,
+    bytes: u64,
+) -> Result<(), Failure> {
+    let socket = write.socket().clone();
+    let first = OnceCell::new();
+    // Neither is dropped half way: where one fails, the reset ends the other.
+    join(
+        or_reset(&socket, &first, send(slot, write, bytes)),
+        or_reset(&socket, &first, compare(slot, read, bytes)),
+    )
+    .await;
+    first.into_inner().map_or(Ok(()), Err)
+}
+
+/// Awaits `moves`; where it fails, keeps the failure if it is the first, and resets the connection.
+async fn or_reset(
+    socket: &Socket,
+    first: &OnceCell<Failure>,
+    moves: impl Future<Output = Result<(), Failure>>,
+) {
+    if let Err(failure) = moves.await {
+        // The second one is of our own making.
+        let _ = first.set(failure);
+        socket.reset();
+    }
+}
+
+/// Receives what [`send`] has sent, and no more.
+async fn compare(slot: &Slot, read: &mut ReadHalf, bytes: u64) -> Result<(), Failure> {
+    let pattern = Pattern::new();
+    let mut found = 0;
+    loop {
+        let chunk = match read.read().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return length(bytes, found),
+            Err(error) => return Err(slot.blame(Phase::Receive, Cause::Read(error))),
+        };
+        slot.progress();
+        if let Some(at) = pattern.first_difference(found, &chunk) {
+            let offset = found + at as u64;
+            return Err(Failure::new(Phase::Check, Cause::Mismatch { offset }));
+        }
+        found += chunk.len() as u64;
+        if found > bytes {
+            return length(bytes, found);
+        }
     }
 }
 

@@ -60,6 +60,7 @@ impl Operation {
             Operation::Bulk(settings) => match settings.direction {
                 bulk::Direction::Down => &["down"],
                 bulk::Direction::Up => &["up"],
+                bulk::Direction::Duplex => &["duplex"],
             },
             Operation::Mixed(mixed) => return mixed.kinds(),
         };

@@ -190,6 +190,7 @@ impl Builder<'_> {
                 direction: match entry.direction {
                     Direction::Down => bulk::Direction::Down,
                     Direction::Up => bulk::Direction::Up,
+                    Direction::Duplex => bulk::Direction::Duplex,
                 },
                 bytes: match &entry.bytes {
                     Some(written) => self.source.read_with(written, units::size)?,
