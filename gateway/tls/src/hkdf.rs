@@ -9,7 +9,7 @@
 use aws_lc_rs::hmac::{self, HMAC_SHA256, HMAC_SHA384};
 use rustls::crypto::hmac::Tag;
 use rustls::crypto::tls13::{Hkdf, HkdfExpander, OkmBlock, OutputLengthError};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// HKDF over one hash.
 pub(crate) struct HmacHkdf(hmac::Algorithm);
@@ -27,7 +27,8 @@ const HASH_LEN_MOST: usize = OkmBlock::MAX_LEN;
 /// `L` is at most so many times `HashLen` (RFC 5869 §2.3).
 const BLOCKS_MOST: usize = 255;
 
-type Hash = Zeroizing<[u8; HASH_LEN_MOST]>;
+/// Room for the input of one block, with the labels of TLS 1.3 and a hash as context (RFC 8446 §7.1).
+const SHORT_LEN: usize = 192;
 
 impl HmacHkdf {
     fn hash_len(&self) -> usize {
@@ -39,12 +40,30 @@ impl HmacHkdf {
     }
 }
 
-/// HMAC of `data`, in front of a block.
-fn mac(key: &hmac::Key, data: &[u8]) -> Hash {
-    let mut out = Hash::new([0; HASH_LEN_MOST]);
-    // It refuses only a block that is shorter than the tag, and this is the longest.
-    hmac::sign_to_buffer(key, data, &mut *out).expect("the block holds the tag");
-    out
+/// The first bytes of the HMAC of `data`, at most all.
+fn mac_into(key: &hmac::Key, data: &[u8], out: &mut [u8]) {
+    // It refuses only a buffer that is shorter than the tag.
+    let sign = |out: &mut [u8]| {
+        hmac::sign_to_buffer(key, data, out).expect("the buffer holds the tag");
+    };
+    if out.len() == key.algorithm().tag_len() {
+        return sign(out);
+    }
+    let mut tag = [0; HASH_LEN_MOST];
+    let tag = &mut tag[..key.algorithm().tag_len()];
+    sign(tag);
+    out.copy_from_slice(&tag[..out.len()]);
+    tag.zeroize();
+}
+
+/// Key material as long as the hash.
+fn mac(key: &hmac::Key, data: &[u8]) -> OkmBlock {
+    let mut tag = [0; HASH_LEN_MOST];
+    let tag = &mut tag[..key.algorithm().tag_len()];
+    mac_into(key, data, tag);
+    let block = OkmBlock::new(tag);
+    tag.zeroize();
+    block
 }
 
 impl Hkdf for HmacHkdf {
@@ -56,8 +75,7 @@ impl Hkdf for HmacHkdf {
     fn extract_from_secret(&self, salt: Option<&[u8]>, secret: &[u8]) -> Box<dyn HkdfExpander> {
         let zeros = [0; HASH_LEN_MOST];
         let salt = salt.unwrap_or(&zeros[..self.hash_len()]);
-        let prk = mac(&self.key(salt), secret);
-        Box::new(Expander(self.key(&prk[..self.hash_len()])))
+        self.expander_for_okm(&mac(&self.key(salt), secret))
     }
 
     fn expander_for_okm(&self, okm: &OkmBlock) -> Box<dyn HkdfExpander> {
@@ -65,8 +83,7 @@ impl Hkdf for HmacHkdf {
     }
 
     fn hmac_sign(&self, key: &OkmBlock, message: &[u8]) -> Tag {
-        let tag = mac(&self.key(key.as_ref()), message);
-        Tag::new(&tag[..self.hash_len()])
+        Tag::new(mac(&self.key(key.as_ref()), message).as_ref())
     }
 }
 
@@ -74,18 +91,32 @@ impl Expander {
     /// T(1), T(2), ... of RFC 5869 §2.3; the caller has checked the length.
     fn expand(&self, info: &[&[u8]], output: &mut [u8]) {
         let hash_len = self.hash_len();
-        let info_len: usize = info.iter().map(|part| part.len()).sum();
-        // It is made as long as it gets: a vector that grows leaves what it held behind.
-        let mut input = Zeroizing::new(Vec::with_capacity(hash_len + info_len + 1));
-        for (block, counter) in output.chunks_mut(hash_len).zip(1..=u8::MAX) {
-            for part in info {
-                input.extend_from_slice(part);
+        // The block before, the info, a counter.
+        let len = hash_len + info.iter().map(|part| part.len()).sum::<usize>() + 1;
+        let (mut short, mut long) = ([0; SHORT_LEN], Zeroizing::new(Vec::new()));
+        let input = match short.get_mut(..len) {
+            Some(input) => input,
+            None => {
+                long.resize(len, 0);
+                &mut long
             }
-            input.push(counter);
-            let term = mac(&self.0, &input);
-            block.copy_from_slice(&term[..block.len()]);
-            input.clear();
-            input.extend_from_slice(&term[..hash_len]);
+        };
+        let mut end = hash_len;
+        for part in info {
+            input[end..end + part.len()].copy_from_slice(part);
+            end += part.len();
+        }
+        let mut blocks = output.chunks_mut(hash_len).zip(1..=u8::MAX).peekable();
+        while let Some((block, counter)) = blocks.next() {
+            input[end] = counter;
+            let begin = if counter == 1 { hash_len } else { 0 };
+            mac_into(&self.0, &input[begin..], block);
+            if blocks.peek().is_some() {
+                input[..hash_len].copy_from_slice(block);
+            }
+        }
+        if output.len() > hash_len {
+            input[..hash_len].zeroize();
         }
     }
 }
@@ -100,10 +131,12 @@ impl HkdfExpander for Expander {
     }
 
     fn expand_block(&self, info: &[&[u8]]) -> OkmBlock {
-        let mut block = Hash::new([0; HASH_LEN_MOST]);
+        let mut block = [0; HASH_LEN_MOST];
         let block = &mut block[..self.hash_len()];
         self.expand(info, block);
-        OkmBlock::new(block)
+        let okm = OkmBlock::new(block);
+        block.zeroize();
+        okm
     }
 
     fn hash_len(&self) -> usize {

@@ -74,16 +74,20 @@ impl Cipher {
 
     fn expanded(&mut self) -> Result<&LessSafeKey, Fault> {
         if self.expanded.is_none() {
-            let key = &self.key[..self.algorithm.key_len()];
-            self.expanded = Some(expand(self.algorithm, key)?);
+            self.expand()?;
         }
         self.expanded.as_ref().ok_or_else(Fault::library)
     }
-}
 
-fn expand(algorithm: &'static Algorithm, key: &[u8]) -> Result<LessSafeKey, Fault> {
-    let key = UnboundKey::new(algorithm, key).map_err(|_| Fault::library())?;
-    Ok(LessSafeKey::new(key))
+    /// Apart, so that a record's path is short.
+    #[cold]
+    #[inline(never)]
+    fn expand(&mut self) -> Result<(), Fault> {
+        let key = &self.key[..self.algorithm.key_len()];
+        let key = UnboundKey::new(self.algorithm, key).map_err(|_| Fault::library())?;
+        self.expanded = Some(LessSafeKey::new(key));
+        Ok(())
+    }
 }
 
 impl RecordHeader {
