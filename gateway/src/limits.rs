@@ -13,7 +13,7 @@ use crate::settings::Settings;
 /// Connections that the kernel holds for us until they are accepted, per listener and worker.
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// Large buffers that one worker hands out at once; beyond, connections make do with small ones.
-pub const LARGE_BUFFERS_PER_WORKER: usize = 80;
+pub const LARGE_BUFFERS_PER_WORKER: usize = 128;
 /// Steps of handshakes that one worker takes between two turns of its ring.
 pub const HANDSHAKES_PER_TURN: usize = 2;
 /// Handshakes of one tenant that wait on one worker for their first step; more are refused.

@@ -13,7 +13,7 @@ use support::{Site, noise};
 
 const CROWD: usize = 40;
 /// A large buffer's length: what each of them would hold.
-const LARGE: u64 = 516 * 1024;
+const LARGE: u64 = 260 * 1024;
 /// Of which so many may.
 const HOLDING: u64 = 4;
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -141,9 +141,10 @@ impl Setup {
                 false
             }
             Setup::NginxTuned => is_transfer,
-            // TLS on one side only.
+            // TLS on one side only. Its memory is its workers', and the load generator looks at the process that was started.
             Setup::Hitch => {
-                !matches!(work, Work::FullHybrid | Work::IdleHttp) && work.wire() == Wire::Plain
+                !matches!(work, Work::FullHybrid | Work::Idle | Work::IdleHttp)
+                    && work.wire() == Wire::Plain
             }
             // Debian's OpenSSL has no ML-KEM, and here they have no HTTP route.
             Setup::HaproxyDefault | Setup::Nginx => {

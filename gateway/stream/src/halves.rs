@@ -80,7 +80,7 @@ impl ReadHalf {
         }
     }
 
-    /// The next bytes, at most 512 KiB; `None` at a clean end: `close_notify`, or FIN on plain TCP.
+    /// The next bytes, at most 256 KiB; `None` at a clean end: `close_notify`, or FIN on plain TCP.
     /// While it waits it holds no buffer, or a small one where part of a record has come.
     ///
     /// # Errors
