@@ -3,9 +3,9 @@
 
 mod program;
 
-use std::{net::TcpListener, path::Path};
+use std::path::Path;
 
-use program::{loadgen, schema::assert_valid_by};
+use program::{Nowhere, loadgen, schema::assert_valid_by};
 use serde_json::{Value, json};
 
 #[test]
@@ -60,10 +60,8 @@ fn a_calibration_is_whole_and_a_search_refuses_one_of_another_host() {
     assert_eq!(modes, ["spin", "sleep_then_spin", "sleep"]);
     assert!(timer.iter().all(|one| one["late"]["count"] == 1000));
 
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let nowhere = Nowhere::new();
+    let gone = nowhere.address;
     let url = format!("https://{gone}/");
     let search = |flags: &[&str]| {
         let common = [

@@ -18,7 +18,7 @@ use loadgen::report::{
     model::{Distribution, Report},
     render::{Format, render},
 };
-use program::{Origin, PROGRAM, TlsFiles, curl, loadgen, result, schema, service};
+use program::{Nowhere, Origin, PROGRAM, TlsFiles, curl, loadgen, result, schema, service};
 use serde_json::{Value, json};
 
 /// Looks that a wait may take; each is followed by a short pause.
@@ -329,11 +329,8 @@ fn a_probe_has_as_many_times_as_it_had_planned() {
 
 #[test]
 fn a_target_that_is_not_there_ends_the_run() {
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let nowhere = Nowhere::new();
+    let nobody = nowhere.address.to_string();
     let ran = loadgen(&[
         "conns", &nobody, "-c", "100", "--hold", "1h", "--probe", "50/s", "--aside", "100ms",
     ]);

@@ -3,7 +3,7 @@
 
 mod program;
 
-use std::{io::Read, net::TcpListener, time::Duration};
+use std::{io::Read, time::Duration};
 
 use clap::Parser;
 use loadgen::{
@@ -13,7 +13,7 @@ use loadgen::{
     schedule::{Extent, arrivals::Process, curve::Rate, curve::Stage, timeline::OpenLoad},
     worker::{Load, Loads, Plan},
 };
-use program::{Origin, TlsFiles, service};
+use program::{Nowhere, Origin, TlsFiles, service};
 
 /// The plan of a command line, for many loads.
 fn plan(args: &[&str]) -> Plan {
@@ -101,10 +101,8 @@ fn handshakes_of_each_load_are_counted_in_it() {
 
 #[test]
 fn a_load_on_a_target_that_is_gone_ends_too() {
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let nowhere = Nowhere::new();
+    let gone = nowhere.address;
     let target = format!("tcp://{gone}");
     let first = [
         "request", &target, "--echo", "-R", "100", "-d", "100ms", "-c", "2", "--drain", "100ms",

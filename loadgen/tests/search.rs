@@ -7,7 +7,7 @@ mod program;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     process::Command,
     sync::Mutex,
     thread,
@@ -15,7 +15,7 @@ use std::{
 };
 
 use program::{
-    Origin, TlsFiles, ended, loadgen,
+    Nowhere, Origin, TlsFiles, ended, loadgen,
     search::{AT_ONE_RATE, assert_confirmed, assert_held_to_the_end, searched, whole_steps},
     service, start_in,
 };
@@ -291,10 +291,8 @@ fn a_target_that_misses_at_the_lowest_rate_ends_the_search() {
 
 #[test]
 fn nobody_there_is_said_before_any_step() {
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let nowhere = Nowhere::new();
+    let gone = nowhere.address;
     let target = format!("https://{gone}/");
     let ran = loadgen(&["search", "request", &target, "--slo", "p99<5ms"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);

@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use program::{Origin, PROGRAM, TlsFiles, loadgen, schema::assert_valid_by};
+use program::{Nowhere, Origin, PROGRAM, TlsFiles, loadgen, schema::assert_valid_by};
 use serde_json::{Value, json};
 
 #[test]
@@ -220,10 +220,8 @@ fn an_interrupted_sweep_ends_with_what_there_is() {
 
 #[test]
 fn a_target_that_no_run_reaches_is_said() {
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let nowhere = Nowhere::new();
+    let gone = nowhere.address;
     let ran = loadgen(&[
         "sweep",
         "--vary",

@@ -5,7 +5,7 @@ mod program;
 
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +15,7 @@ use std::{
 };
 
 use loadgen::affinity;
-use program::{Origin, TlsFiles, loadgen, result, service};
+use program::{Nowhere, Origin, TlsFiles, loadgen, result, service};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
     crypto::aws_lc_rs,
@@ -98,11 +98,8 @@ fn a_wrong_command_line_is_usage() {
 
 #[test]
 fn nobody_there_is_said_with_what_to_do() {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let nowhere = Nowhere::new();
+    let free = nowhere.address.to_string();
     let raw = format!("tls://{free}");
     for args in [
         vec!["handshake", &free],

@@ -21,6 +21,26 @@ use tempfile::TempDir;
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_loadgen");
 
+/// An address that refuses connections, and that nobody else on this machine is given while this lives.
+pub struct Nowhere {
+    pub address: SocketAddr,
+    /// Bound, and not listening.
+    _socket: socket2::Socket,
+}
+
+impl Nowhere {
+    pub fn new() -> Self {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(&any.into()).unwrap();
+        Self {
+            address: socket.local_addr().unwrap().as_socket().unwrap(),
+            _socket: socket,
+        }
+    }
+}
+
 /// A running origin; killed on drop.
 pub struct Origin {
     child: Child,
