@@ -534,6 +534,8 @@ fn a_request_head_has_to_come_in_time() {
     std::thread::sleep(Duration::from_millis(600));
     browser.request("GET", "/", HOST, b"").complete();
     assert_eq!(browser.end(), (vec![], End::Clean));
+    // So it is for who says nothing at all.
+    assert_eq!(scene.browser().end(), (vec![], End::Clean));
 }
 
 #[test]

@@ -7,8 +7,8 @@
 //!                                                      store, journal (shared by the threads)
 //! ```
 //!
-//! Answers come at once, or after a delay that is asked for. It is a test tool: it limits memory and nothing else, and whoever can reach it can read and
-//! change everything in it.
+//! Answers come at once, or after a delay that is asked for. It is a test tool: it limits memory and nothing else, and
+//! whoever can reach it can read and change everything in it.
 
 pub mod delay;
 pub mod hooks;
