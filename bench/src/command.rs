@@ -1,10 +1,11 @@
 //! Commands that end by themselves: what they cost from their start to their end, and what they said.
 
 use std::io::{Read, Seek};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::Pid;
 
 use crate::cpu;
 use crate::error::BenchError;
@@ -19,7 +20,8 @@ pub struct Ended {
     pub said: String,
 }
 
-/// Runs `command` to its end. It may end with 0 or with one of `statuses`.
+/// Runs `command` to its end, in a process group of its own, so that an interruption ends all of it. It may end with 0 or with one of
+/// `statuses`.
 ///
 /// # Errors
 /// [`BenchError::Start`], [`BenchError::Command`] when it fails, [`BenchError::Interrupted`].
@@ -31,6 +33,7 @@ pub fn run(name: &str, mut command: Command, statuses: &[i32]) -> Result<Ended, 
     // A file, as a pipe that nobody reads would hold it up.
     let mut output = tempfile::tempfile().map_err(failed)?;
     let mut child = command
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(output.try_clone().map_err(failed)?)
         .stderr(output.try_clone().map_err(failed)?)
@@ -38,9 +41,8 @@ pub fn run(name: &str, mut command: Command, statuses: &[i32]) -> Result<Ended, 
         .map_err(failed)?;
     let pid = child.id();
     // It has ended but its times can be read, until it is waited for in earnest.
-    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    let raw = Pid::from_raw(pid.cast_signed()).expect("a child has a process number");
-    waitid(WaitId::Pid(raw), ended).map_err(|error| failed(error.into()))?;
+    let leader = Pid::from_raw(pid.cast_signed()).expect("a child has a process number");
+    interrupt::wait_for_end(leader).map_err(failed)?;
     let used = cpu::used_by(pid);
     let status = child.wait().map_err(failed)?;
     interrupt::check()?;

@@ -90,3 +90,10 @@ impl fmt::Display for BenchError {
 }
 
 impl std::error::Error for BenchError {}
+
+/// What came between, in one line: for a result that is cut short.
+pub fn in_one_line(error: &impl fmt::Display) -> String {
+    let said = error.to_string();
+    let first = said.lines().next().unwrap_or_default();
+    first.trim_end_matches(':').to_owned()
+}

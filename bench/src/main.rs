@@ -77,7 +77,7 @@ enum Command {
 }
 
 impl Command {
-    /// Whether an end by a signal would leave anything behind.
+    /// Whether an end by a signal would leave anything behind, or take what was measured along.
     fn starts_servers(&self) -> bool {
         match self {
             Self::History(_) | Self::Instructions(_) => false,

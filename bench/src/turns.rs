@@ -6,7 +6,10 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{error::BenchError, output};
+use crate::{
+    error::{BenchError, in_one_line},
+    output,
+};
 
 /// Rounds of a short run.
 const QUICK_ROUNDS: u32 = 3;
@@ -31,9 +34,7 @@ impl Effort {
 
     /// Not all: this came between.
     pub fn cut_short(&mut self, by: &BenchError) {
-        let said = by.to_string();
-        let first = said.lines().next().unwrap_or_default();
-        self.cut_short = Some(first.trim_end_matches(':').to_owned());
+        self.cut_short = Some(in_one_line(by));
     }
 
     /// For people.

@@ -98,6 +98,52 @@ fn a_regression_of_either_layer_fails_and_what_is_unproven_does_not() {
 }
 
 #[test]
+fn what_was_cut_short_fails_and_what_an_earlier_job_left_is_not_taken_for_a_result() {
+    let place = tempfile::tempdir().unwrap();
+    let bench = stub(place.path(), 0, 4);
+    let cut = "{\n  \"cut_short\": \"interrupted\"\n}";
+    let output = place.path().join("output");
+    fs::create_dir(&output).unwrap();
+    fs::write(output.join("ab.json"), cut).unwrap();
+    let found = gate(place.path(), &bench, &["main", "HEAD"]);
+    assert_eq!(
+        found.status.code(),
+        Some(0),
+        "the file was an earlier job's"
+    );
+    let text = fs::read_to_string(&bench).unwrap();
+    let writes = format!("ab*) printf '{cut}' > \"$5\";");
+    fs::remove_file(&bench).unwrap();
+    fs::write(&bench, text.replace("ab*)", &writes)).unwrap();
+    fs::set_permissions(&bench, fs::Permissions::from_mode(0o755)).unwrap();
+    let found = gate(place.path(), &bench, &["main", "HEAD"]);
+    let said = String::from_utf8_lossy(&found.stdout);
+    assert_eq!(found.status.code(), Some(2), "{said}");
+    assert!(said.contains("was cut short"), "{said}");
+}
+
+#[test]
+fn a_signal_ends_the_gate_behind_what_is_under_way() {
+    let place = tempfile::tempdir().unwrap();
+    // The gate is the parent of what it runs.
+    let bench = place.path().join("bench");
+    let calls = place.path().join("calls");
+    let text = format!(
+        "#!/bin/sh\necho \"$*\" >> {}\n[ $1 = ab ] && kill -TERM $PPID\nexit 0\n",
+        calls.display()
+    );
+    fs::write(&bench, text).unwrap();
+    fs::set_permissions(&bench, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut gate = command(place.path(), &bench, &["main", "HEAD"]);
+    let found = gate.env("GATE_CONFIG", "our.toml").output().unwrap();
+    let said = String::from_utf8_lossy(&found.stdout);
+    assert_eq!(found.status.code(), Some(4), "{said}");
+    assert!(said.contains("gate: interrupted"), "{said}");
+    let calls = fs::read_to_string(calls).unwrap();
+    assert!(!calls.contains("capacity"), "{calls}");
+}
+
+#[test]
 fn both_layers_are_asked_and_their_results_are_kept() {
     let place = tempfile::tempdir().unwrap();
     let bench = stub(place.path(), 0, 0);

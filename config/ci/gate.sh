@@ -25,7 +25,7 @@ Examples:
   GATE_CONFIG=ci/gateway.toml GATE_STORED=ci/capacity.json config/ci/gate.sh origin/main HEAD
 
 Exit status: 0 no regression, or it could not be told (a noisy machine never fails a job); 3 a
-regression; 1 usage; 2 something does not build or start.
+regression; 1 usage; 2 something does not build or start, or was cut short; 4 the gate was interrupted.
 HELP
 }
 
@@ -40,6 +40,10 @@ bench=${GATE_BENCH:-$root/scripts/bench}
 output=${GATE_OUTPUT:-$root/target/gate}
 mkdir -p "$output" || exit 2
 output=$(cd "$output" && pwd)
+# What an earlier job left is not this one's.
+rm -f "$output"/{ab.json,ab.md,ab.xml,capacity.json,instructions.txt}
+# bench ends at a signal with what it has; what would come next is not begun.
+trap 'echo "gate: interrupted; what was measured before is in $output"; exit 4' INT TERM
 
 # Counts BASE in a tree of its own; what both revisions need is built once.
 count_base() {
@@ -67,6 +71,8 @@ count "$1" 2>&1 | tee "$output/instructions.txt"
 instructions=${PIPESTATUS[0]}
 "$bench" ab "$@" --json "$output/ab.json" --markdown "$output/ab.md" --junit "$output/ab.xml"
 ab=$?
+# What was interrupted is no noisy machine's.
+((ab == 4)) && grep -q '"cut_short": "' "$output/ab.json" 2>/dev/null && ab=cut
 
 capacity=0
 if [[ -n ${GATE_CONFIG-} ]]; then
@@ -93,6 +99,7 @@ case $ab in
     0) ;;
     3) echo "gate: HEAD is slower, see $output/ab.md" && verdict=3 ;;
     4) echo "gate: UNPROVEN: a copy of BASE differs from BASE on this machine, so nothing is proven" ;;
+    cut) echo "gate: bench ab was cut short, see $output/ab.md" && ((verdict)) || verdict=2 ;;
     1) echo "gate: bench ab does not take this" && ((verdict)) || verdict=1 ;;
     *) echo "gate: bench ab could not run ($ab)" && ((verdict)) || verdict=2 ;;
 esac

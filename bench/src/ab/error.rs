@@ -71,11 +71,11 @@ pub enum AbError {
 }
 
 impl AbError {
-    /// 1 usage, 2 build or start failed.
+    /// 1 usage, 2 build or start failed, 4 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Scenario(_) | Self::Rounds { .. } | Self::Revision { .. } | Self::Busy(_) => 1,
-            Self::Bench(error) => error.exit_code().min(2),
+            Self::Bench(error) => error.exit_code(),
             Self::Git { .. }
             | Self::Build { .. }
             | Self::File { .. }

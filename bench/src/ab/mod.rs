@@ -45,7 +45,12 @@ use self::{
     scenario::Scenario,
     stage::{Hall, Programs, Stage},
 };
-use crate::{certificate::self_signed, error::BenchError, host, workplace::Workplace};
+use crate::{
+    certificate::self_signed,
+    error::{BenchError, in_one_line},
+    host,
+    workplace::Workplace,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,8 +63,12 @@ Examples:
   scripts/bench ab prove --noops 20 --injections 20 --slowdown 5%
       whether this machine sees 5 %, and whether it cries wolf
 
-Exit codes: 0 no regression, or it could not be told; 3 a regression; 4 the control copy of BASE differs
-from BASE, so nothing is proven; 1 usage; 2 something does not build or start.";
+Ctrl-C and SIGTERM end a run with what there is, and so does anything that fails on the way: a scenario without all its
+rounds is INCONCLUSIVE then.
+
+Exit codes: 0 no regression, or it could not be told; 3 a regression, also one found before a run was cut short;
+4 the control copy of BASE differs from BASE, so nothing is proven, or the run was interrupted; 1 usage;
+2 something does not build or start.";
 
 /// Arguments of `bench ab`.
 #[derive(Debug, Args)]
@@ -178,16 +187,35 @@ fn compare(args: &AbArgs, base: &str, head: &str) -> Result<u8, AbError> {
     let venue = Venue::open(&settings)?;
     let mut chance = Chance::new(settings.seed);
     let mut found = Vec::with_capacity(scenarios.len());
+    let mut ended = Ok(());
     for scenario in &scenarios {
-        let course = venue.course(scenario, &programs, settings.rounds, &mut chance)?;
-        found.push(course.report(scenario, settings.rounds));
-        if let Some(last) = found.last() {
-            eprint!("{}", report::text::scenario(last));
+        // One that is not reached is in the report too: nobody shall take it for one that passed.
+        let mut course = Course::of(scenario);
+        if ended.is_ok() {
+            let stage = venue.stage(scenario, &programs);
+            ended = stage.and_then(|stage| course.run(&stage, settings.rounds, &mut chance));
         }
+        let report = course.report(scenario, settings.rounds);
+        if report.rounds > 0 {
+            eprint!("{}", report::text::scenario(&report));
+        }
+        found.push(report);
     }
-    let report = AbReport::new(base, head, settings, found);
+    if found.iter().all(|scenario| scenario.rounds == 0) {
+        return ended.map(|()| 0);
+    }
+    let mut report = AbReport::new(base, head, settings, found);
+    report.cut_short = ended.as_ref().err().map(in_one_line);
     report::write(&report, args)?;
-    Ok(report.exit_code())
+    match ended {
+        // What was found before stands.
+        Err(error) if report.verdict != Verdict::Fail => Err(error),
+        Err(error) => {
+            eprintln!("bench: {error}");
+            Ok(report.exit_code())
+        }
+        Ok(()) => Ok(report.exit_code()),
+    }
 }
 
 /// Cores, files and certificate of a run. Its files go with it.
@@ -215,25 +243,12 @@ impl Venue {
         })
     }
 
-    /// Runs rounds of a scenario until it is decided.
-    fn course(
-        &self,
-        scenario: &Scenario,
-        programs: &Programs,
-        bounds: Bounds,
-        chance: &mut Chance,
-    ) -> Result<Course, AbError> {
-        let stage = Stage::set_up(&self.hall, scenario, programs, &self.certificate)?;
-        let mut course = Course::of(scenario);
-        for round in 1.. {
-            eprintln!("{}: round {round}", scenario.name);
-            course.add(stage.round(chance)?);
-            if let Next::Done(verdict) = course.next(bounds) {
-                course.verdict = verdict;
-                break;
-            }
-        }
-        Ok(course)
+    fn stage<'a>(
+        &'a self,
+        scenario: &'a Scenario,
+        programs: &'a Programs,
+    ) -> Result<Stage<'a>, AbError> {
+        Stage::set_up(&self.hall, scenario, programs, &self.certificate)
     }
 }
 
@@ -244,7 +259,8 @@ struct Course {
     rounds: usize,
     /// Rounds in which loadgen held this against its numbers.
     doubts: BTreeMap<String, usize>,
-    verdict: Verdict,
+    /// None until it is decided.
+    verdict: Option<Verdict>,
 }
 
 impl Course {
@@ -256,8 +272,25 @@ impl Course {
                 .collect(),
             rounds: 0,
             doubts: BTreeMap::new(),
-            verdict: Verdict::Inconclusive,
+            verdict: None,
         }
+    }
+
+    /// Runs rounds until it is decided. Those from before something came between stay.
+    fn run(
+        &mut self,
+        stage: &Stage<'_>,
+        bounds: Bounds,
+        chance: &mut Chance,
+    ) -> Result<(), AbError> {
+        while self.verdict.is_none() {
+            eprintln!("{}: round {}", stage.name(), self.rounds + 1);
+            self.add(stage.round(chance)?);
+            if let Next::Done(verdict) = self.next(bounds) {
+                self.verdict = Some(verdict);
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, reading: Reading) {
@@ -283,16 +316,21 @@ impl Course {
         decide::next(&findings.collect::<Vec<_>>(), self.rounds, bounds)
     }
 
+    /// What there is. Nothing is concluded from a scenario that was not decided.
     fn report(self, scenario: &Scenario, bounds: Bounds) -> ScenarioReport {
-        let metrics = self.metrics.into_iter();
+        let metrics = self.metrics.into_iter().map(|(rounds, base)| {
+            let mut compared = Compared::new(rounds, &base, bounds.least);
+            if self.verdict.is_none() {
+                compared.verdict = Verdict::Inconclusive;
+            }
+            compared
+        });
         ScenarioReport {
             name: scenario.name.clone(),
             description: scenario.description.clone(),
-            verdict: self.verdict,
+            verdict: self.verdict.unwrap_or(Verdict::Inconclusive),
             rounds: self.rounds,
-            metrics: metrics
-                .map(|(rounds, base)| Compared::new(rounds, &base, bounds.least))
-                .collect(),
+            metrics: metrics.collect(),
             doubts: self.doubts,
         }
     }
@@ -320,7 +358,7 @@ mod tests {
         assert_eq!(course.next(bounds), Next::Round);
         course.add(round(0.10));
         assert_eq!(course.next(bounds), Next::Done(Verdict::Fail));
-        course.verdict = Verdict::Fail;
+        course.verdict = Some(Verdict::Fail);
         let report = course.report(&scenario, bounds);
         assert_eq!((report.rounds, report.doubts["stolen"]), (2, 2));
         let cpu = &report.metrics[0];
@@ -331,5 +369,40 @@ mod tests {
             Verdict::Inconclusive,
             "no round had a p99"
         );
+    }
+
+    #[test]
+    fn a_scenario_that_was_cut_short_never_passes_whatever_its_rounds_say() {
+        let scenario = scenario::find("echo").expect("it comes with bench");
+        let bounds = Bounds { least: 2, most: 9 };
+        let mut course = Course::of(&scenario);
+        for shift in [0.0, 0.001, -0.001] {
+            let measured = [Metric::CpuPerOperation, Metric::Throughput].map(|metric| Measured {
+                metric,
+                // The second metric leaves the scenario open.
+                head: if metric == Metric::Throughput {
+                    shift * 100.0
+                } else {
+                    shift
+                },
+                control: shift,
+                base: 1000.0,
+            });
+            course.add(Reading {
+                metrics: measured.to_vec(),
+                doubts: Vec::new(),
+            });
+        }
+        assert_eq!(course.next(bounds), Next::Round);
+        let mut decided = course.clone();
+        decided.verdict = Some(Verdict::Pass);
+        let decided = decided.report(&scenario, bounds);
+        assert_eq!(decided.metrics[0].verdict, Verdict::Pass);
+        let cut = course.report(&scenario, bounds);
+        assert_eq!((cut.verdict, cut.rounds), (Verdict::Inconclusive, 3));
+        assert_eq!(cut.metrics[0].rounds, decided.metrics[0].rounds);
+        for compared in &cut.metrics {
+            assert_eq!(compared.verdict, Verdict::Inconclusive);
+        }
     }
 }

@@ -11,17 +11,17 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    Procedure, Venue,
+    Course, Procedure, Venue,
     chance::Chance,
     decide::Verdict,
     error::AbError,
     report::{Change, ScenarioReport, Settings, markdown, now},
     revision::{Recipe, Workshop},
-    scenario,
+    scenario::{self, Scenario},
     stage::Programs,
     statistics::share_bounds,
 };
-use crate::{host, output, units};
+use crate::{error::in_one_line, host, output, units};
 
 /// Name and version of the format.
 const FORMAT: &str = "bench.prove/1";
@@ -85,8 +85,10 @@ struct Proof {
     noops: Tally,
     /// Where head was slower.
     injections: Tally,
-    /// Whether no-ops fail rarely enough and injections often enough.
+    /// Whether no-ops fail rarely enough and injections often enough. Never of a proof that is cut short.
     holds: bool,
+    /// Why there are fewer comparisons than were asked for.
+    cut_short: Option<String>,
     /// Every comparison, in the order in which they were.
     comparisons: Vec<Comparison>,
 }
@@ -178,46 +180,63 @@ pub fn run(args: &ProveArgs) -> Result<u8, AbError> {
     };
     let program = workshop.build(&revision, recipe)?;
     let programs = Programs::place(workshop.folder(), &program, &program)?;
-    let venue = Venue::open(&settings)?;
-    let mut chance = Chance::new(settings.seed);
-    let (mut noops, mut injections) = (Tally::default(), Tally::default());
-    let mut comparisons = Vec::new();
-    for number in 0..args.noops.max(args.injections) {
-        for (slowdown, asked, tally) in [
-            (0.0, args.noops, &mut noops),
-            (args.slowdown, args.injections, &mut injections),
-        ] {
-            if number >= asked {
-                continue;
-            }
-            let programs = programs.with(VARIABLE, environment(args.slowdown, slowdown));
-            let course = venue.course(&scenario, &programs, settings.rounds, &mut chance)?;
-            eprintln!(
-                "{} of {asked} with {slowdown} %: {:?}",
-                number + 1,
-                course.verdict
-            );
-            tally.add(course.verdict);
-            let report = course.report(&scenario, settings.rounds);
-            comparisons.push(Comparison::new(slowdown, &report));
-        }
-    }
-    let proof = Proof {
+    let mut proof = Proof {
         format: FORMAT,
         host: host::describe(),
         began_unix_s,
         done_unix_s: now(),
         commit: revision.commit,
-        scenario: scenario.name,
+        scenario: scenario.name.clone(),
         slowdown_percent: args.slowdown,
         settings,
-        holds: holds(&noops, &injections),
-        noops,
-        injections,
-        comparisons,
+        noops: Tally::default(),
+        injections: Tally::default(),
+        holds: false,
+        cut_short: None,
+        comparisons: Vec::new(),
     };
+    let ended = compare(args, &scenario, &programs, &mut proof);
+    if proof.comparisons.is_empty() {
+        return ended.map(|()| 3);
+    }
+    proof.done_unix_s = now();
+    proof.cut_short = ended.as_ref().err().map(in_one_line);
+    proof.holds = ended.is_ok() && holds(&proof.noops, &proof.injections);
     publish(&proof, args)?;
+    ended?;
     Ok(if proof.holds { 0 } else { 3 })
+}
+
+/// All comparisons, in turn. Those from before something came between stay.
+fn compare(
+    args: &ProveArgs,
+    scenario: &Scenario,
+    programs: &Programs,
+    proof: &mut Proof,
+) -> Result<(), AbError> {
+    let rounds = proof.settings.rounds;
+    let venue = Venue::open(&proof.settings)?;
+    let mut chance = Chance::new(proof.settings.seed);
+    for number in 0..args.noops.max(args.injections) {
+        for (slowdown, asked, tally) in [
+            (0.0, args.noops, &mut proof.noops),
+            (args.slowdown, args.injections, &mut proof.injections),
+        ] {
+            if number >= asked {
+                continue;
+            }
+            let programs = programs.with(VARIABLE, environment(args.slowdown, slowdown));
+            let mut course = Course::of(scenario);
+            let stage = venue.stage(scenario, &programs)?;
+            course.run(&stage, rounds, &mut chance)?;
+            let report = course.report(scenario, rounds);
+            let (number, verdict) = (number + 1, report.verdict);
+            eprintln!("{number} of {asked} with {slowdown} %: {verdict:?}");
+            tally.add(verdict);
+            proof.comparisons.push(Comparison::new(slowdown, &report));
+        }
+    }
+    Ok(())
 }
 
 /// The variable of each arm: only head is slowed down. All have the same length.
@@ -249,10 +268,10 @@ fn table(proof: &Proof) -> String {
             tally.unproven,
         )
     };
-    let verdict = if proof.holds {
-        "The gate works here"
-    } else {
-        "The gate does NOT work here"
+    let verdict = match (&proof.cut_short, proof.holds) {
+        (Some(why), _) => format!("CUT SHORT ({why}), so nothing is proven"),
+        (None, true) => "The gate works here".to_owned(),
+        (None, false) => "The gate does NOT work here".to_owned(),
     };
     let minutes = proof.done_unix_s.saturating_sub(proof.began_unix_s) / 60;
     format!(
@@ -302,7 +321,7 @@ mod tests {
 
     #[test]
     fn the_table_has_shares_with_bounds() {
-        let proof = Proof {
+        let mut proof = Proof {
             format: FORMAT,
             host: "a | machine".into(),
             began_unix_s: 0,
@@ -317,6 +336,7 @@ mod tests {
                 profile: "release".into(),
             },
             holds: true,
+            cut_short: None,
             noops: tally(0, 20),
             injections: tally(20, 20),
             comparisons: Vec::new(),
@@ -332,5 +352,9 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("a \\| machine, 120 minutes"), "{text}");
+        proof.cut_short = Some("interrupted".into());
+        let text = table(&proof);
+        let cut = "CUT SHORT (interrupted), so nothing is proven: scenario echo";
+        assert!(text.starts_with(cut), "{text}");
     }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::error::{AbError, at};
+use crate::{command, error::BenchError, interrupt};
 
 /// Lines of cargo that are shown when a revision does not build.
 const LAST_LINES: usize = 40;
@@ -123,13 +124,13 @@ impl Workshop {
         if let Some(feature) = feature {
             cargo.args(["--features", feature]);
         }
-        let said = run(&mut cargo, "build")?;
-        if !said.status.success() {
-            return Err(AbError::Build {
+        command::run("cargo build", cargo, &[]).map_err(|error| match error {
+            BenchError::Command { output, .. } => AbError::Build {
                 revision: revision.name.clone(),
-                said: last_lines(&said.stderr),
-            });
-        }
+                said: last_lines(&output),
+            },
+            other => other.into(),
+        })?;
         let folder = if profile == "dev" { "debug" } else { profile };
         let built = output.join(folder).join(PROGRAM);
         // Whole or not at all: it is taken for built from then on.
@@ -178,6 +179,7 @@ fn git(folder: &Path, what: &'static str, arguments: &[&str]) -> Result<String, 
 
 fn run(command: &mut Command, what: &'static str) -> Result<Output, AbError> {
     let output = command.stdin(Stdio::null()).output();
+    interrupt::check()?;
     output.map_err(|error| AbError::Git {
         what,
         said: format!(
@@ -187,8 +189,7 @@ fn run(command: &mut Command, what: &'static str) -> Result<Output, AbError> {
     })
 }
 
-fn last_lines(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
+fn last_lines(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
 }
@@ -290,6 +291,6 @@ mod tests {
             panic!("there is no such feature");
         };
         assert!(said.contains("no-such-feature"), "{said}");
-        assert_eq!(last_lines(b"a\nb\n"), "a\nb");
+        assert_eq!(last_lines("a\nb\n"), "a\nb");
     }
 }

@@ -151,6 +151,11 @@ impl<'a> Stage<'a> {
         })
     }
 
+    /// What is measured.
+    pub fn name(&self) -> &str {
+        &self.scenario.name
+    }
+
     /// One round: fresh gateways on ports of chance, started and loaded in an order of chance.
     ///
     /// # Errors

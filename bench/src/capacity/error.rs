@@ -94,7 +94,7 @@ impl fmt::Display for Listed<'_> {
 }
 
 impl CapacityError {
-    /// 1 usage, 2 something does not start, or fails under load.
+    /// 1 usage, 2 something does not start, or fails under load, 4 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Toml { .. }
@@ -103,7 +103,7 @@ impl CapacityError {
             | Self::NoCertificate { .. }
             | Self::Stored { .. }
             | Self::NotComparable { .. } => 1,
-            Self::Bench(error) => error.exit_code().min(2),
+            Self::Bench(error) => error.exit_code(),
             Self::Void { .. } => 2,
         }
     }

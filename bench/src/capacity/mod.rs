@@ -34,7 +34,7 @@ use self::{
     verdict::Tolerance,
 };
 use crate::{
-    error::BenchError,
+    error::{BenchError, in_one_line},
     host::{self, Split},
     output, process,
     room::{self, Behind, Limits, Wanted},
@@ -58,8 +58,12 @@ Examples:
   scripts/bench capacity --config gateway.toml --against capacity.json
       a job that fails when the machine carries less than it did
 
-Exit codes: 0 done, and no worse than stored, or that cannot be told; 3 worse; 1 a flag, a file or the
-configuration is of no use; 2 something does not start, or fails under load.";
+Ctrl-C and SIGTERM end a run with what there is, and so does anything that fails on the way. Such a result is never
+held to: --against refuses it.
+
+Exit codes: 0 done, and no worse than stored, or that cannot be told; 3 worse, also in what was measured before a
+run was cut short; 1 a flag, a file or the configuration is of no use; 2 something does not start, or fails under
+load; 4 the run was interrupted.";
 
 /// Arguments of `bench capacity`.
 #[derive(Debug, Args)]
@@ -122,7 +126,7 @@ impl CapacityArgs {
     }
 }
 
-/// Measures, and holds the result to a stored one: the exit code.
+/// Measures, and holds the result to a stored one, also what there is when something comes between: the exit code.
 ///
 /// # Errors
 ///
@@ -150,24 +154,31 @@ pub fn run(args: &CapacityArgs) -> Result<u8, CapacityError> {
     }
     let limits = wanted(args, &document, &capacity.cores);
     let site = Site::open(&args.config, document, capacity.cores.clone())?;
-    measure(args, &site, &routes, &mut capacity)?;
-    for (route, report) in routes.iter().zip(&mut capacity.routes) {
-        let wanted = Wanted {
-            behind: match route.protocol {
-                config::Protocol::Http => Behind::Nothing,
-                config::Protocol::Tcp => Behind::Connection,
-            },
-            ..limits
-        };
-        report.idle = idle(args, &site, route, wanted)?;
+    let loaded = measure(args, &site, &routes, &mut capacity);
+    let ended = loaded.and_then(|()| hold(args, &site, &routes, limits, &mut capacity.routes));
+    capacity.routes.retain(|route| !route.loads.is_empty());
+    if capacity.routes.is_empty() {
+        return ended.map(|()| 0);
     }
+    capacity.cut_short = ended.as_ref().err().map(in_one_line);
     if let Some((path, stored)) = args.against.as_ref().zip(stored.as_ref()) {
         let tolerance = Tolerance::new(args.margin / 100.0, args.noise.map(|share| share / 100.0));
         let path = path.display().to_string();
         capacity.against = Some(verdict::judge(&path, stored, &capacity, tolerance));
     }
     output::publish(args.json.as_deref(), &report::text(&capacity), &capacity)?;
-    Ok(capacity.against.map_or(0, |judged| judged.exit_code()))
+    match (
+        ended,
+        capacity.against.map_or(0, |judged| judged.exit_code()),
+    ) {
+        (Ok(()), status) => Ok(status),
+        (Err(error), 0) => Err(error),
+        // What was found before stands.
+        (Err(error), status) => {
+            eprintln!("bench: {error}");
+            Ok(status)
+        }
+    }
 }
 
 fn read_stored(path: &Path) -> Result<Capacity, CapacityError> {
@@ -182,6 +193,11 @@ fn read_stored(path: &Path) -> Result<Capacity, CapacityError> {
         return Err(stored(format!(
             "its format is {}, and not {FORMAT}",
             value["format"]
+        )));
+    }
+    if let Some(why) = value["cut_short"].as_str() {
+        return Err(stored(format!(
+            "it was cut short ({why}), so not all of it was measured"
         )));
     }
     serde_json::from_value(value).map_err(|error| stored(error.to_string()))
@@ -234,11 +250,7 @@ fn blank(args: &CapacityArgs, sha256: String, routes: &[Route]) -> Capacity {
         server_name: route.server_name.clone(),
         tls: String::new(),
         loads: Vec::new(),
-        idle: Idle {
-            connections: 0,
-            bound: String::new(),
-            bytes_per_connection: None,
-        },
+        idle: None,
     });
     Capacity {
         format: FORMAT.to_owned(),
@@ -252,6 +264,7 @@ fn blank(args: &CapacityArgs, sha256: String, routes: &[Route]) -> Capacity {
         cores: Split::of(&host::cores()),
         settings: Settings::new(args.rounds, args.effort()),
         rewritten: Vec::new(),
+        cut_short: None,
         routes: routes.collect(),
         against: None,
     }
@@ -268,7 +281,7 @@ fn wanted(args: &CapacityArgs, document: &DocumentMut, cores: &Split) -> Wanted 
     }
 }
 
-/// All rounds of all loads, in turn.
+/// All rounds of all loads, in turn. What was loaded before something came between is in `capacity`.
 fn measure(
     args: &CapacityArgs,
     site: &Site,
@@ -281,29 +294,36 @@ fn measure(
         .enumerate()
         .flat_map(|(at, route)| kinds(route).map(|kind| (at, kind, Vec::new())))
         .collect();
-    for round in 1..=args.rounds {
-        for (at, kind, samples) in &mut samples {
-            let route = &routes[*at];
-            eprintln!("round {round}: {} of {}", kind.name(), route.name);
-            let (sample, rewritten) = sample(args, site, route, *kind)?;
-            if capacity.rewritten.is_empty() {
-                rewritten.iter().for_each(|one| {
-                    eprintln!(
-                        "  in the copy, {} = {:?} is {:?}",
-                        one.key, one.from, one.to
-                    );
-                });
-                capacity.rewritten = rewritten;
+    let mut rounds = || {
+        for round in 1..=args.rounds {
+            for (at, kind, samples) in &mut samples {
+                let route = &routes[*at];
+                eprintln!("round {round}: {} of {}", kind.name(), route.name);
+                let (sample, rewritten) = sample(args, site, route, *kind)?;
+                if capacity.rewritten.is_empty() {
+                    tell(&rewritten);
+                    capacity.rewritten = rewritten;
+                }
+                samples.push(sample);
             }
-            samples.push(sample);
+        }
+        Ok(())
+    };
+    let ended = rounds();
+    for (at, kind, samples) in samples {
+        if let Some(first) = samples.first() {
+            let report = &mut capacity.routes[at];
+            report.tls.clone_from(&first.tls);
+            report.loads.push(Load::of(kind, &samples));
         }
     }
-    for (at, kind, samples) in samples {
-        let report = &mut capacity.routes[at];
-        report.tls.clone_from(&samples[0].tls);
-        report.loads.push(Load::of(kind, &samples));
+    ended
+}
+
+fn tell(rewritten: &[config::Rewritten]) {
+    for config::Rewritten { key, from, to } in rewritten {
+        eprintln!("  in the copy, {key} = {from:?} is {to:?}");
     }
-    Ok(())
 }
 
 /// One load through one fresh gateway.
@@ -332,6 +352,27 @@ fn sample(
         ))),
         _ => Ok((sample, gateway.rewritten)),
     }
+}
+
+/// Idle connections of each route.
+fn hold(
+    args: &CapacityArgs,
+    site: &Site,
+    routes: &[Route],
+    limits: Wanted,
+    reports: &mut [RouteReport],
+) -> Result<(), CapacityError> {
+    for (route, report) in routes.iter().zip(reports) {
+        let wanted = Wanted {
+            behind: match route.protocol {
+                config::Protocol::Http => Behind::Nothing,
+                config::Protocol::Tcp => Behind::Connection,
+            },
+            ..limits
+        };
+        report.idle = Some(idle(args, site, route, wanted)?);
+    }
+    Ok(())
 }
 
 fn idle(
@@ -402,6 +443,10 @@ mod tests {
             ("{", "is no JSON"),
             ("{\"format\": \"bench.ab/1\"}", "bench.ab/1"),
             ("{\"format\": \"bench.capacity/1\"}", "missing field"),
+            (
+                "{\"format\": \"bench.capacity/1\", \"cut_short\": \"interrupted\"}",
+                "cut short (interrupted)",
+            ),
         ] {
             std::fs::write(&path, text).expect("written");
             let said = read_stored(&path).expect_err(why).to_string();

@@ -36,6 +36,8 @@ pub struct Capacity {
     pub settings: Settings,
     /// What the copy that ran has instead of the operator's values.
     pub rewritten: Vec<Rewritten>,
+    /// Why something was not measured; absent where all of it was.
+    pub cut_short: Option<String>,
     /// Each route that was loaded.
     pub routes: Vec<RouteReport>,
     /// Beside a stored one; absent without `--against`.
@@ -93,8 +95,8 @@ pub struct RouteReport {
     pub tls: String,
     /// Each kind of load.
     pub loads: Vec<Load>,
-    /// Idle connections.
-    pub idle: Idle,
+    /// Idle connections; absent where the run was cut short before.
+    pub idle: Option<Idle>,
 }
 
 /// A kind of load, all its rounds.
@@ -165,6 +167,12 @@ pub fn text(capacity: &Capacity) -> String {
         gateway.len(),
         load.len()
     );
+    if let Some(why) = &capacity.cut_short {
+        let _ = writeln!(
+            text,
+            "CUT SHORT ({why}): this is what was measured before.\n"
+        );
+    }
     for route in &capacity.routes {
         text += &table(route);
     }
@@ -204,11 +212,14 @@ fn table(route: &RouteReport) -> String {
             load.doubts.join(", "),
         );
     }
-    let Idle {
+    let Some(Idle {
         connections,
         bound,
         bytes_per_connection,
-    } = &route.idle;
+    }) = &route.idle
+    else {
+        return text + "\n";
+    };
     let each = bytes_per_connection.map_or_else(
         || "too few to tell bytes for each".to_owned(),
         |bytes| format!("{bytes:.0} B each"),
@@ -250,6 +261,7 @@ pub mod tests {
             },
             settings: Settings::new(3, Effort::Time("3s".into())),
             rewritten: Vec::new(),
+            cut_short: None,
             routes: vec![RouteReport {
                 name: "feed".into(),
                 tenant: "acme".into(),
@@ -258,11 +270,11 @@ pub mod tests {
                 server_name: "acme.example".into(),
                 tls: "TLSv1.3 S G".into(),
                 loads: vec![Load::of(Kind::Echoes, &samples)],
-                idle: Idle {
+                idle: Some(Idle {
                     connections: 9000,
                     bound: "limits.max_connections".into(),
                     bytes_per_connection: Some(2900.0),
-                },
+                }),
             }],
             against: None,
         }
@@ -288,5 +300,19 @@ pub mod tests {
         assert!(text(&capacity).contains("≥ 51000 echoes/s"));
         capacity.cores.gateway = vec![1];
         assert!(text(&capacity).contains("they share it"));
+        capacity.cut_short = Some("interrupted".into());
+        capacity.routes[0].idle = None;
+        let said = text(&capacity);
+        assert!(said.contains("CUT SHORT (interrupted): "), "{said}");
+        assert!(!said.contains("idle connections"), "{said}");
+    }
+
+    #[test]
+    fn what_was_stored_before_runs_could_be_cut_short_is_read() {
+        let capacity = sample(&[1.0], &[1.0]);
+        let mut json = serde_json::to_value(&capacity).expect("plain data");
+        json.as_object_mut().expect("an object").remove("cut_short");
+        let back: Capacity = serde_json::from_value(json).expect("nothing else is missing");
+        assert_eq!(back, capacity);
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     error::Difference,
-    report::{Capacity, Load, Settings},
+    report::{Capacity, Load, RouteReport, Settings},
 };
 use crate::{ab::decide::Verdict, units::significant};
 
@@ -124,8 +124,8 @@ pub fn judge(path: &str, stored: &Capacity, now: &Capacity, tolerance: Tolerance
                 quantities.extend(of_load(&route.name, of, load, tolerance));
             }
         }
-        let bytes = same.idle.bytes_per_connection;
-        if let Some((stored, now)) = bytes.zip(route.idle.bytes_per_connection) {
+        let bytes = |of: &RouteReport| of.idle.as_ref()?.bytes_per_connection;
+        if let Some((stored, now)) = bytes(same).zip(bytes(route)) {
             let pair = Pair {
                 name: format!("{}: idle connection", route.name),
                 unit: "B",
@@ -140,7 +140,11 @@ pub fn judge(path: &str, stored: &Capacity, now: &Capacity, tolerance: Tolerance
     let differences = differences(stored, now).into_iter();
     Judgement {
         path: path.to_owned(),
-        verdict: whole(&quantities),
+        verdict: match (whole(&quantities), &now.cut_short) {
+            // What was not measured may be worse.
+            (Verdict::Pass, Some(_)) => Verdict::Inconclusive,
+            (verdict, _) => verdict,
+        },
         tolerance,
         forced: differences.map(|one| one.key.to_owned()).collect(),
         quantities,
@@ -334,6 +338,20 @@ mod tests {
         let judged = judge("s.json", &stored, &now, Tolerance::new(0.25, None));
         assert_eq!(judged.quantities[0].verdict, Verdict::Inconclusive);
         assert_eq!((judged.verdict, judged.exit_code()), (Verdict::Pass, 0));
+    }
+
+    #[test]
+    fn a_run_that_was_cut_short_may_fail_and_never_passes() {
+        let stored = sample(&[100.0; 3], &[20.0; 3]);
+        let tolerance = Tolerance::new(0.25, None);
+        for (cpu, verdict) in [(20.0, Verdict::Inconclusive), (40.0, Verdict::Fail)] {
+            let mut now = sample(&[100.0; 3], &[cpu; 3]);
+            now.cut_short = Some("interrupted".into());
+            now.routes[0].idle = None;
+            let judged = judge("s.json", &stored, &now, tolerance);
+            assert_eq!(judged.verdict, verdict);
+            assert_eq!(judged.quantities.len(), 2, "no idle connections");
+        }
     }
 
     #[test]

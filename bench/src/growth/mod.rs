@@ -34,7 +34,7 @@ Examples:
 Ctrl-C and SIGTERM end a run with what there is.
 
 Exit codes: 0 nothing grows faster than its size; 3 something does; 1 usage; 2 something does not start, or
-fails under load, or the run was interrupted.";
+fails under load; 4 the run was interrupted.";
 
 /// Arguments of `bench growth`.
 #[derive(Debug, Args)]
@@ -84,11 +84,11 @@ pub enum GrowthError {
 }
 
 impl GrowthError {
-    /// 1 usage, 2 something does not start, or fails under load.
+    /// 1 usage, 2 something does not start, or fails under load, 4 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Most(_) | Self::Workers { .. } => 1,
-            Self::Bench(error) => error.exit_code().min(2),
+            Self::Bench(error) => error.exit_code(),
         }
     }
 }

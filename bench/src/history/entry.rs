@@ -31,6 +31,11 @@ pub enum EntryError {
     /// Another format.
     #[error("is not a result of `bench ab --json` ({AB}) but {0}")]
     Format(String),
+    /// Not all of it was measured.
+    #[error(
+        "was cut short ({0}), so it says less than it seems to: append one that ran to its end"
+    )]
+    CutShort(String),
     /// Something is missing.
     #[error("has no {0}")]
     Missing(&'static str),
@@ -45,6 +50,9 @@ impl Entry {
     pub fn of_ab(report: &Value) -> Result<Self, EntryError> {
         if report["format"] != AB {
             return Err(EntryError::Format(report["format"].to_string()));
+        }
+        if let Some(why) = report["cut_short"].as_str() {
+            return Err(EntryError::CutShort(why.to_owned()));
         }
         let missing = EntryError::Missing;
         let text = |value: &Value, name| value.as_str().map(str::to_owned).ok_or(missing(name));
@@ -169,6 +177,12 @@ mod tests {
             Entry::of_ab(&without),
             Err(EntryError::Missing("commit of head"))
         );
+        let mut cut = report();
+        cut["cut_short"] = json!("interrupted");
+        let refused = Entry::of_ab(&cut);
+        assert_eq!(refused, Err(EntryError::CutShort("interrupted".to_owned())));
+        cut["cut_short"] = Value::Null;
+        assert!(Entry::of_ab(&cut).is_ok());
         let mut entry = Entry::of_ab(&report()).expect("it is whole");
         assert!(entry.add_instructions(&json!({})).is_err());
     }

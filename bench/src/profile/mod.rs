@@ -33,8 +33,11 @@ Examples:
   scripts/bench profile ci/our-gateway.toml
       a scenario of your own; bench/scenarios has examples
 
-Open the SVG in a browser: it zooms by a click. Exit codes: 0 done; 1 usage, a program is missing, or perf may
-not record here; 2 something does not start, or fails under load.";
+Open the SVG in a browser: it zooms by a click. Ctrl-C and SIGTERM end the load, and what was recorded until then is
+drawn and marked.
+
+Exit codes: 0 done; 1 usage, a program is missing, or perf may not record here; 2 something does not start, or fails
+under load; 4 interrupted.";
 
 /// Arguments of `bench profile`.
 #[derive(Debug, Args)]
@@ -83,21 +86,21 @@ pub enum ProfileError {
 }
 
 impl ProfileError {
-    /// 1 usage, 2 something does not start, or fails under load.
+    /// 1 usage, 2 something does not start, or fails under load, 4 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Scenario(_) | Self::NotPermitted { .. } => 1,
-            Self::Bench(error) => error.exit_code().min(2),
+            Self::Bench(error) => error.exit_code(),
             Self::NoSamples => 2,
         }
     }
 }
 
-/// Records, draws, and prints where the time went.
+/// Records, draws, and prints where the time went, also what there is when it is interrupted.
 ///
 /// # Errors
 ///
-/// [`ProfileError`]: there is no flame graph.
+/// [`ProfileError`]: there is no flame graph, or not of the whole load.
 pub fn run(args: &ProfileArgs) -> Result<(), ProfileError> {
     let scenario = scenario::find(&args.scenario)?;
     let cores = Split::of(&host::cores());
@@ -128,7 +131,13 @@ pub fn run(args: &ProfileArgs) -> Result<(), ProfileError> {
     let pinned = process::pinned_words(&words, &cores.load);
     let data = place.path().join("perf.data");
     eprintln!("{}: {}", scenario.name, scenario.description);
-    perf.record(gateway.pid(), args.frequency, &pinned, &data)?;
+    let recorded = perf.record(gateway.pid(), args.frequency, &pinned, &data);
+    let cut_short = match &recorded {
+        Ok(()) => "",
+        // What perf saw until then is of the same load.
+        Err(BenchError::Interrupted) if data.exists() => ", CUT SHORT (interrupted)",
+        Err(_) => return Ok(recorded?),
+    };
     let folded = perf.fold(&data)?;
     let text = fs::read_to_string(&folded).map_err(|source| BenchError::File {
         path: folded.clone(),
@@ -141,14 +150,14 @@ pub fn run(args: &ProfileArgs) -> Result<(), ProfileError> {
     let svg = args.out.clone();
     let svg = svg.unwrap_or_else(|| format!("profile-{}.svg", scenario.name).into());
     let title = format!(
-        "{} under {}",
+        "{} under {}{cut_short}",
         host::version(&sealgate, "--version", "sealgate"),
         scenario.name
     );
     perf.draw(&folded, &title, &svg)?;
     print!("{title}, {}\n{}", host::describe(), samples.text());
     println!("flame graph: {}", svg.display());
-    Ok(())
+    Ok(recorded?)
 }
 
 /// The scenario's load on one gateway, for so long.

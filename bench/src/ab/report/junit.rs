@@ -1,5 +1,5 @@
 //! For CI: a test case for each metric of each scenario. What could not be told is skipped, never
-//! failed.
+//! failed. A run that was cut short is an error, in a case of its own.
 
 use std::io;
 
@@ -29,19 +29,22 @@ pub fn whole(report: &AbReport) -> io::Result<Vec<u8>> {
     };
     let failures = of(&[Verdict::Fail]);
     let skipped = of(&[Verdict::Inconclusive, Verdict::Unproven]);
-    let tests = all().count().to_string();
+    let errors = usize::from(report.cut_short.is_some());
+    let (tests, errors) = ((all().count() + errors).to_string(), errors.to_string());
     let mut xml = Writer::new_with_indent(Vec::new(), b' ', 1);
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let suites = xml
-        .create_element("testsuites")
-        .with_attributes([("tests", tests.as_str()), ("failures", failures.as_str())]);
+    let suites = xml.create_element("testsuites").with_attributes([
+        ("tests", tests.as_str()),
+        ("failures", failures.as_str()),
+        ("errors", errors.as_str()),
+    ]);
     suites.write_inner_content(|xml| {
         let suite = xml.create_element("testsuite").with_attributes([
             ("name", "bench ab"),
             ("tests", tests.as_str()),
             ("failures", failures.as_str()),
             ("skipped", skipped.as_str()),
-            ("errors", "0"),
+            ("errors", errors.as_str()),
         ]);
         suite.write_inner_content(|xml| {
             for scenario in &report.scenarios {
@@ -49,7 +52,10 @@ pub fn whole(report: &AbReport) -> io::Result<Vec<u8>> {
                     case(xml, scenario, compared)?;
                 }
             }
-            Ok(())
+            match &report.cut_short {
+                Some(why) => unfinished(xml, why),
+                None => Ok(()),
+            }
         })?;
         Ok(())
     })?;
@@ -92,11 +98,29 @@ fn case(
     Ok(())
 }
 
+/// What came between.
+fn unfinished(xml: &mut Writer<Vec<u8>>, why: &str) -> io::Result<()> {
+    let case = xml
+        .create_element("testcase")
+        .with_attributes([("classname", "bench ab"), ("name", "all rounds")]);
+    case.write_inner_content(|xml| {
+        let error = xml
+            .create_element("error")
+            .with_attribute(("message", text::cut_short(why).as_str()));
+        error.write_empty()?;
+        Ok(())
+    })?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use quick_xml::{Reader, events::BytesStart};
 
-    use super::{super::tests::sample, *};
+    use super::{
+        super::tests::{cut_short, sample},
+        *,
+    };
 
     fn attribute(element: &BytesStart<'_>, name: &str) -> String {
         let found = element
@@ -130,6 +154,7 @@ mod tests {
                     "skipped" => skipped += 1,
                     "testsuite" => {
                         assert_eq!(attribute(&element, "failures"), "1");
+                        assert_eq!(attribute(&element, "errors"), "0");
                         assert_eq!(attribute(&element, "skipped"), "2");
                     }
                     _ => {}
@@ -139,5 +164,28 @@ mod tests {
         }
         assert_eq!((cases.len(), failed, skipped), (3, 1, 2));
         assert_eq!(cases[0], ("a<b".to_owned(), "CPU per operation".to_owned()));
+    }
+
+    #[test]
+    fn a_run_that_was_cut_short_is_an_error() {
+        let text = String::from_utf8(whole(&cut_short()).expect("memory")).expect("UTF-8");
+        let mut reader = Reader::from_str(&text);
+        let (mut cases, mut errors) = (0, Vec::new());
+        loop {
+            match reader.read_event().expect("well formed") {
+                Event::Eof => break,
+                Event::Start(element) if element.name().as_ref() == "testcase" => cases += 1,
+                Event::Start(element) if element.name().as_ref() == "testsuite" => {
+                    assert_eq!(attribute(&element, "errors"), "1");
+                    assert_eq!(attribute(&element, "tests"), "4");
+                }
+                Event::Empty(element) if element.name().as_ref() == "error" => {
+                    errors.push(attribute(&element, "message"));
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(cases, 4);
+        assert!(matches!(&errors[..], [said] if said.starts_with("CUT SHORT (interrupted)")));
     }
 }

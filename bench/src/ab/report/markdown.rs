@@ -17,6 +17,9 @@ pub fn whole(report: &AbReport) -> String {
         &base.commit[..12],
         cell(&report.host)
     );
+    if let Some(why) = &report.cut_short {
+        let _ = writeln!(out, "{}\n", cell(&text::cut_short(why)));
+    }
     out +=
         "| scenario | rounds | | head beside base (95 %) | margin | control | base | verdict |\n";
     out += "|---|---:|---|---|---:|---|---|---|\n";
@@ -55,7 +58,10 @@ pub fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::sample, *};
+    use super::{
+        super::tests::{cut_short, sample},
+        *,
+    };
 
     #[test]
     fn every_row_has_the_cells_of_the_head() {
@@ -67,5 +73,8 @@ mod tests {
         assert!(rows.iter().all(|row| cells(row) == 9), "{text}");
         assert!(text.contains("a\\<b"), "{text}");
         assert_eq!(cell("a|b\nc"), "a\\|b c");
+        assert!(!text.contains("CUT SHORT"), "{text}");
+        let text = whole(&cut_short());
+        assert!(text.contains("\n\nCUT SHORT (interrupted): "), "{text}");
     }
 }

@@ -41,6 +41,8 @@ pub struct AbReport {
     pub settings: Settings,
     /// The worst verdict.
     pub verdict: Verdict,
+    /// Why scenarios lack rounds; absent where each is decided.
+    pub cut_short: Option<String>,
     /// Each scenario.
     pub scenarios: Vec<ScenarioReport>,
 }
@@ -124,7 +126,7 @@ pub struct EachRound {
 }
 
 impl AbReport {
-    /// The report of these scenarios, done now.
+    /// The report of these scenarios, done now, each of which is decided.
     pub fn new(
         base: Revision,
         head: Revision,
@@ -143,6 +145,7 @@ impl AbReport {
             head: of(head),
             settings,
             verdict: worst(&scenarios),
+            cut_short: None,
             scenarios,
         }
     }
@@ -223,6 +226,13 @@ pub fn write(report: &AbReport, args: &AbArgs) -> Result<(), AbError> {
 pub mod tests {
     use super::*;
 
+    /// The same, of a run that was interrupted.
+    pub fn cut_short() -> AbReport {
+        let mut report = sample([0.3, -0.3, 0.0]);
+        report.cut_short = Some("interrupted".into());
+        report
+    }
+
     /// A report of one scenario whose name and description would break what is not escaped.
     pub fn sample(head: [f64; 3]) -> AbReport {
         let rounds = Rounds {
@@ -297,5 +307,6 @@ pub mod tests {
         assert!(throughput["from"].as_f64() < Some(-0.2), "{throughput}");
         assert!(throughput["to"].as_f64() > Some(0.2), "{throughput}");
         assert!(json["scenarios"][0]["metrics"][2]["head"].is_null());
+        assert!(json["cut_short"].is_null());
     }
 }

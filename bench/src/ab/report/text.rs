@@ -18,6 +18,9 @@ pub fn whole(report: &AbReport) -> String {
         &base.commit[..12],
         report.host
     );
+    if let Some(why) = &report.cut_short {
+        let _ = writeln!(text, "{}", cut_short(why));
+    }
     for found in &report.scenarios {
         text += &scenario(found);
     }
@@ -53,6 +56,11 @@ pub fn scenario(found: &ScenarioReport) -> String {
         let _ = writeln!(text, "  loadgen: {doubt} in {rounds} rounds");
     }
     text
+}
+
+/// That there is less than was asked for.
+pub fn cut_short(why: &str) -> String {
+    format!("CUT SHORT ({why}): scenarios without all their rounds are INCONCLUSIVE")
 }
 
 /// The verdict, and what it means.
@@ -97,7 +105,10 @@ pub fn base(compared: &Compared) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::sample, *};
+    use super::{
+        super::tests::{cut_short, sample},
+        *,
+    };
 
     #[test]
     fn a_regression_is_said_with_its_interval_margin_and_control() {
@@ -116,5 +127,8 @@ mod tests {
         ] {
             assert!(text.contains(said), "{said}: {text}");
         }
+        assert!(!text.contains("CUT SHORT"), "{text}");
+        let text = whole(&cut_short());
+        assert!(text.contains("\nCUT SHORT (interrupted): "), "{text}");
     }
 }
