@@ -1,6 +1,8 @@
 //! The certificate of every server in a measurement.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -67,9 +69,39 @@ fn of_key(directory: &Path, name: &str, key: &[&str]) -> Result<Certificate, Ben
         })
     };
     let both = [read(&certificate.chain)?, read(&certificate.key)?].concat();
-    fs::write(&certificate.both, both).map_err(|source| BenchError::File {
-        path: certificate.both.clone(),
-        source,
-    })?;
+    // A key is in it, so it is for its owner alone, as openssl makes the key's own file.
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&certificate.both);
+    file.and_then(|mut file| file.write_all(&both))
+        .map_err(|source| BenchError::File {
+            path: certificate.both.clone(),
+            source,
+        })?;
     Ok(certificate)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn files_with_a_key_in_them_are_for_their_owner_alone() {
+        let place = tempfile::tempdir().expect("a folder");
+        let certificate = self_signed(place.path()).expect("openssl is there");
+        let text = |path: &Path| fs::read_to_string(path).expect("it is there");
+        for path in [&certificate.key, &certificate.both] {
+            assert!(text(path).contains("PRIVATE KEY"));
+            let mode = fs::metadata(path)
+                .expect("it is there")
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+        }
+        assert!(!text(&certificate.chain).contains("PRIVATE KEY"));
+    }
 }

@@ -171,6 +171,8 @@ impl Place {
             assert!(errors.read_line(&mut said).unwrap() > 0, "it ended: {said}");
         }
         let files = self.files().expect("a run has files");
+        let mode = fs::metadata(&files).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "others can read its keys");
         let said_at = Instant::now();
         let started = loop {
             match children(&bench) {

@@ -22,6 +22,7 @@ use clap::Args;
 use self::report::Comparison;
 use crate::error::BenchError;
 use crate::promise::Outcome;
+use crate::workplace::Workplace;
 use crate::{command, output, process};
 
 /// Arguments of `bench files`.
@@ -125,7 +126,7 @@ struct Commands {
 
 impl Commands {
     fn new(place: &Place) -> Result<Self, BenchError> {
-        let key = place.0.join("key");
+        let key = place.0.path().join("key");
         let mut bytes = [0; 32];
         aws_lc_rs::rand::fill(&mut bytes).expect("a generator that is seeded does not fail");
         fs::write(&key, bytes).map_err(in_file(&key))?;
@@ -167,26 +168,25 @@ impl Commands {
     }
 }
 
-/// A directory of this run's files, gone when the run ends.
-struct Place(PathBuf);
+/// This run's files, on the file system that is measured.
+struct Place(Workplace);
 
 impl Place {
     fn new(parent: &Path) -> Result<Self, BenchError> {
-        let path = parent.join(format!("bench-files-{}", std::process::id()));
-        fs::create_dir_all(&path).map_err(in_file(&path))?;
-        Ok(Self(path))
+        fs::create_dir_all(parent).map_err(in_file(parent))?;
+        Workplace::within(parent).map(Self)
     }
 
     fn plaintext(&self) -> PathBuf {
-        self.0.join("plaintext")
+        self.0.path().join("plaintext")
     }
 
     fn message(&self) -> PathBuf {
-        self.0.join("message")
+        self.0.path().join("message")
     }
 
     fn output(&self) -> PathBuf {
-        self.0.join("output")
+        self.0.path().join("output")
     }
 
     /// All rounds. What was measured until something fails is in `comparison`.
@@ -233,13 +233,6 @@ impl Place {
         Err(in_file(&output)(io::Error::other(
             "differs from what was sealed",
         )))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // A leftover says its name, and harms nobody.
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
