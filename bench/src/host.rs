@@ -57,14 +57,26 @@ fn core_list(text: &str) -> Vec<usize> {
 /// Processor, count of cores and kernel, in one line.
 pub fn describe() -> String {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus
-        .lines()
-        .find(|line| line.starts_with("model name"))
-        .and_then(|line| line.split_once(':'))
-        .map_or("unknown processor", |(_, model)| model.trim());
+    let model = processor(&cpus);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let kernel = kernel.split('-').next().unwrap_or_default().trim();
     format!("{model}, {} cores, Linux {kernel}", cores().len())
+}
+
+/// What `/proc/cpuinfo` calls the first processor: by its name, or, where Linux has none for ARM, by the numbers of who made it and what
+/// it is.
+fn processor(cpus: &str) -> String {
+    let field = |name: &str| {
+        let mut lines = cpus.lines().filter_map(|line| line.split_once(':'));
+        let found = lines.find(|(key, _)| key.trim() == name);
+        found.map(|(_, value)| value.trim())
+    };
+    let arm = field("CPU implementer").zip(field("CPU part"));
+    match (field("model name"), arm) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some((implementer, part))) => format!("ARM {implementer} {part}"),
+        (None, None) => "unknown processor".to_owned(),
+    }
 }
 
 /// The first line in which a program says its version: the one that holds `marker`, on either
@@ -94,6 +106,15 @@ mod tests {
         assert!(!split.is_shared());
         let one = Split::of(&[7]);
         assert!(one.is_shared() && one.gateway == [7]);
+    }
+
+    #[test]
+    fn a_processor_has_a_name_or_the_numbers_of_one() {
+        let x86 = "processor\t: 0\nmodel\t\t: 1\nmodel name\t: AMD EPYC\n\nprocessor\t: 1\n";
+        assert_eq!(processor(x86), "AMD EPYC");
+        let arm = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd49\n";
+        assert_eq!(processor(arm), "ARM 0x41 0xd49");
+        assert_eq!(processor(""), "unknown processor");
     }
 
     #[test]
