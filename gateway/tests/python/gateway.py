@@ -58,16 +58,17 @@ def self_signed(folder, name):
 class Gateway:
     """A running gateway, ended when the `with` is left; its log lines are JSON."""
 
-    def __init__(self, *arguments, address=None):
-        """With an `address`, the arguments say themselves that it is listened on."""
+    def __init__(self, *arguments, address=None, network=None):
+        """With an `address`, the arguments say themselves that it is listened on; with a `network`, in that one."""
         self.address = address or free_address()
         self.lines = []
         self.ended = False
         self.bell = threading.Condition()
         host, port = self.address
         flags = ["--listen", f"{host}:{port}", "--workers", "1", "--log-format", "json"]
+        command = [SEALGATE, *map(str, arguments), *([] if address else flags)]
         self.process = subprocess.Popen(
-            [SEALGATE, *map(str, arguments), *([] if address else flags)],
+            network.inside(command) if network else command,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

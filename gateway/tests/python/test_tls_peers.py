@@ -5,16 +5,19 @@ Run it as: target/venv/bin/python -m pytest gateway/tests/python
 
 import os
 import socket
-import subprocess
 import threading
 
 import pytest
 from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
 from tlslite.constants import KeyUpdateMessageType
 
+import gnutls
 from gateway import DEADLINE, Echo, Gateway, free_address, self_signed
+from network import Network
 
 ENGINES = ["direct", "rustls"]
+# In a network of its own.
+SERVICE_PORT = 5556
 
 
 def tls13():
@@ -106,11 +109,11 @@ def start(request, tmp_path):
     """Starts a gateway of one engine towards an upstream."""
     self_signed(tmp_path, "a.test")
 
-    def start(upstream, more=""):
+    def start(upstream, more="", network=None):
         host, port = address = free_address()
         file = tmp_path / "gateway.toml"
         file.write_text(CONFIG.format(engine=request.param, host=host, port=port, upstream=upstream) + more)
-        return Gateway("run", "--config", file, address=address)
+        return Gateway("run", "--config", file, address=address, network=network)
 
     return start
 
@@ -143,41 +146,42 @@ def test_tlslite_as_the_upstream_renews_its_keys_and_asks_for_ours(start, tmp_pa
     assert service.updates >= 5
 
 
-def test_gnutls_renews_its_keys_and_asks_for_ours(start, tmp_path):
+def test_gnutls_as_a_client_renews_its_keys_and_asks_for_ours(start, tmp_path):
     with Echo() as service, start(service.address) as gateway:
-        host, port = gateway.address
-        names = ["--x509cafile", tmp_path / "a.test.pem", "--sni-hostname", "a.test", "--verify-hostname", "a.test"]
-        client = subprocess.Popen(
-            ["gnutls-cli", "--inline-commands", *map(str, names), "--port", str(port), host],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        bell = threading.Timer(DEADLINE, client.kill)
-        bell.start()
-        try:
-            seen = []
-
-            def say(line, wanted):
-                # A line that is a command has to come alone.
-                client.stdin.write(line)
-                client.stdin.flush()
-                while not seen or wanted not in seen[-1]:
-                    seen.append(client.stdout.readline())
-                    assert seen[-1], "".join(seen)
-
+        with gnutls.Program(gnutls.client(gateway.address, tmp_path / "a.test.pem", "a.test")) as client:
             for number in range(3):
-                say(f"line {number}\n", f"line {number}")
-                say("^rekey^\n", "Rekey was completed")
-            say("the last one\n", "the last one")
-            client.stdin.close()
-            client.wait(DEADLINE)
-        finally:
-            bell.cancel()
-            client.kill()
-            client.wait()
-        assert any("TLS1.3" in line for line in seen), "".join(seen)
+                client.say(f"line {number}")
+                client.say("^rekey^", "Rekey was completed")
+            client.say("the last one")
+            client.finish()
+        assert "TLS1.3" in str(client), client
         entry = gateway.line(lambda entry: entry.get("message") == "connection")
         sent = len("line 0\n") * 3 + len("the last one\n")
         assert (entry["bytes_in"], entry["bytes_out"]) == (sent, sent)
+
+
+def test_gnutls_on_both_sides_renews_its_keys_and_asks_for_ours(start, tmp_path):
+    names = self_signed(tmp_path, "service.test")
+    lines = [os.urandom(400).hex() for _ in range(100)]
+    with (
+        Network() as network,
+        gnutls.Program(network.inside(gnutls.server(SERVICE_PORT, *names))) as service,
+        start(f"127.0.0.1:{SERVICE_PORT}", UPSTREAM_TLS, network) as gateway,
+    ):
+        service.until("listening on IPv4")
+        command = gnutls.client(gateway.address, tmp_path / "a.test.pem", "a.test")
+        with gnutls.Program(network.inside(command)) as client:
+            for number, line in enumerate(lines):
+                client.say(line)
+                if number % 25 == 0:
+                    client.say("^rekey^", "Rekey was completed")
+                if number % 25 == 12:
+                    # The service takes a new key at this line, and asks for one.
+                    client.say("**REHANDSHAKE**", "Successfully executed command")
+            client.finish()
+        for _ in range(4):
+            service.until("KEY_UPDATE was queued")
+            service.until("received TLS 1.3 key update (0)")
+        entry = gateway.line(lambda entry: entry.get("message") == "connection")
+        assert (entry["outcome"], entry["tls_version"]) == ("ok", "TLSv1.3")
+    assert [line for line in str(client).splitlines() if line in lines] == lines
