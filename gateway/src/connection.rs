@@ -135,6 +135,7 @@ impl Entrance {
                         listener: self.listener,
                         binding,
                         stream,
+                        idle_since: Instant::now(),
                         log,
                     })),
                     Plan::Tcp(_, route) => {

@@ -110,7 +110,7 @@ pub struct TimeoutSettings {
     pub idle: Duration,
     /// From the first byte of a request head to its end.
     pub head: Duration,
-    /// Keep-alive: between two requests of one client connection.
+    /// Keep-alive: between two requests of one client connection, and from its handshake to the first.
     pub keep_alive: Duration,
     /// From the end of the forwarded request head to the response head of the upstream.
     pub response: Duration,

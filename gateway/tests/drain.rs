@@ -107,6 +107,28 @@ fn a_request_under_way_is_answered_and_its_connection_then_closed() {
 }
 
 #[test]
+fn http_clients_that_never_spoke_are_told_the_end_at_once() {
+    const EACH: usize = 20;
+    let (site, upstream) = (Site::new(), Upstream::listen());
+    let mut gateway = site.run(
+        &(site.tenant("acme", &["a.test"], "")
+            + &http_route("acme", "terminated", &[upstream.address], "")
+            + "[timeouts]\ndrain = \"1h\"\nkeep_alive = \"1h\"\n"),
+    );
+    let clients = [site.client(), site.client().tls12()];
+    let mut silent: Vec<_> = clients
+        .iter()
+        .flat_map(|client| (0..EACH).map(|_| client.connect(site.listen, "a.test").unwrap()))
+        .collect();
+    gateway.signal(Signal::TERM);
+    for client in &mut silent {
+        assert_eq!(read_to_end(client), (vec![], End::Clean));
+    }
+    drop(silent);
+    assert_eq!(gateway.wait_exit().code(), Some(0));
+}
+
+#[test]
 fn what_outlives_the_grace_period_is_cut_and_never_looks_complete() {
     let (site, upstream) = (Site::new(), Upstream::listen());
     let mut gateway = run_tcp(&site, &upstream, "[timeouts]\ndrain = \"500ms\"\n");

@@ -25,6 +25,14 @@ pub(crate) struct Pace {
     cut_by: Cell<Option<Cause>>,
 }
 
+/// What [`Pace::watch`] remembers between two looks.
+struct Looked {
+    /// The head under way: after how many exchanges, and since when.
+    head: Option<(u64, Instant)>,
+    /// When bytes of the client were last found to have moved, and how many they were.
+    client_moved: (Instant, (u64, Option<u64>)),
+}
+
 /// An exchange that is not over.
 pub(crate) struct Busy {
     pace: Rc<Pace>,
@@ -40,15 +48,14 @@ pub(crate) enum Late {
 }
 
 impl Pace {
-    pub(crate) fn new(io: AbortHandle) -> Rc<Pace> {
-        let now = Instant::now();
-        let idle_since = Cell::new((now, io.received_bytes()));
+    /// Of a connection that has been idle since then.
+    pub(crate) fn new(io: AbortHandle, idle_since: Instant) -> Rc<Pace> {
         Rc::new(Pace {
+            idle_since: Cell::new((idle_since, io.received_bytes())),
             io,
             in_flight: Cell::new(0),
             begun: Cell::new(0),
-            idle_since,
-            service_moved: Cell::new(now),
+            service_moved: Cell::new(idle_since),
             cut_by: Cell::new(None),
         })
     }
@@ -76,39 +83,51 @@ impl Pace {
     /// Ends when a time limit is reached. It looks only when a limit could have been reached, so
     /// that an idle connection costs nothing.
     pub(crate) async fn watch(&self, timeouts: &TimeoutSettings) -> Late {
-        // The head under way: after how many exchanges, and since when.
-        let mut head: Option<(u64, Instant)> = None;
-        let mut client_moved = (Instant::now(), self.io.moved_bytes());
+        let mut looked = self.first_look(Instant::now());
         loop {
-            let now = Instant::now();
-            let moved = self.io.moved_bytes();
-            if moved != client_moved.1 {
-                client_moved = (now, moved);
+            match self.look(&mut looked, timeouts, Instant::now()) {
+                Ok(wake) => tokio::time::sleep_until(wake).await,
+                Err(late) => return late,
             }
-            let (since, received) = self.idle_since.get();
-            let begun = self.begun.get();
-            head = head.filter(|(after, _)| *after == begun);
-            let wake = if self.is_busy() || self.io.has_unsent() {
-                let moved = client_moved.0.max(self.service_moved.get());
-                match left(moved, timeouts.idle, now) {
-                    Some(wake) => wake,
-                    None => return Late::Cause(Cause::IdleTimeout),
-                }
-            } else if head.is_some() || self.io.received_bytes() != received {
-                match left(head.get_or_insert((begun, now)).1, timeouts.head, now) {
-                    Some(wake) => wake,
-                    None => return Late::Cause(Cause::HeadTimeout),
-                }
-            } else {
-                match left(since, timeouts.keep_alive, now) {
-                    Some(wake) => wake,
-                    None => return Late::KeepAlive,
-                }
-            };
-            // What begins later must not wait for a longer limit to be looked at.
-            let soon = timeouts.head.min(timeouts.idle);
-            tokio::time::sleep_until(wake.min(now + soon)).await;
         }
+    }
+
+    fn first_look(&self, now: Instant) -> Looked {
+        Looked {
+            head: None,
+            client_moved: (now, self.io.moved_bytes()),
+        }
+    }
+
+    /// When to look again.
+    ///
+    /// # Errors
+    /// The limit that was reached.
+    fn look(
+        &self,
+        looked: &mut Looked,
+        timeouts: &TimeoutSettings,
+        now: Instant,
+    ) -> Result<Instant, Late> {
+        let moved = self.io.moved_bytes();
+        if moved != looked.client_moved.1 {
+            looked.client_moved = (now, moved);
+        }
+        let (since, received) = self.idle_since.get();
+        let begun = self.begun.get();
+        looked.head = looked.head.filter(|(after, _)| *after == begun);
+        let wake = if self.is_busy() || self.io.has_unsent() {
+            let moved = looked.client_moved.0.max(self.service_moved.get());
+            left(moved, timeouts.idle, now).ok_or(Late::Cause(Cause::IdleTimeout))?
+        } else if looked.head.is_some() || self.io.received_bytes() != received {
+            let head = looked.head.get_or_insert((begun, now)).1;
+            left(head, timeouts.head, now).ok_or(Late::Cause(Cause::HeadTimeout))?
+        } else {
+            left(since, timeouts.keep_alive, now).ok_or(Late::KeepAlive)?
+        };
+        // What begins later must not wait for a longer limit to be looked at.
+        let soon = timeouts.head.min(timeouts.idle);
+        Ok(wake.min(now + soon))
     }
 }
 
@@ -137,4 +156,73 @@ impl Drop for Busy {
 fn left(since: Instant, limit: Duration, now: Instant) -> Option<Instant> {
     let due = since + limit;
     (due > now).then_some(due)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpStream;
+
+    use sealgate_stream::{HyperIo, Stream};
+    use sealgate_uring::{Listener, Pool, run};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const TIMEOUTS: TimeoutSettings = TimeoutSettings {
+        handshake: SECOND,
+        connect: SECOND,
+        idle: Duration::from_secs(300),
+        head: Duration::from_secs(10),
+        keep_alive: Duration::from_secs(75),
+        response: SECOND,
+        drain: SECOND,
+    };
+
+    /// A connection, and its client's end.
+    async fn connection() -> (HyperIo, TcpStream) {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        (Stream::plain(socket, Pool::new(1)).into_hyper(), client)
+    }
+
+    #[test]
+    fn silence_before_the_first_byte_counts_and_what_says_nothing_does_not_end_it() {
+        run(async {
+            let (io, _client) = connection().await;
+            let opened = Instant::now();
+            let pace = Pace::new(io.abort_handle(), opened);
+            // It was found readable just before the end, for a part of a record: no byte of a request.
+            let late = opened + TIMEOUTS.keep_alive - SECOND;
+            let mut looked = pace.first_look(late);
+            let end = opened + TIMEOUTS.keep_alive;
+            assert_eq!(pace.look(&mut looked, &TIMEOUTS, late), Ok(end));
+            assert_eq!(pace.look(&mut looked, &TIMEOUTS, end), Err(Late::KeepAlive));
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_head_that_begins_at_the_end_has_a_heads_time_and_no_more() {
+        run(async {
+            let (io, mut client) = connection().await;
+            let opened = Instant::now();
+            let pace = Pace::new(io.abort_handle(), opened);
+            client.write_all(b"G").unwrap();
+            while pace.io.received_bytes() == 0 {
+                tokio::task::yield_now().await;
+                sealgate_uring::turn().await;
+            }
+            let late = opened + TIMEOUTS.keep_alive - SECOND;
+            let mut looked = pace.first_look(late);
+            let end = late + TIMEOUTS.head;
+            assert_eq!(pace.look(&mut looked, &TIMEOUTS, late), Ok(end));
+            // Another byte moves nothing: it is the same head.
+            client.write_all(b"E").unwrap();
+            let cause = Late::Cause(Cause::HeadTimeout);
+            assert_eq!(pace.look(&mut looked, &TIMEOUTS, end), Err(cause));
+        })
+        .unwrap();
+    }
 }

@@ -124,6 +124,8 @@ pub struct Unspoken {
     pub binding: Rc<Binding>,
     /// After the handshake.
     pub stream: Stream,
+    /// When the handshake was over. Whoever says half a word late has no more time for it.
+    pub idle_since: Instant,
     /// Of it, for the log.
     pub log: Rc<ConnectionLog>,
 }
@@ -152,8 +154,10 @@ async fn has_spoken(unspoken: &Unspoken) -> bool {
         worker,
         snapshot,
         stream,
+        idle_since,
         ..
     } = unspoken;
+    let keep_alive = snapshot.settings.timeouts.keep_alive;
     if stream.has_received() {
         return true;
     }
@@ -162,7 +166,7 @@ async fn has_spoken(unspoken: &Unspoken) -> bool {
         // What fails here fails again when it is read.
         _ = stream.socket().readable() => true,
         () = worker.drain.begins() => false,
-        () = tokio::time::sleep(snapshot.settings.timeouts.keep_alive) => false,
+        () = tokio::time::sleep_until(*idle_since + keep_alive) => false,
     }
 }
 
@@ -173,6 +177,7 @@ async fn converse(unspoken: Unspoken) {
         listener,
         binding,
         stream,
+        idle_since,
         log,
     } = unspoken;
     let (worker, snapshot) = (&worker, &snapshot);
@@ -184,7 +189,7 @@ async fn converse(unspoken: Unspoken) {
         binding,
         log,
         abort: io.abort_handle(),
-        pace: Pace::new(io.abort_handle()),
+        pace: Pace::new(io.abort_handle(), idle_since),
     });
     let service = service_fn(|request| {
         let client = Rc::clone(&client);
