@@ -190,6 +190,11 @@ impl Place {
             }
             if sent.elapsed() > ENDS_WITHIN {
                 kill_process_group(pid, Signal::KILL).unwrap();
+                // A command has a group of its own, a server is in the one that has ended.
+                for child in started {
+                    let child = Pid::from_raw(child.parse().unwrap()).unwrap();
+                    let _ = kill_process_group(child, Signal::KILL);
+                }
                 panic!("it does not end: {said}");
             }
             std::thread::sleep(Duration::from_millis(5));

@@ -72,7 +72,7 @@ instructions=${PIPESTATUS[0]}
 "$bench" ab "$@" --json "$output/ab.json" --markdown "$output/ab.md" --junit "$output/ab.xml"
 ab=$?
 # What was interrupted is no noisy machine's.
-((ab == 4)) && grep -q '"cut_short": "' "$output/ab.json" 2>/dev/null && ab=cut
+((ab == 4)) && grep -q '"cut_short": "' "$output/ab.json" 2>/dev/null && ab="cut short"
 
 capacity=0
 if [[ -n ${GATE_CONFIG-} ]]; then
@@ -99,7 +99,7 @@ case $ab in
     0) ;;
     3) echo "gate: HEAD is slower, see $output/ab.md" && verdict=3 ;;
     4) echo "gate: UNPROVEN: a copy of BASE differs from BASE on this machine, so nothing is proven" ;;
-    cut) echo "gate: bench ab was cut short, see $output/ab.md" && ((verdict)) || verdict=2 ;;
+    "cut short") echo "gate: bench ab was cut short, see $output/ab.md" && ((verdict)) || verdict=2 ;;
     1) echo "gate: bench ab does not take this" && ((verdict)) || verdict=1 ;;
     *) echo "gate: bench ab could not run ($ab)" && ((verdict)) || verdict=2 ;;
 esac
