@@ -31,6 +31,8 @@ pub(crate) struct Provided {
     mapped: NonNull<c_void>,
     /// Entries written so far, modulo 2^16.
     tail: Cell<u16>,
+    /// Buffers that are ours.
+    taken: Cell<u16>,
 }
 
 impl Provided {
@@ -46,6 +48,8 @@ impl Provided {
         let provided = Provided {
             mapped: NonNull::new(mapped).ok_or(io::ErrorKind::OutOfMemory)?,
             tail: Cell::new(0),
+            // `give_back` counts each down.
+            taken: Cell::new(COUNT),
         };
         for id in 0..COUNT {
             provided.give_back(id);
@@ -84,8 +88,19 @@ impl Provided {
         unsafe { std::slice::from_raw_parts(self.buffer(id), len.min(ARRIVAL_LEN)) }
     }
 
+    /// Notes that the kernel has picked a buffer, which is ours from now on.
+    pub(crate) fn take(&self) {
+        self.taken.set(self.taken.get() + 1);
+    }
+
+    /// Whether so many are ours that the tasks which hold them had better go on before more is received.
+    pub(crate) fn is_short(&self) -> bool {
+        self.taken.get() >= COUNT / 2
+    }
+
     /// Lets the kernel have a buffer (again).
     pub(crate) fn give_back(&self, id: u16) {
+        self.taken.set(self.taken.get() - 1);
         let tail = self.tail.get();
         let place = self.entries().wrapping_add(usize::from(tail % COUNT));
         // SAFETY: within the mapping and aligned; entries from the tail on are ours, and only this thread writes them.

@@ -224,13 +224,18 @@ impl Ring {
     /// call, or none when there is nothing to do.
     ///
     /// The kernel does only so much at a call (twenty completions on Linux 6.18). What it leaves it announces by a flag and not
-    /// by the eventfd: a thread that went to wait then would wait for something else to happen. So it is asked again.
+    /// by the eventfd: a thread that went to wait then would wait for something else to happen. So it is asked again,
+    /// unless the buffers that it picks from run short: then the tasks that hold them go on first, since a receive that
+    /// finds none costs two operations more.
     pub(crate) fn turn(&self) {
         for _ in 0..CALLS_PER_TURN {
             if !self.enter() {
                 return self.reap();
             }
             self.reap();
+            if self.provided.is_short() {
+                break;
+            }
         }
         // Others have waited long enough. The thread comes back here before it waits, or at once after.
         self.wake_again();
@@ -304,6 +309,9 @@ impl Ring {
         let operation = &mut operations[key];
         if let Held::Arrival(buffer) = &mut operation.held {
             *buffer = cqueue::buffer_select(flags);
+            if buffer.is_some() {
+                self.provided.take();
+            }
         }
         match mem::replace(&mut operation.state, State::Completed(result)) {
             State::Waiting(waker) => {

@@ -119,6 +119,32 @@ fn when_all_buffers_are_taken_a_receive_says_so_and_loses_nothing() {
 }
 
 #[test]
+fn more_that_comes_at_once_than_there_are_buffers_finds_one_each() {
+    run(async {
+        let listener = listener();
+        let mut peers = Vec::new();
+        let mut receiving = Vec::new();
+        // More than there are buffers, of which each is given back by the task that gets it.
+        for _ in 0..300 {
+            let (socket, peer) = connection(&listener).await;
+            peers.push(peer);
+            receiving.push(spawn(async move {
+                let arrival = socket.recv_arrival().await?;
+                io::Result::Ok(arrival.len())
+            }));
+        }
+        turn().await;
+        for peer in &mut peers {
+            peer.write_all(b"x").unwrap();
+        }
+        for received in receiving {
+            assert_eq!(received.await.unwrap().unwrap(), 1);
+        }
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_long_message_arrives_in_pieces_and_its_end_as_nothing() {
     run(async {
         let listener = listener();
