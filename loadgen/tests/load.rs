@@ -6,6 +6,7 @@ mod program;
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    sync::{Arc, Condvar, Mutex},
 };
 
 use loadgen::report::model::Distribution;
@@ -345,4 +346,46 @@ fn a_file_takes_the_json_and_people_the_summary() {
     let mut echo = TcpStream::connect(origin.address("echo")).unwrap();
     echo.write_all(b"x").unwrap();
     echo.read_exact(&mut [0]).unwrap();
+}
+
+/// Connections that a thread sets up at a time.
+const AT_ONCE: u64 = 128;
+
+/// What a target saw of connections that are set up.
+#[derive(Default)]
+struct Crowd {
+    arrived: u64,
+    open: u64,
+    most_open: u64,
+}
+
+#[test]
+fn connections_are_set_up_a_few_at_a_time_and_not_for_ever() {
+    let crowd = Arc::new((Mutex::new(Crowd::default()), Condvar::new()));
+    let seen = Arc::clone(&crowd);
+    // Answers nobody until so many have said hello, and then lets everybody down.
+    let address = service(move |mut stream| {
+        if stream.read(&mut [0; 8]).is_err() {
+            return;
+        }
+        let (crowd, changed) = &*seen;
+        let mut crowd = crowd.lock().unwrap();
+        crowd.arrived += 1;
+        crowd.open += 1;
+        crowd.most_open = crowd.most_open.max(crowd.open);
+        changed.notify_all();
+        crowd = changed
+            .wait_while(crowd, |crowd| crowd.arrived < AT_ONCE)
+            .unwrap();
+        crowd.open -= 1;
+    });
+    let url = format!("tls://{address}");
+    let ran = loadgen(&[
+        "request", &url, "--echo", "-c", "600", "-t", "1", "-n", "600",
+    ]);
+    assert_eq!(ran.code, 2, "{}{}", ran.stdout, ran.stderr);
+    let crowd = crowd.0.lock().unwrap();
+    assert_eq!(crowd.most_open, AT_ONCE);
+    // Who has seen so many fail three times does not try.
+    assert!(crowd.arrived < 600 * 3, "{} attempts", crowd.arrived);
 }

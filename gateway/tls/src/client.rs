@@ -9,6 +9,7 @@ use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 
 use crate::engine::Engine;
 use crate::provider::provider;
+use crate::verified_chains::server_verifier;
 
 /// What a client configuration is made of. The server is always verified.
 pub struct ClientSettings {
@@ -27,11 +28,12 @@ pub struct ClientSettings {
 /// Builds the configuration: TLS 1.2 and 1.3, never early data.
 ///
 /// # Errors
-/// [`rustls::Error`] when the provider lacks what the versions need: a bug.
+/// [`rustls::Error`] when `roots` is empty, or the provider lacks what the versions need, which is a bug.
 pub fn client_config(settings: ClientSettings) -> Result<Arc<ClientConfig>, rustls::Error> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(settings.roots);
+        .dangerous()
+        .with_custom_certificate_verifier(server_verifier(settings.roots, provider())?);
     let mut config = match settings.certificate {
         Some(certificate) => {
             builder.with_client_cert_resolver(Arc::new(OneCertificate(certificate)))

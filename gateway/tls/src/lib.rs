@@ -25,6 +25,7 @@ mod rustls_session;
 mod server;
 mod session;
 mod ticket;
+mod verified_chains;
 
 pub use client::{ClientSettings, client_config};
 pub use client_hello::{
@@ -40,3 +41,4 @@ pub use session::{
     Session, TlsError, UNRECOGNIZED_NAME_ALERT, sealed_len_bound,
 };
 pub use ticket::{EpochSecrets, TicketScope, Ticketer};
+pub use verified_chains::server_verifier;

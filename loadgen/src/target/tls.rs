@@ -143,7 +143,7 @@ impl Configs {
         tenants: Option<&Arc<Tenants>>,
     ) -> Result<Self, TlsError> {
         let files = &args.files;
-        let mut provider = aws_lc_rs::default_provider();
+        let mut provider = CryptoProvider::clone(&sealgate_tls::provider());
         if let Some(names) = &args.groups {
             provider.kx_groups = groups(names)?;
         }
@@ -158,12 +158,15 @@ impl Configs {
         let versions = versions(args)?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&versions)?;
-        let builder = match &verification {
-            Verification::Everything(path) => builder.with_root_certificates(roots(files, path)?),
-            Verification::Nothing => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(TrustAnyone { provider })),
+        let verifier = match &verification {
+            Verification::Everything(path) => {
+                sealgate_tls::server_verifier(Arc::new(roots(files, path)?), provider)?
+            }
+            Verification::Nothing => Arc::new(TrustAnyone { provider }),
         };
+        let builder = builder
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
         let identity = Identity::new(args)?;
         let alpn: Vec<_> = match &args.alpn {
             Some(names) => names.iter().map(|name| name.clone().into_bytes()).collect(),

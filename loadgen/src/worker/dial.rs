@@ -1,6 +1,7 @@
 //! Setting up a slot's connections, and what is counted of them.
 
 use std::{
+    borrow::Borrow,
     io,
     net::IpAddr,
     rc::Rc,
@@ -22,6 +23,9 @@ use crate::{
 /// Attempts to connect, while no connection of the worker has ever stood, before a slot gives up.
 pub const ATTEMPTS: u32 = 3;
 
+/// Connections that a worker sets up at a time before the run starts.
+pub(super) const ESTABLISHING_AT_ONCE: usize = 128;
+
 /// A connection that stands.
 pub struct Connection {
     /// To talk over.
@@ -41,15 +45,31 @@ pub struct Connection {
 impl Slot {
     /// Connects before the run starts. None after some failed attempts, which are noted.
     pub async fn establish(&self) -> Option<Connection> {
+        self.establish_by(async || self.redial().await).await
+    }
+
+    /// The same, by `connect`, when its turn has come: what thousands of handshakes at once do to a target is not
+    /// what the run is to measure.
+    pub async fn establish_by<T, E: Borrow<Failure>>(
+        &self,
+        connect: impl AsyncFn() -> Result<T, E>,
+    ) -> Option<T> {
+        let _turn = self.worker.establishing.acquire().await;
         for _ in 0..ATTEMPTS {
-            match self.redial().await {
+            if self.worker.is_unreachable() {
+                break;
+            }
+            match connect().await {
                 Ok(connection) => return Some(connection),
                 Err(failure) => {
-                    self.note_failure(&failure);
-                    self.pause_after(&failure).await;
+                    self.note_failure(failure.borrow());
+                    self.pause_after(failure.borrow()).await;
                 }
             }
         }
+        self.failed_dials.set(ATTEMPTS);
+        let given_up = &self.worker.given_up;
+        given_up.set(given_up.get() + 1);
         None
     }
 

@@ -36,7 +36,7 @@ use std::{
 
 use sealgate_tls::KeyUpdates;
 use sealgate_uring::{Pool, spawn};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use self::plan::{Again, Endpoint, Line, Load, Loads, Message, Order, Plan};
 use self::{
@@ -89,8 +89,12 @@ pub struct Worker {
     orders: watch::Receiver<Order>,
     messages: mpsc::Sender<Message>,
     awaited: Cell<usize>,
+    /// Turns to set up a connection before the run starts.
+    establishing: Semaphore,
     /// Whether any connection of this worker was ever established.
     connected: Cell<bool>,
+    /// Connections that could not be set up before the run started.
+    given_up: Cell<usize>,
     /// When nothing was left to plan.
     over: Cell<Option<Duration>>,
     /// Which of many loads this is, and what of it is under way.
@@ -152,7 +156,9 @@ async fn drive(
         orders,
         messages,
         awaited: Cell::new(mine.len() * streams),
+        establishing: Semaphore::new(dial::ESTABLISHING_AT_ONCE),
         connected: Cell::new(false),
+        given_up: Cell::new(0),
         over: Cell::new(None),
         departures: Departures::new(plan.sources.clone()),
         key_updates: Rc::default(),
@@ -302,6 +308,11 @@ impl Worker {
             let _ = self.messages.send(Message::Ready { worker, thread });
         }
         self.started().await;
+    }
+
+    /// Whether so many have tried to reach the target, and nobody has, that who still waits for a turn would find the same.
+    fn is_unreachable(&self) -> bool {
+        self.given_up.get() >= dial::ESTABLISHING_AT_ONCE && !self.connected.get()
     }
 
     async fn started(&self) {

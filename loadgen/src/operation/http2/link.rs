@@ -164,15 +164,7 @@ impl Link {
 
     /// Connects before the run starts; gives up after some attempts, which are noted.
     pub async fn establish(self: &Rc<Self>, slot: &Slot) {
-        for _ in 0..dial::ATTEMPTS {
-            match self.stand(slot).await.1 {
-                Ok(_) => return,
-                Err(failure) => {
-                    slot.note_failure(&failure);
-                    slot.pause_after(&failure).await;
-                }
-            }
-        }
+        slot.establish_by(async || self.stand(slot).await.1).await;
     }
 
     /// The connection for one more request; connects where there is none. Lanes that come meanwhile
