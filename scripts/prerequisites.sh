@@ -35,10 +35,11 @@ require_toolchain() {
     install_missing cc=gcc crt1.o=libc6-dev
 }
 
-# is_present NAME: NAME is a program, a file of the C library, a library of Java, a
+# is_present NAME: NAME is a program, a path, a file of the C library, a library of Java, a
 # module of nginx, or `venv`, the part of Python that Debian keeps in a package of its own.
 is_present() {
     case $1 in
+        /*) [[ -e $1 ]] ;;
         venv) python3 -c 'import venv, ensurepip' 2>/dev/null ;;
         *.o) [[ -n $(compgen -G "/usr/lib/*/$1") || -e /usr/lib/$1 || -e /usr/lib64/$1 ]] ;;
         *.jar) [[ -e /usr/share/java/$1 ]] ;;
@@ -91,6 +92,22 @@ install_missing() {
     for pair; do
         is_present "${pair%%=*}" || refuse "${pair%%=*} is still missing after ${pair#*=} was installed"
     done
+}
+
+# ensure_venv FOLDER REQUIREMENTS...: a Python environment with what these files name, made anew when they change.
+ensure_venv() {
+    local folder=$1 wanted
+    shift
+    wanted=$(cat /dev/null "$@" | sha256sum)
+    [[ -x $folder/bin/python && $(cat "$folder/installed" 2>/dev/null) == "$wanted" ]] && return 0
+    printf '%s: installing Python packages into %s\n' "${0##*/}" "$folder"
+    rm -rf "$folder"
+    if ! { python3 -m venv "$folder" && { (($# == 0)) || "$folder/bin/pip" --disable-pip-version-check --quiet --no-input \
+        install "${@/#/--requirement=}"; }; } >"$(log_file venv)" 2>&1; then
+        tail -n 20 "$(log_file venv)" >&2
+        refuse "installing Python packages failed; the whole log is $(log_file venv)"
+    fi
+    printf '%s\n' "$wanted" >"$folder/installed"
 }
 
 # log_file NAME: where the output of a step is kept.

@@ -6,6 +6,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -145,7 +146,16 @@ impl Workshop {
         let tree = self.folder.join("tree");
         let path = tree.display().to_string();
         let commit = revision.commit.as_str();
-        if !tree.join(".git").exists() {
+        // A cache may bring back the folder of another clone, of which this repository knows nothing.
+        let is_known =
+            tree.join(".git").exists() && git(&tree, "rev-parse", &["--git-dir"]).is_ok();
+        if !is_known {
+            match fs::remove_dir_all(&tree) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(at(&tree)(error));
+                }
+                _ => {}
+            }
             // What an earlier one left behind when its folder was removed.
             git(&self.repository, "worktree", &["prune"])?;
             let add = ["add", "--detach", "--force", &path, commit];
@@ -276,6 +286,23 @@ mod tests {
             matches!(missing, Err(AbError::Revision { .. })),
             "{missing:?}"
         );
+    }
+
+    #[test]
+    fn a_tree_that_the_repository_does_not_know_is_made_anew() {
+        let place = tempfile::tempdir().expect("a folder");
+        let workshop = workshop(place.path());
+        let plain = Recipe {
+            profile: "dev",
+            feature: None,
+        };
+        let base = workshop.resolve("HEAD~1").expect("a commit");
+        workshop.build(&base, plain).expect("it builds");
+        // As in a fresh clone into which a cache puts the folder.
+        fs::remove_dir_all(place.path().join(".git/worktrees")).expect("it is there");
+        let head = workshop.resolve("HEAD").expect("a commit");
+        let head = workshop.build(&head, plain).expect("it builds");
+        assert_eq!(says(&head), "two false");
     }
 
     #[test]
