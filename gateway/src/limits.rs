@@ -14,8 +14,6 @@ use crate::settings::Settings;
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// Large buffers that one worker hands out at once; beyond, connections make do with small ones.
 pub const LARGE_BUFFERS_PER_WORKER: usize = 128;
-/// Steps of handshakes that one worker takes between two turns of its ring.
-pub const HANDSHAKES_PER_TURN: usize = 2;
 /// Handshakes of one tenant that wait on one worker for their first step; more are refused.
 pub const HANDSHAKES_WAITING: usize = 512;
 /// Control messages on their way to one worker.

@@ -97,6 +97,8 @@ pub struct LimitSettings {
     /// Requests of one route that use, or wait for, upstream connections at once, per worker; more are
     /// answered with 503.
     pub max_upstream_requests: usize,
+    /// Steps of handshakes that one worker takes between two turns of its ring.
+    pub handshakes_per_turn: usize,
 }
 
 /// How long each wait may take.

@@ -173,7 +173,7 @@ async fn serve(
         pool: Pool::new(LARGE_BUFFERS_PER_WORKER),
         counters: Arc::clone(&handle.counters),
         drain: Drain::default(),
-        turnstile: Turnstile::default(),
+        turnstile: Turnstile::new(setup.settings.limits.handshakes_per_turn),
         keys: Keys::new(setup.keys),
     });
     let tended = Rc::clone(&worker);
@@ -212,6 +212,8 @@ async fn serve(
                 Message::Reload { settings, in_force } => {
                     let next = Snapshot::build(Arc::clone(&settings), &setup.secrets)?;
                     *snapshot.borrow_mut() = Rc::new(next);
+                    let per_turn = settings.limits.handshakes_per_turn;
+                    worker.turnstile.let_through(per_turn);
                     worker.keys.sweep();
                     if let Err(error) = shared.listen(&settings, &mut listeners) {
                         // Control tried the address; somebody was quicker. The others serve.

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::flood::{Flood, record_hello};
-use super::proxy::Proxy;
+use super::proxy::{Proxy, Setup};
 use super::work::{Amount, Service, Wire, Work};
 use crate::certificate::Certificate;
 use crate::error::BenchError;
@@ -157,7 +157,7 @@ impl Backend {
         pid: u32,
     ) -> Result<Sample, BenchError> {
         let place = Place { proxy, listen, pid };
-        if work != Work::Flood {
+        if work != Work::Flood || proxy.setup == Setup::NoFlood {
             return self.load_alone(&place, (work, amount));
         }
         let handshake = self.load_alone(&place, (Work::Full, amount))?;

@@ -16,6 +16,9 @@ use crate::{host, process};
 /// Where Debian keeps nginx's module for streams.
 const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
+/// The most that `limits.handshakes_per_turn` takes: as good as none.
+const NO_BUDGET: usize = 1024;
+
 /// One way to run one program.
 pub struct Proxy {
     /// As it stands in the table.
@@ -31,6 +34,10 @@ pub struct Proxy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setup {
     Sealgate,
+    /// With its budget of handshakes off: what that is good for.
+    NoBudget,
+    /// Not flooded, where all others are: what a flood costs.
+    NoFlood,
     /// The same program as a relay that opens nothing: what passing bytes on costs without any cryptography, on
     /// the same ring.
     Floor,
@@ -72,7 +79,7 @@ pub fn all() -> Result<Vec<Proxy>, BenchError> {
     }
     let proxy = |name, setup: Setup| {
         let (program, flag, marker, remedy) = match setup {
-            Setup::Sealgate | Setup::Floor => (
+            Setup::Sealgate | Setup::NoBudget | Setup::NoFlood | Setup::Floor => (
                 "sealgate",
                 "--version",
                 "sealgate",
@@ -113,6 +120,8 @@ pub fn all() -> Result<Vec<Proxy>, BenchError> {
     };
     [
         ("sealgate", Setup::Sealgate),
+        ("sealgate, no budget", Setup::NoBudget),
+        ("sealgate, no flood", Setup::NoFlood),
         ("sealgate, opening nothing", Setup::Floor),
         ("haproxy, default", Setup::HaproxyDefault),
         ("haproxy, 128 KiB buffers", Setup::HaproxyTuned),
@@ -133,6 +142,7 @@ impl Setup {
         let is_echo = matches!(work, Work::Echo100 | Work::Echo4k);
         match self {
             Setup::Sealgate => true,
+            Setup::NoBudget | Setup::NoFlood => work == Work::Flood,
             // Without TLS of its own there is nothing to encrypt anew, and no handshake.
             Setup::Floor => (is_transfer && work.wire() == Wire::Plain) || is_echo,
             Setup::HaproxyTuned => is_transfer,
@@ -165,8 +175,8 @@ impl Setup {
 
     fn file(self) -> Option<&'static str> {
         match self {
-            Setup::Sealgate => None,
-            Setup::Floor => Some("sealgate.toml"),
+            Setup::Sealgate | Setup::NoFlood => None,
+            Setup::NoBudget | Setup::Floor => Some("sealgate.toml"),
             Setup::HaproxyDefault | Setup::HaproxyTuned => Some("haproxy.cfg"),
             Setup::Nginx | Setup::NginxTuned => Some("nginx.conf"),
             Setup::Hitch => Some("hitch.conf"),
@@ -203,7 +213,9 @@ impl Proxy {
         let (program, file) = (self.program.clone(), file.display().to_string());
         let place = post.directory.display().to_string();
         Ok(match self.setup {
-            Setup::Sealgate | Setup::Floor => vec![program, "run".into(), "--config".into(), file],
+            Setup::Sealgate | Setup::NoFlood | Setup::NoBudget | Setup::Floor => {
+                vec![program, "run".into(), "--config".into(), file]
+            }
             Setup::HaproxyDefault | Setup::HaproxyTuned => {
                 vec![program, "-db".into(), "-f".into(), file]
             }
@@ -219,7 +231,9 @@ impl Proxy {
     pub fn describe(&self, work: Work, post: &Post<'_>) -> String {
         let mut text = format!("# {}: {} ({})\n", work.name(), self.name, self.version);
         let _ = match self.setup {
-            Setup::Sealgate => writeln!(text, "{}\n", self.flags(work, post)[1..].join(" ")),
+            Setup::Sealgate | Setup::NoFlood => {
+                writeln!(text, "{}\n", self.flags(work, post)[1..].join(" "))
+            }
             _ => writeln!(text, "{}", self.config(work, post)),
         };
         text
@@ -263,7 +277,14 @@ impl Proxy {
         let encrypts = work.wire() == Wire::Tls;
         let where_encrypting = |text: String| if encrypts { text } else { String::new() };
         match self.setup {
-            Setup::Sealgate => String::new(),
+            Setup::Sealgate | Setup::NoFlood => String::new(),
+            Setup::NoBudget => format!(
+                "workers = 1\n[limits]\nhandshakes_per_turn = {NO_BUDGET}\n\
+                 [[listener]]\nname = \"bench\"\nlisten = \"{listen}\"\n\
+                 [[tenant]]\nid = \"bench\"\ndefault = true\ncertificate = \"{chain}\"\nkey = \"{key}\"\n\
+                 [[route]]\nname = \"bench\"\ntenant = \"bench\"\nprotocol = \"tcp\"\n\
+                 class = \"terminated\"\nupstream = \"{upstream}\"\n"
+            ),
             Setup::Floor => format!(
                 "workers = 1\n[[listener]]\nname = \"bench\"\nlisten = \"{listen}\"\n\
                  [[tenant]]\nid = \"bench\"\ndefault = true\n\
@@ -378,6 +399,10 @@ mod tests {
             let encrypts = setup.does(Work::Reencrypt);
             let text = proxy.config(Work::Reencrypt, &post);
             assert_eq!(text.contains("/place/authority.pem"), encrypts, "{text}");
+        }
+        let free = Proxy::named("p", "v", Setup::NoBudget).config(Work::Flood, &post);
+        for wanted in ["1111", "2222", "/place/own.pem", "handshakes_per_turn"] {
+            assert!(free.contains(wanted), "{wanted}: {free}");
         }
         let floor = Proxy::named("p", "v", Setup::Floor).config(Work::Down8, &post);
         assert!(floor.contains("class = \"passthrough\""), "{floor}");

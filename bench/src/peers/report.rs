@@ -13,7 +13,7 @@ use crate::statistics::median;
 use crate::turns::Effort;
 
 /// What the numbers do not show by themselves.
-pub const NOTES: [&str; 7] = [
+pub const NOTES: [&str; 8] = [
     "CPU of the proxy, all threads and workers, from /proc/PID/task/*/schedstat; ksoftirqd is outside it.",
     "Proxy on one core, load generator and origin on another, but for latency and flood, where the origin is on the proxy's; a fresh proxy process for each sample.",
     "Connecting is in it: 64 handshakes are some two percent of the echoes, 8 nothing of the transfers.",
@@ -21,6 +21,7 @@ pub const NOTES: [&str; 7] = [
     "nginx and hitch end both directions when the client ends one, so that the answer to a whole upload does not come back: they do none.",
     "All but sealgate are Debian's, with Debian's OpenSSL; builds of haproxy and nginx with AWS-LC do better.",
     "\"sealgate, opening nothing\" relays the client's TLS to an origin that ends it: the same ring, no cryptography.",
+    "Of a flood's rows, \"no budget\" has limits.handshakes_per_turn = 1024, as good as none; \"no flood\" is the same echo with nothing beside it.",
 ];
 
 /// The samples of one proxy at one kind of work.
@@ -72,13 +73,18 @@ pub struct Comparison {
 
 /// What Sealgate's cost may be of another's, or in its unit.
 fn promises(work: Work) -> Vec<(Option<Setup>, f64)> {
-    use Setup::{Floor, HaproxyDefault, Nginx};
+    use Setup::{Floor, HaproxyDefault, Nginx, NoBudget};
     match work {
         Work::Down8 | Work::Up8 => vec![(Some(Floor), 1.45), (Some(HaproxyDefault), 0.5)],
         Work::Reencrypt => vec![(Some(HaproxyDefault), 0.5)],
         Work::Echo100 | Work::Echo4k => vec![(Some(Floor), 1.4), (Some(HaproxyDefault), 0.7)],
         Work::Full => vec![(Some(HaproxyDefault), 0.45)],
-        Work::Latency | Work::Flood => vec![(Some(HaproxyDefault), 1.0), (Some(Nginx), 1.0)],
+        Work::Latency => vec![(Some(HaproxyDefault), 1.0), (Some(Nginx), 1.0)],
+        Work::Flood => vec![
+            (Some(NoBudget), 1.0),
+            (Some(HaproxyDefault), 1.0),
+            (Some(Nginx), 1.0),
+        ],
         Work::Idle => vec![(None, 5.0 * 1024.0)],
         Work::IdleHttp => vec![(None, 3.0 * 1024.0)],
         _ => Vec::new(),

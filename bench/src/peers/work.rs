@@ -70,7 +70,8 @@ pub enum Work {
     Resumed,
     /// Time to answer 100 bytes at a fixed rate, on 64 connections
     Latency,
-    /// The same while recorded ClientHellos come at twice the rate of full handshakes that the proxy can do
+    /// The same while recorded ClientHellos come at twice the rate of full handshakes that the proxy can do;
+    /// ours also with its budget of handshakes off, and without the flood
     Flood,
     /// Idle TLS connections with their upstream connected
     Idle,

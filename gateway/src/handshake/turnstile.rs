@@ -11,10 +11,9 @@ use std::rc::Rc;
 
 use tokio::sync::{Notify, oneshot};
 
-use crate::limits::{HANDSHAKES_PER_TURN, HANDSHAKES_WAITING};
+use crate::limits::HANDSHAKES_WAITING;
 
 /// Where the handshakes of one worker wait.
-#[derive(Default)]
 pub struct Turnstile {
     lines: RefCell<Lines>,
     used: Notify,
@@ -25,6 +24,19 @@ pub struct Turnstile {
 pub struct Crowded;
 
 impl Turnstile {
+    /// Lets `per_turn` of them go on between two turns.
+    pub fn new(per_turn: usize) -> Turnstile {
+        Turnstile {
+            lines: RefCell::new(Lines::new(per_turn)),
+            used: Notify::new(),
+        }
+    }
+
+    /// From now on lets `per_turn` of them go on between two turns.
+    pub fn let_through(&self, per_turn: usize) {
+        self.lines.borrow_mut().per_turn = per_turn;
+    }
+
     /// Waits until a new handshake of `tenant` may begin.
     ///
     /// # Errors
@@ -64,8 +76,9 @@ impl Turnstile {
 }
 
 /// A line for each tenant.
-#[derive(Default)]
 struct Lines {
+    /// May go on in a turn.
+    per_turn: usize,
     /// Went on since the last turn.
     passed: usize,
     by_tenant: HashMap<Rc<str>, VecDeque<oneshot::Sender<()>>>,
@@ -83,6 +96,15 @@ enum Place {
 }
 
 impl Lines {
+    fn new(per_turn: usize) -> Lines {
+        Lines {
+            per_turn,
+            passed: 0,
+            by_tenant: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
     fn begin(&mut self, tenant: &Rc<str>) -> Result<Place, Crowded> {
         let waiting = self.by_tenant.get(tenant).map_or(0, VecDeque::len);
         match waiting < HANDSHAKES_WAITING {
@@ -100,7 +122,7 @@ impl Lines {
         tenant: &Rc<str>,
         push: impl FnOnce(&mut VecDeque<oneshot::Sender<()>>, oneshot::Sender<()>),
     ) -> Place {
-        if self.order.is_empty() && self.passed < HANDSHAKES_PER_TURN {
+        if self.order.is_empty() && self.passed < self.per_turn {
             self.passed += 1;
             return Place::Free;
         }
@@ -116,7 +138,7 @@ impl Lines {
     /// The ring has turned: calls the next ones, and gives how many.
     fn turn(&mut self) -> usize {
         self.passed = 0;
-        while self.passed < HANDSHAKES_PER_TURN
+        while self.passed < self.per_turn
             && let Some(tenant) = self.order.pop_front()
         {
             let Some(line) = self.by_tenant.get_mut(&tenant) else {
@@ -143,6 +165,8 @@ mod tests {
 
     use super::*;
 
+    const PER_TURN: usize = 2;
+
     fn tenants() -> (Rc<str>, Rc<str>) {
         ("loud".into(), "quiet".into())
     }
@@ -157,30 +181,43 @@ mod tests {
     #[test]
     fn a_turn_has_so_much_room_and_the_rest_waits_in_order() {
         let (loud, _) = tenants();
-        let mut lines = Lines::default();
-        for _ in 0..HANDSHAKES_PER_TURN {
+        let mut lines = Lines::new(PER_TURN);
+        for _ in 0..PER_TURN {
             assert!(matches!(lines.begin(&loud).unwrap(), Place::Free));
         }
-        let mut waiting: Vec<_> = (0..HANDSHAKES_PER_TURN * 2)
+        let mut waiting: Vec<_> = (0..PER_TURN * 2)
             .map(|_| receiver(lines.begin(&loud).unwrap()))
             .collect();
-        assert_eq!(lines.turn(), HANDSHAKES_PER_TURN);
+        assert_eq!(lines.turn(), PER_TURN);
         for (place, called) in waiting.iter_mut().enumerate() {
-            assert_eq!(called.try_recv().is_ok(), place < HANDSHAKES_PER_TURN);
+            assert_eq!(called.try_recv().is_ok(), place < PER_TURN);
         }
-        assert_eq!(lines.turn(), HANDSHAKES_PER_TURN);
+        assert_eq!(lines.turn(), PER_TURN);
         assert_eq!(lines.turn(), 0);
         assert!(lines.by_tenant.is_empty());
         assert!(matches!(lines.begin(&loud).unwrap(), Place::Free));
     }
 
     #[test]
+    fn another_number_holds_from_the_next_turn_on() {
+        let (loud, _) = tenants();
+        let turnstile = Turnstile::new(PER_TURN);
+        let mut lines = turnstile.lines.borrow_mut();
+        let crowd: Vec<_> = (0..100).map(|_| lines.begin(&loud).unwrap()).collect();
+        assert_eq!(lines.turn(), PER_TURN);
+        drop(lines);
+        turnstile.let_through(50);
+        assert_eq!(turnstile.lines.borrow_mut().turn(), 50);
+        drop(crowd);
+    }
+
+    #[test]
     fn a_tenant_of_whom_one_waits_is_served_next_to_one_of_whom_hundreds_do() {
         let (loud, quiet) = tenants();
-        let mut lines = Lines::default();
+        let mut lines = Lines::new(PER_TURN);
         let crowd: Vec<_> = (0..500).map(|_| lines.begin(&loud).unwrap()).collect();
         let mut one = receiver(lines.begin(&quiet).unwrap());
-        let turns = 2_usize.div_ceil(HANDSHAKES_PER_TURN);
+        let turns = 2_usize.div_ceil(PER_TURN);
         for _ in 0..turns {
             lines.turn();
         }
@@ -191,8 +228,8 @@ mod tests {
     #[test]
     fn a_full_line_turns_away_its_own_tenant_only_and_nobody_who_has_begun() {
         let (loud, quiet) = tenants();
-        let mut lines = Lines::default();
-        let crowd: Vec<_> = (0..HANDSHAKES_PER_TURN + HANDSHAKES_WAITING)
+        let mut lines = Lines::new(PER_TURN);
+        let crowd: Vec<_> = (0..PER_TURN + HANDSHAKES_WAITING)
             .map(|_| lines.begin(&loud).unwrap())
             .collect();
         assert_eq!(lines.begin(&loud).unwrap_err(), Crowded);
@@ -206,13 +243,13 @@ mod tests {
     #[test]
     fn who_has_given_up_takes_nobodys_place() {
         let (loud, _) = tenants();
-        let mut lines = Lines::default();
-        let mut crowd: Vec<_> = (0..HANDSHAKES_PER_TURN * 3)
+        let mut lines = Lines::new(PER_TURN);
+        let mut crowd: Vec<_> = (0..PER_TURN * 3)
             .map(|_| lines.begin(&loud).unwrap())
             .collect();
-        let last: Vec<_> = crowd.split_off(HANDSHAKES_PER_TURN * 2);
+        let last: Vec<_> = crowd.split_off(PER_TURN * 2);
         drop(crowd);
-        assert_eq!(lines.turn(), HANDSHAKES_PER_TURN);
+        assert_eq!(lines.turn(), PER_TURN);
         assert!(
             last.into_iter()
                 .all(|place| receiver(place).try_recv().is_ok())
@@ -223,7 +260,7 @@ mod tests {
     fn others_are_served_between_so_many_handshakes() {
         let (loud, _) = tenants();
         let most_between = run(async move {
-            let turnstile = Rc::new(Turnstile::default());
+            let turnstile = Rc::new(Turnstile::new(PER_TURN));
             let tended = Rc::clone(&turnstile);
             spawn(async move { tended.tend().await });
             let since = Rc::new(Cell::new(0));
@@ -246,7 +283,7 @@ mod tests {
         })
         .unwrap();
         assert!(
-            (1..=HANDSHAKES_PER_TURN * 2).contains(&most_between),
+            (1..=PER_TURN * 2).contains(&most_between),
             "{most_between} handshakes went on at once"
         );
     }

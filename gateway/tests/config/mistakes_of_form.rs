@@ -234,6 +234,11 @@ fn values_out_of_range() {
             "limits.max_upstream_requests: 0 is out of range; give a number from 1 to 1000000",
         ),
         (
+            "max_connections = 10",
+            "handshakes_per_turn = 0",
+            "limits.handshakes_per_turn: 0 is out of range; give a number from 1 to 1024",
+        ),
+        (
             "handshake = \"10s\"",
             "handshake = \"10\"",
             "timeouts.handshake: \"10\" is no duration; give a whole number and a unit",

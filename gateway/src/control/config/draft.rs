@@ -76,6 +76,7 @@ pub(super) struct LimitsDraft {
     pub(super) max_head_fields: Field<i64>,
     pub(super) max_idle_upstream: Field<i64>,
     pub(super) max_upstream_requests: Field<i64>,
+    pub(super) handshakes_per_turn: Field<i64>,
 }
 
 /// `[timeouts]`

@@ -46,6 +46,7 @@ static LIMITS: Kind = Kind {
         "max_head_fields",
         "max_idle_upstream",
         "max_upstream_requests",
+        "handshakes_per_turn",
     ],
 };
 static TIMEOUTS: Kind = Kind {
@@ -256,6 +257,7 @@ fn limits(section: &Section<'_>, report: &mut Report) -> LimitsDraft {
         max_head_fields: section.integer("max_head_fields", report),
         max_idle_upstream: section.integer("max_idle_upstream", report),
         max_upstream_requests: section.integer("max_upstream_requests", report),
+        handshakes_per_turn: section.integer("handshakes_per_turn", report),
     }
 }
 

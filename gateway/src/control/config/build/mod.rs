@@ -18,8 +18,8 @@ use sealgate_tls::Engine;
 
 pub(super) use self::values::written;
 use self::values::{
-    CONNECT, DRAIN, HANDSHAKE, HEAD, IDLE, KEEP_ALIVE, MAX_CONNECTIONS, MAX_HEAD_BYTES,
-    MAX_HEAD_FIELDS, MAX_IDLE_UPSTREAM, MAX_UPSTREAM_REQUESTS, RESPONSE, WORKERS,
+    CONNECT, DRAIN, HANDSHAKE, HANDSHAKES_PER_TURN, HEAD, IDLE, KEEP_ALIVE, MAX_CONNECTIONS,
+    MAX_HEAD_BYTES, MAX_HEAD_FIELDS, MAX_IDLE_UPSTREAM, MAX_UPSTREAM_REQUESTS, RESPONSE, WORKERS,
 };
 use super::draft::{Draft, Field, LimitsDraft, TimeoutsDraft};
 use super::errors::{At, Report};
@@ -134,12 +134,15 @@ fn limits(draft: &LimitsDraft, report: &mut Report) -> Option<LimitSettings> {
     let max_idle_upstream = values::number(&draft.max_idle_upstream, MAX_IDLE_UPSTREAM, report);
     let max_upstream_requests =
         values::number(&draft.max_upstream_requests, MAX_UPSTREAM_REQUESTS, report);
+    let handshakes_per_turn =
+        values::number(&draft.handshakes_per_turn, HANDSHAKES_PER_TURN, report);
     Some(LimitSettings {
         max_connections: max_connections?,
         max_head_bytes: max_head_bytes?,
         max_head_fields: max_head_fields?,
         max_idle_upstream: max_idle_upstream?,
         max_upstream_requests: max_upstream_requests?,
+        handshakes_per_turn: handshakes_per_turn?,
     })
 }
 

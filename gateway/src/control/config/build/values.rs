@@ -53,6 +53,14 @@ pub(super) const MAX_UPSTREAM_REQUESTS: Number = Number {
     default: 16_384,
 };
 
+/// A step takes as long as some ten messages, so that two of them hide among what is relayed. So many that none waits
+/// is as if there were no bound.
+pub(super) const HANDSHAKES_PER_TURN: Number = Number {
+    low: 1,
+    high: 1024,
+    default: 2,
+};
+
 /// Range and default of a duration.
 #[derive(Clone, Copy)]
 pub(super) struct Wait {
