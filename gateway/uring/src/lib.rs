@@ -4,7 +4,7 @@
 //! ```text
 //! Listener::accept -> Socket { recv_arrival | recv_now(Buf) -> send(Buf) -> shutdown | reset }
 //! `run` (once per worker thread) and Pool (one per worker thread) carry them;
-//! EventFd wakes a worker from another thread.
+//! EventFd wakes a worker from another thread; give_back lets go of memory, also where it is locked.
 //! ```
 //!
 //! This crate is the only one in which `unsafe` is allowed. It knows nothing of TLS.
@@ -18,6 +18,7 @@
 mod deadline;
 mod eventfd;
 mod listener;
+mod memory;
 mod operation;
 mod pool;
 mod provided;
@@ -31,6 +32,7 @@ mod tcp_info;
 pub use deadline::{Elapsed, deadline};
 pub use eventfd::{EventFd, EventFdSignal};
 pub use listener::Listener;
+pub use memory::give_back;
 pub use operation::Arrival;
 pub use pool::{
     Buf, LARGE_BUF_LEN, LARGE_PLAINTEXT_LEN, Pool, SMALL_BUF_LEN, SMALL_PLAINTEXT_LEN, SizeClass,
