@@ -124,8 +124,6 @@ pub struct Unspoken {
     pub binding: Rc<Binding>,
     /// After the handshake.
     pub stream: Stream,
-    /// When the handshake was over. Whoever says half a word late has no more time for it.
-    pub idle_since: Instant,
     /// Of it, for the log.
     pub log: Rc<ConnectionLog>,
 }
@@ -154,10 +152,9 @@ async fn has_spoken(unspoken: &Unspoken) -> bool {
         worker,
         snapshot,
         stream,
-        idle_since,
+        log,
         ..
     } = unspoken;
-    let keep_alive = snapshot.settings.timeouts.keep_alive;
     if stream.has_received() {
         return true;
     }
@@ -166,7 +163,7 @@ async fn has_spoken(unspoken: &Unspoken) -> bool {
         // What fails here fails again when it is read.
         _ = stream.socket().readable() => true,
         () = worker.drain.begins() => false,
-        () = tokio::time::sleep_until(*idle_since + keep_alive) => false,
+        () = tokio::time::sleep_until(log.established + snapshot.settings.timeouts.keep_alive) => false,
     }
 }
 
@@ -177,7 +174,6 @@ async fn converse(unspoken: Unspoken) {
         listener,
         binding,
         stream,
-        idle_since,
         log,
     } = unspoken;
     let (worker, snapshot) = (&worker, &snapshot);
@@ -187,9 +183,10 @@ async fn converse(unspoken: Unspoken) {
         snapshot: Rc::clone(snapshot),
         listener,
         binding,
+        // Whoever says half a word late has no more time for it.
+        pace: Pace::new(io.abort_handle(), log.established),
         log,
         abort: io.abort_handle(),
-        pace: Pace::new(io.abort_handle(), idle_since),
     });
     let service = service_fn(|request| {
         let client = Rc::clone(&client);
