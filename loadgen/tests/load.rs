@@ -7,6 +7,7 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     sync::{Arc, Condvar, Mutex},
+    time::Duration,
 };
 
 use loadgen::report::model::Distribution;
@@ -351,6 +352,9 @@ fn a_file_takes_the_json_and_people_the_summary() {
 /// Connections that a thread sets up at a time.
 const AT_ONCE: u64 = 128;
 
+/// How long a target waits for a connection that should not come. A machine that is busy for longer hides a failure, and makes none.
+const ONE_MORE: Duration = Duration::from_millis(300);
+
 /// What a target saw of connections that are set up.
 #[derive(Default)]
 struct Crowd {
@@ -376,6 +380,10 @@ fn connections_are_set_up_a_few_at_a_time_and_not_for_ever() {
         changed.notify_all();
         crowd = changed
             .wait_while(crowd, |crowd| crowd.arrived < AT_ONCE)
+            .unwrap();
+        // One more would come now, if it did not wait for its turn.
+        (crowd, _) = changed
+            .wait_timeout_while(crowd, ONE_MORE, |crowd| crowd.arrived <= AT_ONCE)
             .unwrap();
         crowd.open -= 1;
     });
