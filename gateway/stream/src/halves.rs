@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use sealgate_tls::{Opened, Progress, TlsError};
 use sealgate_uring::{
-    ARRIVAL_LEN, Arrival, Buf, Half, Pool, SMALL_PLAINTEXT_LEN, SizeClass, Socket,
+    ARRIVAL_LEN, Arrival, Buf, Half, Incoming, Pool, SMALL_PLAINTEXT_LEN, SizeClass, Socket,
     is_out_of_arrivals,
 };
 
@@ -17,6 +17,9 @@ use crate::stream::SharedSession;
 
 /// Reads that fill less than this go back to small buffers.
 const LARGE_WORTHWHILE: usize = SMALL_PLAINTEXT_LEN;
+
+/// Short messages in a row after which more of them are expected.
+const SHORT_IN_A_ROW: u8 = 4;
 
 /// So much is waited for at once, of what is known to come.
 const LOW_WATER: usize = 128 * 1024;
@@ -49,6 +52,10 @@ pub struct ReadHalf {
     openable: bool,
     /// Waits end when so many bytes are there.
     low_water: usize,
+    /// Messages that came so far in a row and were short.
+    short: u8,
+    /// Receives such messages; what it has comes before what the socket has. Boxed: a stream on which few came is small.
+    incoming: Option<Box<Incoming>>,
 }
 
 impl ReadHalf {
@@ -69,6 +76,8 @@ impl ReadHalf {
             most: SizeClass::Large,
             flowing: false,
             low_water: 1,
+            short: 0,
+            incoming: None,
         }
     }
 
@@ -111,11 +120,13 @@ impl ReadHalf {
     }
 
     /// Takes what is there and waits for nothing; where nothing is, parks the TLS session. For who holds many connections that are idle, and
-    /// would not have each keep the state of a whole [`read`](ReadHalf::read).
+    /// would not have each keep the state of a whole [`read`](ReadHalf::read). Not for who has read by that: it may
+    /// have left a receive with the kernel.
     ///
     /// # Errors
     /// As for [`read`](ReadHalf::read).
     pub async fn read_now(&mut self) -> Result<Now, ReadError> {
+        debug_assert!(self.incoming.is_none(), "this half is read otherwise");
         let tls = self.tls.clone();
         loop {
             if let (Some(tls), true) = (&tls, self.openable)
@@ -233,12 +244,25 @@ impl ReadHalf {
     /// bytes flow. At most `room` is received into a pooled buffer.
     async fn next(&mut self, room: impl Fn(&Buf) -> usize) -> Result<Buf, ReadError> {
         loop {
+            if let Some(incoming) = &mut self.incoming {
+                match incoming.next().await {
+                    Ok(Some(arrival)) => return self.take_arrival(&arrival),
+                    Ok(None) => self.expect_no_short(),
+                    Err(error) if is_out_of_arrivals(&error) => self.expect_no_short(),
+                    Err(error) => return Err(ReadError::Io(error)),
+                }
+                continue;
+            }
             if !self.flowing && self.low_water > 1 {
                 self.class = self.most;
                 self.socket.readable().await.map_err(ReadError::Io)?;
             } else if !self.flowing {
                 if let Some(partial) = self.received.take() {
                     self.received = Some(received_into_smaller(partial, &self.pool));
+                }
+                if self.short == SHORT_IN_A_ROW {
+                    self.incoming = Some(Box::new(self.socket.incoming()));
+                    continue;
                 }
                 match self.socket.recv_arrival().await {
                     Ok(arrival) => return self.take_arrival(&arrival),
@@ -265,8 +289,17 @@ impl ReadHalf {
         self.flowing = arrival.len() == ARRIVAL_LEN;
         if self.flowing {
             self.class = self.most;
+            self.short = 0;
+        } else {
+            self.short = SHORT_IN_A_ROW.min(self.short + 1);
         }
         Ok(buf)
+    }
+
+    /// Receives by single operations again.
+    fn expect_no_short(&mut self) {
+        self.incoming = None;
+        self.short = 0;
     }
 
     /// A buffer to receive at least `room` bytes into, behind what came and is not opened yet.

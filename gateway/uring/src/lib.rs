@@ -2,7 +2,7 @@
 //! answers.
 //!
 //! ```text
-//! Listener::accept -> Socket { recv_arrival | recv_now(Buf) -> send(Buf) -> shutdown | reset }
+//! Listener::accept -> Socket { recv_arrival | incoming -> next | recv_now(Buf) -> send(Buf) -> shutdown | reset }
 //! `run` (once per worker thread) and Pool (one per worker thread) carry them;
 //! EventFd wakes a worker from another thread; give_back lets go of memory, also where it is locked.
 //! ```
@@ -17,6 +17,7 @@
 
 mod deadline;
 mod eventfd;
+mod incoming;
 mod listener;
 mod memory;
 mod operation;
@@ -31,6 +32,7 @@ mod tcp_info;
 
 pub use deadline::{Elapsed, deadline};
 pub use eventfd::{EventFd, EventFdSignal};
+pub use incoming::Incoming;
 pub use listener::Listener;
 pub use memory::give_back;
 pub use operation::Arrival;

@@ -92,6 +92,12 @@ pub struct Arrival {
     len: usize,
 }
 
+impl Arrival {
+    pub(crate) fn new(ring: Rc<Ring>, buffer: Option<u16>, len: usize) -> Arrival {
+        Arrival { ring, buffer, len }
+    }
+}
+
 impl Deref for Arrival {
     type Target = [u8];
 
@@ -219,7 +225,7 @@ pub(crate) async fn recv_arrival(fd: &Rc<OwnedFd>) -> io::Result<Arrival> {
     let in_flight = unsafe { start(fd, Picked(None), entry) };
     let ring = Rc::clone(&in_flight.ring);
     let (result, Picked(buffer)) = in_flight.await;
-    let arrival = |len| Arrival { ring, buffer, len };
+    let arrival = |len| Arrival::new(ring, buffer, len);
     match result {
         Ok(len) => Ok(arrival(len as usize)),
         Err(error) => {

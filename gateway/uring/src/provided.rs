@@ -98,6 +98,11 @@ impl Provided {
         self.taken.get() >= COUNT / 2
     }
 
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> u16 {
+        self.taken.get()
+    }
+
     /// Lets the kernel have a buffer (again).
     pub(crate) fn give_back(&self, id: u16) {
         self.taken.set(self.taken.get() - 1);

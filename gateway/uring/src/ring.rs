@@ -8,6 +8,8 @@
 //! would wait: everything that was submitted since goes to the kernel in one system call, and everything that
 //! completed comes back with it. While the runtime waits, a registered eventfd wakes it.
 
+mod arrivals;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::mem;
@@ -25,6 +27,8 @@ use slab::Slab;
 
 use crate::pool::Buf;
 use crate::provided::Provided;
+use arrivals::Arrivals;
+pub(crate) use arrivals::Next;
 
 /// Submission queue entries. A full queue is submitted at once, so this bounds a batch.
 const SUBMISSION_ENTRIES: u32 = 1024;
@@ -51,6 +55,8 @@ pub(crate) enum Held {
     Address(Box<socket2::SockAddr>),
     /// The entry points at nothing: the kernel picks a provided buffer, whose number stands here once it has.
     Arrival(Option<u16>),
+    /// The same, many times. Boxed: few have many, and all have room for it.
+    Arrivals(Box<Arrivals>),
 }
 
 /// What became of an operation: the kernel's result, and what it owned.
@@ -307,11 +313,19 @@ impl Ring {
     fn complete(&self, key: usize, result: i32, flags: u32) {
         let mut operations = self.operations.borrow_mut();
         let operation = &mut operations[key];
-        if let Held::Arrival(buffer) = &mut operation.held {
-            *buffer = cqueue::buffer_select(flags);
-            if buffer.is_some() {
-                self.provided.take();
+        let buffer = cqueue::buffer_select(flags);
+        if buffer.is_some() {
+            self.provided.take();
+        }
+        match &mut operation.held {
+            Held::Arrival(picked) => *picked = buffer,
+            Held::Arrivals(arrivals) => {
+                arrivals.push(result, buffer);
+                if cqueue::more(flags) {
+                    return self.arrived(operations, key);
+                }
             }
+            _ => {}
         }
         match mem::replace(&mut operation.state, State::Completed(result)) {
             State::Waiting(waker) => {
@@ -336,6 +350,7 @@ impl Ring {
                 drop(unsafe { OwnedFd::from_raw_fd(result) });
             }
             Held::Arrival(Some(buffer)) => self.provided.give_back(buffer),
+            Held::Arrivals(mut arrivals) => arrivals.discard(&self.provided),
             _ => {}
         }
         drop(operation.fd);

@@ -326,3 +326,157 @@ fn one_turn_takes_in_all_that_has_completed() {
     })
     .unwrap();
 }
+
+fn buffers_taken() -> u16 {
+    crate::runtime::current().provided.taken()
+}
+
+/// Lets `messages` come one by one.
+async fn send_apart(peer: &mut TcpStream, messages: &[&[u8]]) {
+    for message in messages {
+        peer.write_all(message).unwrap();
+        turn().await;
+        turn().await;
+    }
+}
+
+#[test]
+fn one_receive_delivers_many_messages_and_the_end() {
+    run(async {
+        let listener = listener();
+        let (socket, mut peer) = connection(&listener).await;
+        let mut incoming = socket.incoming();
+        for number in 0..1000u32 {
+            let message = number.to_be_bytes();
+            peer.write_all(&message).unwrap();
+            let arrival = incoming.next().await.unwrap().unwrap();
+            assert_eq!(*arrival, message);
+            assert_eq!(operations_in_flight(), 1);
+        }
+        drop(peer);
+        assert!(incoming.next().await.unwrap().unwrap().is_empty());
+        assert!(incoming.next().await.unwrap().is_none());
+        assert_eq!((operations_in_flight(), buffers_taken()), (0, 0));
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_receive_that_nobody_follows_stops_and_the_rest_waits_in_the_socket() {
+    run(async {
+        let listener = listener();
+        let (socket, mut peer) = connection(&listener).await;
+        let mut incoming = socket.incoming();
+        turn().await;
+        send_apart(&mut peer, &[b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h"]).await;
+        // Told to stop at two, it may have delivered a third.
+        assert!(buffers_taken() <= 3, "{} are held", buffers_taken());
+        let mut received = Vec::new();
+        while let Some(arrival) = incoming.next().await.unwrap() {
+            received.extend_from_slice(&arrival);
+        }
+        assert!(received.len() >= 2);
+        received.extend_from_slice(&socket.recv_arrival().await.unwrap());
+        assert_eq!(received, b"abcdefgh");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_receive_of_a_long_message_stops() {
+    run(async {
+        let listener = listener();
+        let (socket, mut peer) = connection(&listener).await;
+        let mut incoming = socket.incoming();
+        turn().await;
+        peer.write_all(&[7; ARRIVAL_LEN]).unwrap();
+        let arrival = incoming.next().await.unwrap().unwrap();
+        assert_eq!(*arrival, [7; ARRIVAL_LEN]);
+        drop(arrival);
+        turn().await;
+        turn().await;
+        let mut next = Box::pin(incoming.next());
+        let Poll::Ready(stopped) = poll_once(&mut next).await else {
+            panic!("it waits for more");
+        };
+        assert!(stopped.unwrap().is_none());
+        assert_eq!((operations_in_flight(), buffers_taken()), (0, 0));
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_receive_for_many_messages_after_the_end_is_cancelled_from_the_start() {
+    let fd = Rc::new(OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap()));
+    let ring = Ring::new().unwrap();
+    ring.close();
+    let entry = opcode::RecvMulti::new(io_uring::types::Fd(fd.as_raw_fd()), 0).build();
+    // SAFETY: the entry points at nothing.
+    let key = unsafe { ring.start(&fd, Held::Arrivals(Box::default()), entry) };
+    let Poll::Ready(next) = ring.poll_next(key, std::task::Waker::noop()) else {
+        panic!("nobody will ever complete it");
+    };
+    assert!(next.is_last && next.result.is_err());
+    assert_eq!(Rc::strong_count(&fd), 1);
+}
+
+#[test]
+fn what_came_for_a_dropped_receive_gives_its_buffers_back() {
+    run(async {
+        let listener = listener();
+        let (socket, mut peer) = connection(&listener).await;
+        // More often than there are buffers.
+        for _ in 0..300 {
+            let incoming = socket.incoming();
+            turn().await;
+            send_apart(&mut peer, &[b"x"]).await;
+            drop(incoming);
+            peer.write_all(b"y").unwrap();
+            until_idle().await;
+        }
+        assert_eq!(buffers_taken(), 0);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_receive_for_many_messages_says_that_no_buffer_is_left_and_stops() {
+    run(async {
+        let listener = listener();
+        let (crowd, mut crowd_peer) = connection(&listener).await;
+        let mut taken = Vec::new();
+        let (socket, mut peer) = connection(&listener).await;
+        let mut incoming = socket.incoming();
+        turn().await;
+        loop {
+            crowd_peer.write_all(b"x").unwrap();
+            match crowd.recv_arrival().await {
+                Ok(arrival) => taken.push(arrival),
+                Err(_) => break,
+            }
+        }
+        peer.write_all(b"hello").unwrap();
+        let error = incoming.next().await.err().unwrap();
+        assert!(is_out_of_arrivals(&error), "{error}");
+        assert!(incoming.next().await.unwrap().is_none());
+        drop(taken);
+        assert_eq!(*socket.recv_arrival().await.unwrap(), *b"hello");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_reset_ends_a_receive_for_many_messages() {
+    run(async {
+        let listener = listener();
+        let (socket, _peer) = connection(&listener).await;
+        let mut incoming = socket.incoming();
+        turn().await;
+        socket.reset();
+        // The end, or the reset, as the kernel likes.
+        let ended = incoming.next().await;
+        assert!(ended.is_err() || ended.unwrap().unwrap().is_empty());
+        assert!(incoming.next().await.unwrap().is_none());
+    })
+    .unwrap();
+}

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
+use crate::incoming::Incoming;
 use crate::operation::{self, Arrival, Behind};
 use crate::pool::Buf;
 use crate::source_address;
@@ -105,6 +106,12 @@ impl Socket {
     /// taken, and [`readable`](Self::readable) and [`recv_now`](Self::recv_now) find it. Else what `recv(2)` reports.
     pub async fn recv_arrival(&self) -> io::Result<Arrival> {
         operation::recv_arrival(&self.fd).await
+    }
+
+    /// One receive for many messages, for who expects such as are shorter than [`ARRIVAL_LEN`](crate::ARRIVAL_LEN), one after the
+    /// other: each costs an operation less than by [`recv_arrival`](Self::recv_arrival).
+    pub fn incoming(&self) -> Incoming {
+        Incoming::new(&self.fd)
     }
 
     /// Receives at most `max` bytes of what is there into the spare room of `buf`, appending; 0 is
