@@ -4,12 +4,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::kx_group;
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::{ClientConfig, HandshakeKind, NamedGroup, ServerConfig};
 use sealgate_tls::{
     ClientSettings, ClientVerification, Engine, EpochSecrets, ServerSettings, Session, TicketScope,
-    Ticketer, client_config, client_session, provider, server_configs, server_session, warm_up,
+    Ticketer, client_session, provider, server_configs, server_session, warm_up,
 };
 
 use super::identity;
@@ -189,16 +189,21 @@ fn client(kind: Kind, engine: Engine) -> Arc<ClientConfig> {
         },
         engine,
     };
-    if kind == Kind::PostQuantum {
-        return client_config(settings).expect("a good configuration");
-    }
-    classical(settings)
+    let groups = match kind {
+        Kind::PostQuantum => provider().kx_groups.clone(),
+        _ => vec![kx_group::X25519],
+    };
+    verifying(settings, groups)
 }
 
-/// As [`client_config`] makes it, but without X25519MLKEM768: a client of yesterday.
-fn classical(settings: ClientSettings) -> Arc<ClientConfig> {
+/// As `sealgate_tls::client_config` makes it, but with `kx_groups`, and verifying the chain in every handshake: that one remembers
+/// it for a second, and a count must not depend on how fast the machine is.
+fn verifying(
+    settings: ClientSettings,
+    kx_groups: Vec<&'static dyn SupportedKxGroup>,
+) -> Arc<ClientConfig> {
     let provider = CryptoProvider {
-        kx_groups: vec![kx_group::X25519],
+        kx_groups,
         ..(*provider()).clone()
     };
     let builder = ClientConfig::builder_with_provider(Arc::new(provider))
