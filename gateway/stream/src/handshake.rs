@@ -133,7 +133,7 @@ pub(crate) async fn drive(
         received = receive(&socket, &pool, before).await?;
         go_on().await;
     }
-    let facts = Some(Box::new(shared.session.borrow_mut().take_facts()));
+    let facts = Some(shared.session.borrow_mut().take_facts());
     let received = Some(received).filter(|buf| !buf.is_empty());
     Ok(Stream {
         socket,

@@ -207,8 +207,8 @@ impl<C: Connection> Session for TlsSession<C> {
         }
     }
 
-    fn take_facts(&mut self) -> Facts {
+    fn take_facts(&mut self) -> Box<Facts> {
         self.session_mut()
-            .map_or_else(|_| Facts::default(), Session::take_facts)
+            .map_or_else(|_| Box::default(), Session::take_facts)
     }
 }

@@ -77,8 +77,8 @@ pub trait Session {
 
     /// The same, for who keeps it: a session may then forget it, and so keep no second copy of the
     /// peer's certificate for as long as it lives.
-    fn take_facts(&mut self) -> Facts {
-        self.facts()
+    fn take_facts(&mut self) -> Box<Facts> {
+        Box::new(self.facts())
     }
 
     /// Lets go of memory that can be made anew, of a session that will be idle. Costs the next record

@@ -75,7 +75,8 @@ pub struct DirectSession<S> {
     idle_records: u8,
     ours: Ours,
     theirs: Theirs,
-    facts: Facts,
+    /// None once they were taken. Boxed: a session that goes on has no use for them.
+    facts: Option<Box<Facts>>,
 }
 
 /// Our direction.
@@ -118,7 +119,7 @@ impl<S: Side> DirectSession<S> {
             idle_records: 0,
             ours: Ours::Open,
             theirs: Theirs::Open,
-            facts,
+            facts: Some(Box::new(facts)),
         })
     }
 
@@ -407,7 +408,7 @@ impl<S: Side> Session for DirectSession<S> {
     }
 
     fn facts(&self) -> Facts {
-        self.facts.clone()
+        self.facts.as_deref().cloned().unwrap_or_default()
     }
 
     fn park(&mut self) {
@@ -415,8 +416,8 @@ impl<S: Side> Session for DirectSession<S> {
         self.opening.park();
     }
 
-    fn take_facts(&mut self) -> Facts {
-        std::mem::take(&mut self.facts)
+    fn take_facts(&mut self) -> Box<Facts> {
+        self.facts.take().unwrap_or_default()
     }
 }
 
