@@ -46,7 +46,7 @@ pub enum Does {
 
 /// What a slot keeps of an operation between its turns.
 enum Hand<'a> {
-    Request(Requester<'a>),
+    Request(Box<Requester<'a>>),
     Handshake(Handshaker<'a>),
     Echo(Echoer<'a>),
     Bulk(&'a bulk::Settings),
@@ -127,7 +127,7 @@ impl Mixed {
 /// Runs what comes until the schedule ends.
 pub async fn drive(slot: &Slot, mixed: &Mixed) {
     let hands = mixed.0.iter().map(|part| match &part.does {
-        Does::Request(template) => Hand::Request(Requester::new(slot, template)),
+        Does::Request(template) => Hand::Request(Box::new(Requester::new(slot, template))),
         Does::Handshake(settings) => Hand::Handshake(Handshaker::new(slot, settings)),
         Does::Echo(settings) => Hand::Echo(Echoer::new(slot, settings)),
         Does::Bulk(settings) => Hand::Bulk(settings),
