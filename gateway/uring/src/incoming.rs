@@ -44,13 +44,13 @@ impl Incoming {
         };
         let Next {
             result,
-            buffer,
+            bytes,
             is_last,
         } = poll_fn(|context| self.ring.poll_next(key, context.waker())).await;
         if is_last {
             self.key = None;
         }
-        let arrival = |len| Arrival::new(Rc::clone(&self.ring), buffer, len);
+        let arrival = |len| Arrival::new(Rc::clone(&self.ring), bytes, len);
         match result {
             Ok(len) => Ok(Some(arrival(len as usize))),
             Err(error) => {

@@ -17,7 +17,7 @@ use io_uring::{opcode, types};
 
 use crate::pool::Buf;
 use crate::provided::{self, ARRIVAL_LEN};
-use crate::ring::{Held, Ring};
+use crate::ring::{Bytes, Held, Ring};
 use crate::runtime;
 
 /// `poll(2)`: data, end of stream or error can be read.
@@ -88,13 +88,13 @@ impl Payload for NewDescriptor {
 /// Bytes that came, in a buffer of the kernel's choice, which it gets back when this is dropped.
 pub struct Arrival {
     ring: Rc<Ring>,
-    buffer: Option<u16>,
+    bytes: Option<Bytes>,
     len: usize,
 }
 
 impl Arrival {
-    pub(crate) fn new(ring: Rc<Ring>, buffer: Option<u16>, len: usize) -> Arrival {
-        Arrival { ring, buffer, len }
+    pub(crate) fn new(ring: Rc<Ring>, bytes: Option<Bytes>, len: usize) -> Arrival {
+        Arrival { ring, bytes, len }
     }
 }
 
@@ -102,9 +102,10 @@ impl Deref for Arrival {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match self.buffer {
+        match &self.bytes {
             // SAFETY: the completion of our operation named the buffer, and only our drop gives it back.
-            Some(id) => unsafe { self.ring.provided().bytes(id, self.len) },
+            Some(Bytes::Provided(id)) => unsafe { self.ring.provided().bytes(*id, self.len) },
+            Some(Bytes::Aside(bytes)) => bytes,
             None => &[],
         }
     }
@@ -112,7 +113,7 @@ impl Deref for Arrival {
 
 impl Drop for Arrival {
     fn drop(&mut self) {
-        if let Some(id) = self.buffer {
+        if let Some(Bytes::Provided(id)) = self.bytes {
             self.ring.provided().give_back(id);
         }
     }
@@ -225,7 +226,7 @@ pub(crate) async fn recv_arrival(fd: &Rc<OwnedFd>) -> io::Result<Arrival> {
     let in_flight = unsafe { start(fd, Picked(None), entry) };
     let ring = Rc::clone(&in_flight.ring);
     let (result, Picked(buffer)) = in_flight.await;
-    let arrival = |len| Arrival::new(ring, buffer, len);
+    let arrival = |len| Arrival::new(ring, buffer.map(Bytes::Provided), len);
     match result {
         Ok(len) => Ok(arrival(len as usize)),
         Err(error) => {

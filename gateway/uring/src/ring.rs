@@ -28,7 +28,7 @@ use slab::Slab;
 use crate::pool::Buf;
 use crate::provided::Provided;
 use arrivals::Arrivals;
-pub(crate) use arrivals::Next;
+pub(crate) use arrivals::{Bytes, Next};
 
 /// Submission queue entries. A full queue is submitted at once, so this bounds a batch.
 const SUBMISSION_ENTRIES: u32 = 1024;
@@ -321,6 +321,9 @@ impl Ring {
             Held::Arrival(picked) => *picked = buffer,
             Held::Arrivals(arrivals) => {
                 arrivals.push(result, buffer);
+                if !matches!(operation.state, State::Waiting(_)) {
+                    arrivals.set_aside(&self.provided);
+                }
                 if cqueue::more(flags) {
                     return self.arrived(operations, key);
                 }

@@ -369,13 +369,14 @@ fn a_receive_that_nobody_follows_stops_and_the_rest_waits_in_the_socket() {
         let mut incoming = socket.incoming();
         turn().await;
         send_apart(&mut peer, &[b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h"]).await;
-        // Told to stop at two, it may have delivered a third.
-        assert!(buffers_taken() <= 3, "{} are held", buffers_taken());
+        // However many such there are, they leave the buffers to those who read.
+        assert_eq!(buffers_taken(), 0);
         let mut received = Vec::new();
         while let Some(arrival) = incoming.next().await.unwrap() {
             received.extend_from_slice(&arrival);
         }
-        assert!(received.len() >= 2);
+        // Told to stop at two, it may have delivered a third.
+        assert!((2..=3).contains(&received.len()), "{received:?}");
         received.extend_from_slice(&socket.recv_arrival().await.unwrap());
         assert_eq!(received, b"abcdefgh");
     })

@@ -19,30 +19,54 @@ const WAITING_MOST: usize = 2;
 /// Arrivals that nobody has taken yet. The kernel may deliver some more than [`WAITING_MOST`] until it has stopped.
 #[derive(Default)]
 pub(crate) struct Arrivals {
-    waiting: VecDeque<(i32, Option<u16>)>,
+    waiting: VecDeque<(i32, Option<Bytes>)>,
     /// The kernel was told.
     is_stopping: bool,
+}
+
+/// Where the bytes of an arrival stand.
+pub(crate) enum Bytes {
+    /// In the buffer that the kernel picked.
+    Provided(u16),
+    /// On the heap.
+    Aside(Box<[u8]>),
 }
 
 /// One arrival.
 pub(crate) struct Next {
     /// The kernel's result.
     pub(crate) result: io::Result<u32>,
-    /// The buffer that it picked, which is the caller's.
-    pub(crate) buffer: Option<u16>,
+    /// The bytes, which are the caller's.
+    pub(crate) bytes: Option<Bytes>,
     /// Nothing follows; the key is void.
     pub(crate) is_last: bool,
 }
 
 impl Arrivals {
     pub(super) fn push(&mut self, result: i32, buffer: Option<u16>) {
-        self.waiting.push_back((result, buffer));
+        self.waiting
+            .push_back((result, buffer.map(Bytes::Provided)));
+    }
+
+    /// Moves the last arrival out of its buffer: the task that reads is busy with something else, for as long as its peer
+    /// likes, and the buffers are few and all connections'.
+    pub(super) fn set_aside(&mut self, provided: &Provided) {
+        if let Some((result, Some(bytes))) = self.waiting.back_mut()
+            && let Bytes::Provided(buffer) = *bytes
+        {
+            let len = usize::try_from(*result).unwrap_or(0);
+            // SAFETY: the completion that was just taken in named the buffer, and it is given back behind the copy.
+            *bytes = Bytes::Aside(unsafe { provided.bytes(buffer, len) }.into());
+            provided.give_back(buffer);
+        }
     }
 
     /// Gives back the buffers of what nobody will take.
     pub(super) fn discard(&mut self, provided: &Provided) {
-        for buffer in self.waiting.drain(..).filter_map(|(_, buffer)| buffer) {
-            provided.give_back(buffer);
+        for (_, bytes) in self.waiting.drain(..) {
+            if let Some(Bytes::Provided(buffer)) = bytes {
+                provided.give_back(buffer);
+            }
         }
     }
 
@@ -88,7 +112,7 @@ impl Ring {
         let Held::Arrivals(arrivals) = held else {
             unreachable!("only multishot receives are asked for more");
         };
-        let (result, buffer) = match (arrivals.waiting.pop_front(), &mut *state) {
+        let (result, bytes) = match (arrivals.waiting.pop_front(), &mut *state) {
             (Some(next), _) => next,
             // Cancelled before it began.
             (None, State::Completed(result)) => (*result, None),
@@ -107,7 +131,7 @@ impl Ring {
         }
         Poll::Ready(Next {
             result: as_result(result),
-            buffer,
+            bytes,
             is_last,
         })
     }
