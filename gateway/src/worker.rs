@@ -183,6 +183,7 @@ async fn serve(
         loop {
             let held = gauged.pool.in_use_bytes() as u64;
             gauged.counters.buffer_bytes.store(held, Ordering::Relaxed);
+            gauged.pool.trim();
             sealgate_uring::give_back();
             tokio::time::sleep(BUFFERS_LOOK).await;
         }

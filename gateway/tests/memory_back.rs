@@ -70,6 +70,6 @@ fn what_a_crowd_took_is_given_back_when_it_has_gone() {
     drop(crowd);
     // Nobody comes any more: it is no newcomer that has it given back.
     until("the memory to be given back", || {
-        resident(&gateway).saturating_sub(before) < most / 3
+        resident(&gateway).saturating_sub(before) < most / 6
     });
 }

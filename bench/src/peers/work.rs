@@ -263,7 +263,10 @@ impl Work {
             Work::Full | Work::FullHybrid | Work::FullRsa => {
                 format!("handshake -c {c} -n {n} --close notify")
             }
-            Work::Idle | Work::IdleHttp => format!("conns -c {n} --hold 3s --timeout 120s"),
+            // Idle is who has been so for a while: until then a program may keep what its handshakes took.
+            Work::Idle | Work::IdleHttp => {
+                format!("conns -c {n} --hold 0s --settle 3s --timeout 120s")
+            }
             _ => {
                 let way = match self.service() {
                     Service::Sink => "--up",

@@ -4,7 +4,8 @@
 //! fill it: bytes per socket operation is the strongest lever on cost.
 //!
 //! A buffer that goes back is not wiped: at 0.1 s per GB that would cost a quarter of the relay.
-//! The process cannot be dumped, and what a buffer held is overwritten by its next user.
+//! The process cannot be dumped, and what a buffer held is overwritten by its next user, or given back to the
+//! system with its page once nobody wants it any more ([`Pool::trim`]).
 
 use std::cell::{Cell, RefCell};
 use std::ops::{Deref, DerefMut};
@@ -40,11 +41,46 @@ pub struct Pool {
 }
 
 struct Shelves {
-    small: RefCell<Vec<Box<[u8]>>>,
-    large: RefCell<Vec<Box<[u8]>>>,
+    small: RefCell<Shelf>,
+    large: RefCell<Shelf>,
     large_taken: Cell<usize>,
     large_limit: usize,
     in_use_bytes: Cell<usize>,
+}
+
+/// Free buffers of one size: what came back last is taken first, so that those at the bottom are not needed.
+struct Shelf {
+    free: Vec<Box<[u8]>>,
+    /// The fewest that lay here since the last trim.
+    fewest: usize,
+    kept: usize,
+}
+
+impl Shelf {
+    fn new(kept: usize) -> Shelf {
+        Shelf {
+            free: Vec::new(),
+            fewest: 0,
+            kept,
+        }
+    }
+
+    fn take(&mut self) -> Option<Box<[u8]>> {
+        let block = self.free.pop();
+        self.fewest = self.fewest.min(self.free.len());
+        block
+    }
+
+    fn put(&mut self, block: Box<[u8]>) {
+        if self.free.len() < self.kept {
+            self.free.push(block);
+        }
+    }
+
+    fn trim(&mut self) {
+        self.free.drain(..self.fewest);
+        self.fewest = self.free.len();
+    }
 }
 
 impl Pool {
@@ -52,8 +88,8 @@ impl Pool {
     pub fn new(large_limit: usize) -> Pool {
         Pool {
             shelves: Rc::new(Shelves {
-                small: RefCell::new(Vec::new()),
-                large: RefCell::new(Vec::new()),
+                small: RefCell::new(Shelf::new(KEPT_SMALL)),
+                large: RefCell::new(Shelf::new(KEPT_LARGE)),
                 large_taken: Cell::new(0),
                 large_limit,
                 in_use_bytes: Cell::new(0),
@@ -75,7 +111,7 @@ impl Pool {
         }
         let block = shelf
             .borrow_mut()
-            .pop()
+            .take()
             .unwrap_or_else(|| vec![0; len].into_boxed_slice());
         shelves.in_use_bytes.set(shelves.in_use_bytes.get() + len);
         Buf {
@@ -84,6 +120,13 @@ impl Pool {
             end: 0,
             shelves: Rc::clone(shelves),
         }
+    }
+
+    /// Frees the buffers that nobody has needed since the last call. To be called at intervals: what a crowd needed is
+    /// then given back when it has gone, and what bursts need within an interval stays.
+    pub fn trim(&self) {
+        self.shelves.small.borrow_mut().trim();
+        self.shelves.large.borrow_mut().trim();
     }
 
     /// Bytes of all buffers handed out at present.
@@ -204,16 +247,13 @@ impl Drop for Buf {
         shelves
             .in_use_bytes
             .set(shelves.in_use_bytes.get() - block.len());
-        let (shelf, kept) = if block.len() == LARGE_BUF_LEN {
+        let shelf = if block.len() == LARGE_BUF_LEN {
             shelves.large_taken.set(shelves.large_taken.get() - 1);
-            (&shelves.large, KEPT_LARGE)
+            &shelves.large
         } else {
-            (&shelves.small, KEPT_SMALL)
+            &shelves.small
         };
-        let mut shelf = shelf.borrow_mut();
-        if shelf.len() < kept {
-            shelf.push(block);
-        }
+        shelf.borrow_mut().put(block);
     }
 }
 
@@ -231,6 +271,36 @@ mod tests {
         drop(first);
         assert_eq!(pool.take(SizeClass::Large).class(), SizeClass::Large);
         assert_eq!(pool.in_use_bytes(), 0);
+    }
+
+    #[test]
+    fn what_nobody_has_needed_between_two_trims_is_freed() {
+        let pool = Pool::new(1);
+        let free = |pool: &Pool| {
+            let shelves = &pool.shelves;
+            (
+                shelves.small.borrow().free.len(),
+                shelves.large.borrow().free.len(),
+            )
+        };
+        let crowd: Vec<Buf> = (0..5).map(|_| pool.take(SizeClass::Small)).collect();
+        drop((crowd, pool.take(SizeClass::Large)));
+        pool.trim();
+        assert_eq!(free(&pool), (5, 1), "all were needed just now");
+        // From here on two at a time are needed.
+        for _ in 0..3 {
+            drop((pool.take(SizeClass::Small), pool.take(SizeClass::Small)));
+        }
+        pool.trim();
+        assert_eq!(free(&pool), (2, 0));
+        let one = pool.take(SizeClass::Small);
+        pool.trim();
+        assert_eq!(free(&pool), (0, 0), "one is in use, and one was not");
+        drop(one);
+        pool.trim();
+        assert_eq!(free(&pool), (1, 0));
+        pool.trim();
+        assert_eq!(free(&pool), (0, 0));
     }
 
     #[test]
