@@ -9,9 +9,10 @@ use super::flood::{Flood, record_hello};
 use super::proxy::{Proxy, Setup};
 use super::work::{Amount, Service, Wire, Work};
 use crate::certificate::Certificate;
+use crate::cpu::{Meter, Used};
 use crate::error::BenchError;
 use crate::loadgen::report::RUN;
-use crate::{cpu, interrupt, process};
+use crate::{interrupt, process};
 
 /// What every proxy has to negotiate; anything else is another measurement.
 const VERSION: &str = "TLSv1.3";
@@ -24,7 +25,8 @@ const LOADGEN_INVALID: i32 = 4;
 pub struct Sample {
     /// In [`Work::unit`].
     pub cost: f64,
-    /// The share of the time in which the proxy was on its core. Near 1, it was the bottleneck.
+    /// The share of the time in which the proxy was on its core, from the load's start to its end: connecting is in it.
+    /// Near 1, it was the bottleneck.
     pub busy: f64,
     /// What the load generator holds against its own rates, such as a full core. CPU per unit stands without them; a
     /// reader may want to know.
@@ -188,12 +190,12 @@ impl Backend {
             words.extend(["--target-pid".into(), place.pid.to_string()]);
         }
         let gone = || failed(String::from("the proxy has ended"));
-        let before = cpu::used_by_family(place.pid).ok_or_else(gone)?;
+        let meter = Meter::start(place.pid).ok_or_else(gone)?;
         let output = process::pinned(&words, &[self.core])
             .output()
             .map_err(|error| failed(error.to_string()))?;
         interrupt::check()?;
-        let used = cpu::used_by_family(place.pid).ok_or_else(gone)? - before;
+        let used = meter.read().ok_or_else(gone)?;
         // A void rate (exit status 4) is no void run: here only the count has to be right.
         if !matches!(output.status.code(), Some(0 | LOADGEN_INVALID)) {
             let text = [output.stderr, output.stdout].concat();
@@ -205,22 +207,7 @@ impl Backend {
             proxy: place.proxy.name,
             result: &result,
         };
-        report.verify(work, amount)?;
-        let elapsed = report.number("/timing/elapsed_s")?;
-        let cost = match work {
-            Work::Latency | Work::Flood => {
-                report.number("/totals/latency/response/percentiles_ns/p99")? / 1e3
-            }
-            Work::Idle | Work::IdleHttp => {
-                report.number("/conns/target/anonymous/bytes_per_connection")?
-            }
-            _ => used.as_secs_f64() / (work.operations(amount) as f64 * work.units()),
-        };
-        Ok(Sample {
-            cost,
-            busy: used.as_secs_f64() / elapsed,
-            doubts: report.doubts(),
-        })
+        report.sample((work, amount), used)
     }
 }
 
@@ -287,6 +274,25 @@ impl Report<'_> {
         }
     }
 
+    /// What `work` cost the proxy, which used so much meanwhile.
+    fn sample(&self, (work, amount): (Work, Amount), used: Used) -> Result<Sample, BenchError> {
+        self.verify(work, amount)?;
+        let cost = match work {
+            Work::Latency | Work::Flood => {
+                self.number("/totals/latency/response/percentiles_ns/p99")? / 1e3
+            }
+            Work::Idle | Work::IdleHttp => {
+                self.number("/conns/target/anonymous/bytes_per_connection")?
+            }
+            _ => used.cpu.as_secs_f64() / (work.operations(amount) as f64 * work.units()),
+        };
+        Ok(Sample {
+            cost,
+            busy: used.share(),
+            doubts: self.doubts(),
+        })
+    }
+
     fn doubts(&self) -> Vec<String> {
         let reasons = self.result["verdict"]["reasons"].as_array();
         reasons
@@ -300,6 +306,8 @@ impl Report<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
@@ -346,6 +354,29 @@ mod tests {
         }
         assert!(verify(&report(), Work::Resumed).is_err());
         assert!(verify(&report(), Work::Idle).is_err());
+    }
+
+    #[test]
+    fn a_proxy_that_a_load_had_to_wait_for_had_no_more_than_its_core() {
+        // Behind a flood, connecting takes longer than the second that the report is about.
+        let mut result = report();
+        result["timing"] = json!({ "elapsed_s": 1.0 });
+        result["totals"] = json!({
+            "operations": { "failed": 0, "unsent": 0 },
+            "latency": { "response": { "percentiles_ns": { "p99": 7000.0 } } },
+        });
+        let report = Report {
+            proxy: "one",
+            result: &result,
+        };
+        let used = Used {
+            cpu: Duration::from_secs(9),
+            within: Duration::from_secs(10),
+        };
+        let sample = report.sample((Work::Flood, Amount::Quick), used);
+        let sample = sample.expect("that is it");
+        assert!((sample.busy - 0.9).abs() < 1e-9, "{}", sample.busy);
+        assert!((sample.cost - 7.0).abs() < 1e-9, "{}", sample.cost);
     }
 
     #[test]
