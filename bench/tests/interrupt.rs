@@ -2,6 +2,8 @@
 //! compare in turn.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod stubs;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
@@ -13,6 +15,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
+use stubs::{PERF, profilers, program, scenario};
 
 const BENCH: &str = env!("CARGO_BIN_EXE_bench");
 /// Far more than the rest of a measurement takes, far less than all rounds.
@@ -25,57 +28,6 @@ while [ $# -gt 0 ]; do
     shift
 done
 mkdir -p "$folder" && cp "$SEALGATE" "$folder/sealgate"
-"#;
-
-/// Runs the load that it is given, and tells a stack.
-const PERF: &str = r#"#!/bin/sh
-case $1 in
-record)
-    while [ "$1" != -- ]; do
-        [ "$1" = -o ] && touch "$2"
-        shift
-    done
-    shift
-    exec "$@"
-    ;;
-script) echo "worker-0;run;seal 30" ;;
-esac
-"#;
-
-/// One connection that sends and receives for as long as it may.
-const SCENARIO: &str = r#"
-description = "echoes"
-
-[origin]
-service = "echo"
-wire = "plain"
-
-[gateway]
-config = '''
-workers = 1
-
-[[listener]]
-name = "public"
-listen = "{listen}"
-
-[[tenant]]
-id = "bench"
-default = true
-certificate = "{certificate}"
-key = "{key}"
-
-[[route]]
-name = "bench"
-tenant = "bench"
-protocol = "tcp"
-class = "terminated"
-upstream = "{upstream}"
-'''
-
-[load]
-operation = "request"
-url = "tls://localhost:8443"
-arguments = ["--echo", "--size", "100", "-c", "1"]
 "#;
 
 /// To the process alone, as a service manager does it.
@@ -108,11 +60,6 @@ impl Place {
 
     fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
-    }
-
-    fn program(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     fn json(&self, name: &str) -> Value {
@@ -256,9 +203,10 @@ fn what_was_measured_is_told_and_nothing_is_left_behind() {
 /// A repository of one commit, a `cargo` that takes no time, and scenarios. None on a single core, where `ab` has to refuse.
 fn place_of_revisions() -> Option<Place> {
     let place = Place::new();
-    place.program("cargo", CARGO);
-    fs::write(place.path("first.toml"), SCENARIO).unwrap();
-    fs::write(place.path("second.toml"), SCENARIO).unwrap();
+    program(place.0.path(), "cargo", CARGO);
+    for name in ["first.toml", "second.toml"] {
+        fs::write(place.path(name), scenario("")).unwrap();
+    }
     for words in [
         "init -q",
         "add first.toml",
@@ -335,7 +283,7 @@ fn what_fails_in_a_later_scenario_leaves_what_the_earlier_ones_came_to() {
     let Some(place) = place_of_revisions() else {
         return;
     };
-    let refused = SCENARIO.replace("class = \"terminated\"", "class = \"determined\"");
+    let refused = scenario("").replace("class = \"terminated\"", "class = \"determined\"");
     fs::write(place.path("second.toml"), refused).unwrap();
     let few = "ab HEAD HEAD first.toml second.toml --profile dev --rounds 2 --max-rounds 2 --round-time 1s --json ab.json";
     let end = place.run(&few.split(' ').collect::<Vec<_>>());
@@ -427,11 +375,8 @@ fn a_capacity_that_was_cut_short_has_what_was_loaded_and_nobody_is_held_to_it() 
 fn a_profile_that_was_cut_short_is_drawn_and_marked() {
     for interrupt in [TERMINATE, CONTROL_C] {
         let place = Place::new();
-        place.program("perf", PERF);
-        place.program("inferno-collapse-perf", "#!/bin/sh\nexec cat\n");
-        let draw = "#!/bin/sh\necho \"<svg><!-- $2 -->\"\ncat\necho '</svg>'\n";
-        place.program("inferno-flamegraph", draw);
-        fs::write(place.path("echoes.toml"), SCENARIO).unwrap();
+        profilers(place.0.path(), PERF);
+        fs::write(place.path("echoes.toml"), scenario("")).unwrap();
         let long = ["profile", "echoes.toml", "--time", "10m"];
         let records = |files: &Path| files.join("perf.data").exists();
         let end = place.interrupted(&long, "echoes: echoes", records, interrupt);

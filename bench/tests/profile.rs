@@ -2,74 +2,20 @@
 //! or forbidden where tests run.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod stubs;
+
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Output},
 };
 
-const BENCH: &str = env!("CARGO_BIN_EXE_bench");
+use stubs::{PERF, profilers, scenario};
 
-/// Runs the load that it is given, and tells a stack.
-const PERF: &str = r#"#!/bin/sh
-echo "$*" >> "$(dirname "$0")/calls"
-case $1 in
-record)
-    while [ "$1" != -- ]; do shift; done
-    shift
-    exec "$@"
-    ;;
-script) echo "worker-0;run;seal 30" ;;
-esac
-"#;
+const BENCH: &str = env!("CARGO_BIN_EXE_bench");
 
 const FORBIDDEN: &str =
     "#!/bin/sh\necho 'Access to performance monitoring is limited.' >&2\nexit 255\n";
-
-/// Ten operations on one connection, whatever the time.
-const SCENARIO: &str = r#"
-description = "ten echoes"
-
-[origin]
-service = "echo"
-wire = "plain"
-
-[gateway]
-config = '''
-workers = 1
-
-[[listener]]
-name = "public"
-listen = "{listen}"
-
-[[tenant]]
-id = "bench"
-default = true
-certificate = "{certificate}"
-key = "{key}"
-
-[[route]]
-name = "bench"
-tenant = "bench"
-protocol = "tcp"
-class = "terminated"
-upstream = "{upstream}"
-'''
-
-[load]
-operation = "request"
-url = "tls://localhost:8443"
-arguments = ["--echo", "--size", "100", "-c", "1", "-n", "10"]
-"#;
-
-fn program(place: &Path, name: &str, text: &str) {
-    let path = place.join(name);
-    // A new file each time: one that is still running cannot be written.
-    let _ = fs::remove_file(&path);
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-}
 
 fn profile(place: &Path, arguments: &[&str]) -> Output {
     let path = std::env::var("PATH").unwrap();
@@ -84,15 +30,10 @@ fn profile(place: &Path, arguments: &[&str]) -> Output {
 
 fn place(perf: &str) -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
-    program(place.path(), "perf", perf);
-    program(
-        place.path(),
-        "inferno-collapse-perf",
-        "#!/bin/sh\nexec cat\n",
-    );
-    let draw = "#!/bin/sh\necho \"<svg><!-- $2 -->\"\ncat\necho '</svg>'\n";
-    program(place.path(), "inferno-flamegraph", draw);
-    fs::write(place.path().join("ten.toml"), SCENARIO).unwrap();
+    profilers(place.path(), perf);
+    // Ten operations, whatever the time.
+    let ten = scenario(r#", "-n", "10""#);
+    fs::write(place.path().join("ten.toml"), ten).unwrap();
     place
 }
 
