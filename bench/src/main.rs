@@ -78,16 +78,17 @@ enum Command {
 
 impl Command {
     /// Whether an end by a signal would leave anything behind, or take what was measured along.
-    fn starts_servers(&self) -> bool {
+    fn starts_programs(&self) -> bool {
         match self {
-            Self::History(_) | Self::Instructions(_) => false,
+            Self::History(_) => false,
             Self::Peers(_)
             | Self::Loadgen(_)
             | Self::Files(_)
             | Self::Ab(_)
             | Self::Capacity(_)
             | Self::Growth(_)
-            | Self::Profile(_) => true,
+            | Self::Profile(_)
+            | Self::Instructions(_) => true,
         }
     }
 }
@@ -97,7 +98,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    if cli.command.starts_servers()
+    if cli.command.starts_programs()
         && let Err(error) = interrupt::watch()
     {
         return failed(&error, 2);
@@ -137,7 +138,7 @@ fn main() -> ExitCode {
         },
         Command::Instructions(args) => match instructions::run(&args) {
             Ok(outcome) => ExitCode::from(outcome.exit_code()),
-            Err(error) => failed(&error, 2),
+            Err(error) => failed(&error, error.exit_code()),
         },
     }
 }

@@ -5,10 +5,12 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::InstructionsError;
 use super::profile::Profile;
+use crate::command;
+use crate::error::BenchError;
 
 /// What each scenario took, once for each round.
 pub type Counts = BTreeMap<String, Vec<Profile>>;
@@ -76,8 +78,21 @@ fn run_benches(home: &Path, feature: Option<&str>) -> Result<(), InstructionsErr
         "instructions",
     ]);
     command.args(feature.map(|feature| format!("--features={feature}")));
-    command.env("GUNGRAUN_HOME", home).stdin(Stdio::null());
-    run(&mut command).map(drop)
+    command.env("GUNGRAUN_HOME", home);
+    let shown = format!("{command:?}");
+    // In a process group of its own: valgrind is a grandchild of cargo's, which a signal to bench alone would leave behind.
+    match command::run("cargo bench", command, &[]) {
+        Ok(_) => Ok(()),
+        Err(BenchError::Interrupted) => Err(InstructionsError::Interrupted),
+        Err(BenchError::Command { output, .. }) => Err(InstructionsError::Program {
+            command: shown,
+            output,
+        }),
+        Err(error) => Err(InstructionsError::Program {
+            command: shown,
+            output: error.to_string(),
+        }),
+    }
 }
 
 /// Runs a program to its end; gives what it wrote to its standard output.

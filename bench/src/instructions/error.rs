@@ -43,6 +43,22 @@ pub enum InstructionsError {
         /// Where they were looked for.
         folder: PathBuf,
     },
+    /// Ctrl-C or SIGTERM.
+    Interrupted,
+}
+
+impl InstructionsError {
+    /// The exit status.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Program { .. }
+            | Self::File { .. }
+            | Self::Baseline { .. }
+            | Self::Profile { .. }
+            | Self::NoCounts { .. } => 2,
+            Self::Interrupted => 4,
+        }
+    }
 }
 
 impl fmt::Display for InstructionsError {
@@ -65,6 +81,7 @@ impl fmt::Display for InstructionsError {
                 problem,
             } => write!(f, "{}:{line}: {problem}", path.display()),
             Self::NoCounts { folder } => write!(f, "no callgrind.*.out in {}", folder.display()),
+            Self::Interrupted => write!(f, "interrupted"),
         }
     }
 }

@@ -47,8 +47,8 @@ const INJECTED: &str = "injected-instructions";
   scripts/bench instructions --inject
       whether 1 % more in the relays is found: ends with 1 if it is
 
-Exit status: 0 nothing grew, or not comparable; 1 something grew; 2 it could not be counted; with --comparable, 4 it is
-not.")]
+Exit status: 0 nothing grew, or not comparable; 1 something grew; 2 it could not be counted; 4 interrupted, with the
+baseline as it was, or with --comparable: it is not.")]
 pub struct InstructionsArgs {
     /// Write the counts as the new baseline, and say why: the reason is stored, and belongs in the commit.
     #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
