@@ -14,7 +14,8 @@ pub struct Host {
     pub kernel: String,
     /// Machine type, such as `x86_64`.
     pub machine: String,
-    /// Processor, as the kernel calls it; empty where it does not say.
+    /// Processor, as the kernel calls it; on ARM, where it has no name for it, the numbers of implementer and part, such as
+    /// `ARM 0x41 0xd49`; empty where it does not say.
     pub cpu: String,
     /// Cores the generator may use.
     pub cores: u64,
