@@ -5,7 +5,6 @@ import http.server
 import json
 import os
 import socket
-import subprocess
 import threading
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from running import DEADLINE, Program
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 SEALGATE = Path(os.environ.get("SEALGATE_BIN", REPOSITORY / "target/debug/sealgate"))
-DEADLINE = 20
 
 
 def free_address():
@@ -55,49 +55,28 @@ def self_signed(folder, name):
     return paths
 
 
-class Gateway:
-    """A running gateway, ended when the `with` is left; its log lines are JSON."""
+class Gateway(Program):
+    """A running gateway, once it listens; its log lines are JSON."""
 
     def __init__(self, *arguments, address=None, network=None):
         """With an `address`, the arguments say themselves that it is listened on; with a `network`, in that one."""
         self.address = address or free_address()
-        self.lines = []
-        self.ended = False
-        self.bell = threading.Condition()
         host, port = self.address
         flags = ["--listen", f"{host}:{port}", "--workers", "1", "--log-format", "json"]
         command = [SEALGATE, *map(str, arguments), *([] if address else flags)]
-        self.process = subprocess.Popen(
-            network.inside(command) if network else command,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self):
-        for line in self.process.stderr:
-            with self.bell:
-                self.lines.append(line)
-                self.bell.notify_all()
-        with self.bell:
-            self.ended = True
-            self.bell.notify_all()
+        super().__init__(network.inside(command) if network else command)
 
     def line(self, wanted):
         """Waits for a log line, as a dictionary, for which `wanted` is true."""
 
         def found():
             parsed = (json.loads(line) for line in self.lines if line.startswith("{"))
-            return next((entry for entry in parsed if wanted(entry)), None) or self.ended
+            return next((entry for entry in parsed if wanted(entry)), None)
 
-        with self.bell:
-            entry = self.bell.wait_for(found, DEADLINE)
-        assert isinstance(entry, dict), "no such line in:\n" + "".join(self.lines)
-        return entry
+        return self.wait_for("such line", found)
 
     def __enter__(self):
+        super().__enter__()
         host, port = self.address
         try:
             self.line(lambda entry: entry["message"] == "listening" and f"{host}:{port}" == entry["address"])
@@ -105,12 +84,6 @@ class Gateway:
             self.__exit__()
             raise
         return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.reader.join()
-        self.process.stderr.close()
 
 
 class Objects:

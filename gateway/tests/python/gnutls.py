@@ -1,49 +1,24 @@
 """The programs of GnuTLS, spoken to by lines."""
 
 import subprocess
-import threading
 
-from gateway import DEADLINE
+from running import DEADLINE, Program
 
 
-class Program:
-    """A running program and the lines that it printed, all of which are read as they come. It is killed when the `with` is left."""
+class Dialogue(Program):
+    """One of them, to which a test speaks in turn."""
 
     def __init__(self, command):
-        self.command, self.lines, self.read, self.ended = [*map(str, command)], [], 0, False
-        self.bell = threading.Condition()
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        self.reader = threading.Thread(target=self._gather, daemon=True)
-        self.reader.start()
-        return self
-
-    def _gather(self):
-        for line in self.process.stdout:
-            with self.bell:
-                self.lines.append(line)
-                self.bell.notify_all()
-        with self.bell:
-            self.ended = True
-            self.bell.notify_all()
+        super().__init__(command, stdin=subprocess.PIPE)
+        self.read = 0
 
     def until(self, wanted):
         """Reads on, to the end of the next line in which `wanted` stands."""
 
         def found():
-            for at in range(self.read, len(self.lines)):
-                if wanted in self.lines[at]:
-                    self.read = at + 1
-                    return True
-            return self.ended
+            return next((at + 1 for at in range(self.read, len(self.lines)) if wanted in self.lines[at]), None)
 
-        with self.bell:
-            before = self.read
-            self.bell.wait_for(found, DEADLINE)
-            assert self.read > before, f"no {wanted!r} in:\n{self}"
+        self.read = self.wait_for(repr(wanted), found)
 
     def say(self, line, wanted=None):
         """Sends a line, and reads on to its echo, or to what is wanted instead. A line that is a command has to come alone."""
@@ -56,15 +31,6 @@ class Program:
         self.process.stdin.close()
         self.process.wait(DEADLINE)
         self.reader.join(DEADLINE)
-
-    def __str__(self):
-        return "".join(self.lines)
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.reader.join()
-        self.process.stdout.close()
 
 
 def client(address, authority, name):

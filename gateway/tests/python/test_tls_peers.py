@@ -148,7 +148,7 @@ def test_tlslite_as_the_upstream_renews_its_keys_and_asks_for_ours(start, tmp_pa
 
 def test_gnutls_as_a_client_renews_its_keys_and_asks_for_ours(start, tmp_path):
     with Echo() as service, start(service.address) as gateway:
-        with gnutls.Program(gnutls.client(gateway.address, tmp_path / "a.test.pem", "a.test")) as client:
+        with gnutls.Dialogue(gnutls.client(gateway.address, tmp_path / "a.test.pem", "a.test")) as client:
             for number in range(3):
                 client.say(f"line {number}")
                 client.say("^rekey^", "Rekey was completed")
@@ -165,12 +165,12 @@ def test_gnutls_on_both_sides_renews_its_keys_and_asks_for_ours(start, tmp_path)
     lines = [os.urandom(400).hex() for _ in range(100)]
     with (
         Network() as network,
-        gnutls.Program(network.inside(gnutls.server(SERVICE_PORT, *names))) as service,
+        gnutls.Dialogue(network.inside(gnutls.server(SERVICE_PORT, *names))) as service,
         start(f"127.0.0.1:{SERVICE_PORT}", UPSTREAM_TLS, network) as gateway,
     ):
         service.until("listening on IPv4")
         command = gnutls.client(gateway.address, tmp_path / "a.test.pem", "a.test")
-        with gnutls.Program(network.inside(command)) as client:
+        with gnutls.Dialogue(network.inside(command)) as client:
             for number, line in enumerate(lines):
                 client.say(line)
                 if number % 25 == 0:
