@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sealgate_tls::Engine;
+use sealgate_uring::Receive;
 
 use crate::accept::ListenerSettings;
 use crate::http::HttpRouteSettings;
@@ -16,6 +17,8 @@ use crate::tenant::{KeysSettings, TenantSettings};
 pub struct Settings {
     /// Worker threads; `None`: one per core of the affinity mask.
     pub workers: Option<usize>,
+    /// How the workers use their rings.
+    pub io_uring: IoUringSettings,
     /// Listeners, at least one.
     pub listeners: Vec<ListenerSettings>,
     /// Tenants, at least one; at most one of them is the default.
@@ -74,6 +77,13 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// How a worker uses its ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IoUringSettings {
+    /// How short messages are received, where the kernel has it.
+    pub receive: Receive,
 }
 
 /// How TLS is spoken.

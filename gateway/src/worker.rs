@@ -9,7 +9,9 @@ use std::sync::atomic::Ordering;
 use core_affinity::CoreId;
 use crossbeam_queue::ArrayQueue;
 use sealgate_tls::EpochSecrets;
-use sealgate_uring::{EventFd, EventFdSignal, Listener, Pool, Socket, StartError, run, spawn};
+use sealgate_uring::{
+    EventFd, EventFdSignal, Listener, Pool, Receive, Socket, StartError, run_with, spawn,
+};
 use tokio::sync::{Notify, mpsc};
 
 use crate::accept::{Gate, accept_all, bind};
@@ -140,25 +142,27 @@ impl Announcement {
     }
 }
 
-/// Runs a worker on this thread until it has drained. Returns how many connections were cut.
+/// Runs a worker on this thread until it has drained. Returns how many connections were cut. `ready` gets what its ring
+/// receives short messages by.
 ///
 /// # Errors
 /// [`WorkerError`], before `ready` is called.
 pub fn run_worker(
     setup: WorkerSettings,
     handle: &WorkerHandle,
-    ready: impl FnOnce(),
+    ready: impl FnOnce(Receive),
 ) -> Result<usize, WorkerError> {
     if let Some(core) = setup.core {
         core_affinity::set_for_current(core);
     }
-    run(serve(setup, handle, ready))?
+    let receive = setup.settings.io_uring.receive;
+    run_with(receive, serve(setup, handle, ready))?
 }
 
 async fn serve(
     setup: WorkerSettings,
     handle: &WorkerHandle,
-    ready: impl FnOnce(),
+    ready: impl FnOnce(Receive),
 ) -> Result<usize, WorkerError> {
     let event = EventFd::new(&handle.signal).map_err(|error| WorkerError::System {
         what: "eventfd".to_owned(),
@@ -203,7 +207,7 @@ async fn serve(
     shared.listen(&setup.settings, &mut listeners)?;
     #[cfg(feature = "injected-slowdown")]
     crate::slowdown::start()?;
-    ready();
+    ready(sealgate_uring::receive());
     loop {
         event.wait().await.map_err(|error| WorkerError::System {
             what: "eventfd".to_owned(),

@@ -32,6 +32,9 @@ fn a_machine_on_which_tests_run_can_run_the_gateway() {
     assert_eq!(ring["verdict"], "good", "{text}");
     let names = ring["found"].as_str().unwrap();
     assert!(names.contains("IORING_OP_RECV"), "{names}");
+    let receive = finding(&text, "receive");
+    assert_eq!(receive["verdict"], "good", "{text}");
+    assert!(receive["found"].as_str().unwrap().starts_with("multishot"));
     for name in [
         "kernel",
         "processor",

@@ -159,6 +159,11 @@ fn what_cannot_change_while_running_is_refused_and_named() {
             "workers = 1".to_owned(),
             "workers",
         ),
+        (
+            "workers = 2".to_owned(),
+            "workers = 2\nio_uring.receive = \"one-shot\"".to_owned(),
+            "io_uring.receive",
+        ),
     ] {
         scene.site.write("gateway.toml", &good.replace(&from, &to));
         let entry = scene.gateway.reload();

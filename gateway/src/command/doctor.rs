@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Args;
 use rustix::process::{Resource, getrlimit};
 use sealgate_keys::process::Unprotected;
+use sealgate_uring::{Receive, StartError};
 use serde_json::json;
 
 use crate::limits::LISTEN_BACKLOG;
@@ -92,6 +93,7 @@ pub fn run(args: &DoctorArgs, unprotected: &[Unprotected]) -> ExitCode {
     let findings = [
         kernel(),
         io_uring(),
+        receive(Receive::default().on_this_kernel()),
         processor(),
         cores(),
         descriptors(getrlimit(Resource::Nofile).maximum),
@@ -164,6 +166,27 @@ fn io_uring() -> Finding {
         true => Finding::good("io_uring", names(there)),
         false => Finding::good("io_uring", format!("without {}", names(missing)))
             .but(Verdict::Bad, "Linux 6.1 or newer is needed"),
+    }
+}
+
+/// By which of the two ways short messages would be received, where no configuration says otherwise.
+fn receive(on_this_kernel: Result<Receive, StartError>) -> Finding {
+    match on_this_kernel {
+        Ok(Receive::Multishot) => Finding::good(
+            "receive",
+            "multishot: the kernel has IORING_RECV_MULTISHOT, and one receive takes many short messages",
+        ),
+        Ok(Receive::OneShot) => Finding::good(
+            "receive",
+            "one-shot: the kernel has no IORING_RECV_MULTISHOT, and each short message takes a receive",
+        )
+        .but(
+            Verdict::Warning,
+            "it runs, with an operation more for each short message: Linux 6.0 and newer have it",
+        ),
+        Err(error) => {
+            Finding::good("receive", "without a ring there is none").but(Verdict::Bad, error.to_string())
+        }
     }
 }
 
@@ -312,6 +335,8 @@ mod tests {
         assert_eq!(verdict(&ports("60000 60999")), warning);
         assert_eq!(verdict(&ports("nonsense")), good);
         assert_eq!(verdict(&secrets(&[])), good);
+        assert_eq!(verdict(&receive(Ok(Receive::Multishot))), good);
+        assert_eq!(verdict(&receive(Ok(Receive::OneShot))), warning);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::registry::Registry;
+use sealgate_uring::Receive;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -40,6 +41,8 @@ pub struct Admin {
     pub draining: AtomicBool,
     /// How many workers run.
     pub workers: usize,
+    /// What their rings receive short messages by.
+    pub receive: Receive,
     /// When the process began to serve.
     pub started: Instant,
     /// How often a reload took effect.
@@ -182,6 +185,7 @@ impl Admin {
             "connections_open": self.counters.sum(|c| &c.open),
             "listeners": listeners,
             "routes": routes,
+            "io_uring_receive": self.receive.name(),
             "tls_engine": settings.tls.engine.name(),
             "keys": {
                 "held": self.keys.cache.held(),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use sealgate_tls::EpochSecrets;
+use sealgate_uring::{Receive, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -18,7 +19,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::admin::Admin;
 use super::keys::KeyKeeper;
-use super::workers::start_workers;
+use super::workers::{Started, start_workers};
 use super::{config, process};
 use crate::accept::probe;
 use crate::limits::{MemoryBudget, ROTATION_LOOK};
@@ -101,18 +102,24 @@ impl Supervisor {
         let interrupt = catch(SignalKind::interrupt())?;
         let cores = core_affinity::get_core_ids().unwrap_or_default();
         let count = settings.workers.unwrap_or(cores.len()).max(1);
+        let receive = received_by(&settings).map_err(|error| error.to_string())?;
         let descriptors = process::raise_descriptor_limit();
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             workers = count,
             descriptors = descriptors.unwrap_or(u64::MAX),
             memory = %MemoryBudget::new(&settings, count),
+            receive = receive.name(),
             "starting"
         );
         let keys = KeyKeeper::start(&settings);
         keys.warm(&settings).await;
-        let (workers, threads, ended) =
-            start_workers(&settings, &secrets, keys.shared(), &cores, count).await?;
+        let Started {
+            workers,
+            threads,
+            ended,
+            receive,
+        } = start_workers(&settings, &secrets, keys.shared(), &cores, count).await?;
         let counters = CounterSum(workers.iter().map(|w| Arc::clone(&w.counters)).collect());
         let admin = Arc::new(Admin {
             settings: ArcSwap::new(Arc::clone(&settings)),
@@ -120,6 +127,7 @@ impl Supervisor {
             keys: keys.metrics(),
             draining: AtomicBool::new(false),
             workers: count,
+            receive,
             started: Instant::now(),
             reloads: AtomicU64::new(0),
         });
@@ -308,6 +316,19 @@ impl Supervisor {
     }
 }
 
+/// What short messages will be received by; says so where it is not what was asked for.
+fn received_by(settings: &Settings) -> Result<Receive, StartError> {
+    let wanted = settings.io_uring.receive;
+    let receive = wanted.on_this_kernel()?;
+    if receive != wanted {
+        tracing::warn!(
+            "io_uring.receive: this kernel has no {} receives; each short message is received by itself",
+            wanted.name()
+        );
+    }
+    Ok(receive)
+}
+
 /// Ends when the configuration has been read; never, where none is being read.
 async fn until_read(reading: &mut Option<Reading>) -> Result<(PathBuf, Arc<Settings>), String> {
     match reading {
@@ -354,6 +375,9 @@ fn fixed_at_start(running: &Settings, new: &Settings) -> Result<(), &'static str
     }
     if running.workers != new.workers {
         return Err("workers");
+    }
+    if running.io_uring != new.io_uring {
+        return Err("io_uring.receive");
     }
     if running.log != new.log {
         return Err("log");

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use core_affinity::CoreId;
 use crossbeam_queue::ArrayQueue;
 use sealgate_tls::EpochSecrets;
-use sealgate_uring::EventFdSignal;
+use sealgate_uring::{EventFdSignal, Receive};
 use tokio::sync::mpsc;
 
 use crate::limits::CONTROL_QUEUE;
@@ -15,11 +15,15 @@ use crate::settings::Settings;
 use crate::tenant::SharedKeys;
 use crate::worker::{WorkerError, WorkerHandle, WorkerSettings, run_worker};
 
-pub(super) type Started = (
-    Vec<Arc<WorkerHandle>>,
-    Vec<JoinHandle<Result<usize, WorkerError>>>,
-    mpsc::UnboundedReceiver<usize>,
-);
+/// Workers that listen.
+pub(super) struct Started {
+    pub(super) workers: Vec<Arc<WorkerHandle>>,
+    pub(super) threads: Vec<JoinHandle<Result<usize, WorkerError>>>,
+    /// A worker's thread ended, by its index.
+    pub(super) ended: mpsc::UnboundedReceiver<usize>,
+    /// What their rings receive short messages by.
+    pub(super) receive: Receive,
+}
 
 /// Starts all workers and waits until each listens.
 pub(super) async fn start_workers(
@@ -50,8 +54,8 @@ pub(super) async fn start_workers(
         let body = move || {
             let _end = EndMark { index, end };
             // The receiver is there for as long as anybody waits.
-            let result = run_worker(setup, &own, || {
-                let _ = ready.send(Ok(()));
+            let result = run_worker(setup, &own, |receive| {
+                let _ = ready.send(Ok(receive));
             });
             result.inspect_err(|error| {
                 let _ = ready.send(Err(error.to_string()));
@@ -64,13 +68,20 @@ pub(super) async fn start_workers(
         workers.push(handle);
         threads.push(thread);
     }
+    let mut receive = Receive::default();
     for _ in 0..count {
-        readiness
+        // One kernel: they all say the same.
+        receive = readiness
             .recv()
             .await
             .unwrap_or_else(|| Err("a worker panicked".to_owned()))?;
     }
-    Ok((workers, threads, ended))
+    Ok(Started {
+        workers,
+        threads,
+        ended,
+        receive,
+    })
 }
 
 /// Tells that a worker's thread is over, also when it panics.

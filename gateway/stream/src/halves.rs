@@ -260,8 +260,10 @@ impl ReadHalf {
                 if let Some(partial) = self.received.take() {
                     self.received = Some(received_into_smaller(partial, &self.pool));
                 }
-                if self.short == SHORT_IN_A_ROW {
-                    self.incoming = Some(Box::new(self.socket.incoming()));
+                if self.short == SHORT_IN_A_ROW
+                    && let Some(incoming) = self.socket.incoming()
+                {
+                    self.incoming = Some(Box::new(incoming));
                     continue;
                 }
                 match self.socket.recv_arrival().await {

@@ -1,12 +1,14 @@
 //! Messages of every length one after the other: receives that stay with the kernel, single ones, and large buffers take turns.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod paths;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
 
 use sealgate_stream::{ReadHalf, Stream};
-use sealgate_uring::{ARRIVAL_LEN, Listener, Pool, SizeClass, run, turn};
+use sealgate_uring::{ARRIVAL_LEN, Listener, Pool, Receive, SizeClass, multishot_receives, turn};
 
 /// Lengths around those at which the way of receiving changes, each after some short ones.
 fn lengths() -> Vec<usize> {
@@ -48,9 +50,19 @@ async fn pair(pool: &Pool) -> (Stream, TcpStream) {
     (Stream::plain(socket, pool.clone()), peer)
 }
 
+/// Enough came one by one that receives stay with the kernel, where they may.
+fn are_as_the_path_has_it(path: Receive) {
+    let multishots = multishot_receives();
+    assert_eq!(
+        multishots > 0,
+        path == Receive::Multishot,
+        "{multishots} on {path:?}"
+    );
+}
+
 #[test]
 fn messages_that_wait_for_an_answer_are_whole() {
-    run(async {
+    paths::on_both(async |path| {
         let pool = Pool::new(8);
         let (stream, mut peer) = pair(&pool).await;
         let sending = thread::spawn(move || {
@@ -74,14 +86,14 @@ fn messages_that_wait_for_an_answer_are_whole() {
         assert!(read.read().await.unwrap().is_none());
         drop((read, write));
         assert_eq!(pool.in_use_bytes(), 0);
-    })
-    .unwrap();
+        are_as_the_path_has_it(path);
+    });
 }
 
 /// Nothing is lost, and the peer is slowed down, where messages come that nobody takes.
 #[test]
 fn messages_that_nobody_takes_wait_in_their_order() {
-    run(async {
+    paths::on_both(async |path| {
         let pool = Pool::new(8);
         let (stream, mut peer) = pair(&pool).await;
         peer.set_nodelay(true).unwrap();
@@ -108,6 +120,6 @@ fn messages_that_nobody_takes_wait_in_their_order() {
         }
         drop(peer);
         assert!(read.read().await.unwrap().is_none());
-    })
-    .unwrap();
+        are_as_the_path_has_it(path);
+    });
 }

@@ -1,6 +1,8 @@
 //! Streams over real sockets, both ends in one runtime.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod paths;
+
 use std::sync::Arc;
 
 use http_body_util::{BodyExt, Full};
@@ -52,28 +54,26 @@ fn configs() -> Configs {
     }
 }
 
-/// Runs `client` and `server` on the two ends of a TLS connection.
-fn ends(server: impl AsyncFnOnce(Stream) + 'static, client: impl AsyncFnOnce(Stream)) {
+/// Runs `client` and `server` on the two ends of a TLS connection, with either way of receiving.
+fn ends(server: impl AsyncFn(Stream) + Clone + 'static, client: impl AsyncFn(Stream)) {
     let configs = configs();
-    run(async move {
+    paths::on_both(async |_| {
         let pool = Pool::new(8);
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 16).unwrap();
         let address = listener.local_addr().unwrap();
         let serving = {
-            let pool = pool.clone();
+            let (pool, server) = (pool.clone(), server.clone());
+            let config = Arc::clone(&configs.server);
             spawn(async move {
                 let (socket, _) = listener.accept().await.unwrap();
-                server(
-                    Stream::accept_tls(socket, pool, configs.server)
-                        .await
-                        .unwrap(),
-                )
-                .await;
+                let stream = Stream::accept_tls(socket, pool, config).await;
+                server(stream.unwrap()).await;
             })
         };
         let socket = Socket::connect(address).await.unwrap();
         let name = ServerName::try_from("a.test").unwrap();
-        let stream = Stream::connect_tls(socket, pool.clone(), configs.client, name).await;
+        let config = Arc::clone(&configs.client);
+        let stream = Stream::connect_tls(socket, pool.clone(), config, name).await;
         client(stream.unwrap()).await;
         serving.await.unwrap();
         // Readers and writers end a few turns later, a lingering one after two seconds.
@@ -84,8 +84,7 @@ fn ends(server: impl AsyncFnOnce(Stream) + 'static, client: impl AsyncFnOnce(Str
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
         assert_eq!(pool.in_use_bytes(), 0, "buffers did not come back");
-    })
-    .unwrap();
+    });
 }
 
 /// Sends `size` bytes in writes of `piece` bytes through an echo, reading all the while.

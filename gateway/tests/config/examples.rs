@@ -121,7 +121,8 @@ fn the_reference_file_states_the_defaults() {
         [300, 3600, 1800].map(Duration::from_secs)
     );
     assert_eq!(defaults.keys.rotate_epoch_after, None);
-    assert_eq!(load("small.toml").log, stated.log);
+    let small = load("small.toml");
+    assert_eq!((small.log, small.io_uring), (stated.log, stated.io_uring));
 }
 
 #[test]

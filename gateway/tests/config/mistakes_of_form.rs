@@ -69,6 +69,11 @@ fn wrong_types() {
             "timeouts.handshake: is a whole number; give a duration in quotes",
         ),
         (
+            "level = \"info\"",
+            "level = \"info\"\n[io_uring]\nreceive = true",
+            "io_uring.receive: is true or false; give",
+        ),
+        (
             "format = \"text\"",
             "format = true",
             "log.format: is true or false; give",
@@ -312,6 +317,12 @@ fn values_out_of_range() {
             "handshake = \"10s\"",
             "[keys]\nhard_lifetime = \"1h\"\nsoft_lifetime = \"2h\"",
             "keys.soft_lifetime: keys are loaded anew at the age of 2h and dropped at the age of 1h; give a soft_lifetime below the hard_lifetime",
+        ),
+        (
+            "level = \"info\"",
+            "level = \"info\"\n[io_uring]\nreceive = \"multi-shot\"",
+            "io_uring.receive: \"multi-shot\" is none of its values; give \"multishot\" or \"one-shot\" (did you \
+             mean \"multishot\"?)",
         ),
         (
             "format = \"text\"",

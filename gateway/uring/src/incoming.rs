@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use crate::operation::Arrival;
 use crate::provided;
+use crate::receive::Receive;
 use crate::ring::{Held, Next, Ring};
 use crate::runtime;
 
@@ -22,15 +23,19 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    pub(crate) fn new(fd: &Rc<OwnedFd>) -> Incoming {
+    /// `None` where messages are received one by one.
+    pub(crate) fn new(fd: &Rc<OwnedFd>) -> Option<Incoming> {
         let ring = runtime::current();
+        if ring.receive() == Receive::OneShot {
+            return None;
+        }
         let entry = opcode::RecvMulti::new(types::Fd(fd.as_raw_fd()), provided::GROUP).build();
         // SAFETY: the entry points at nothing.
         let key = unsafe { ring.start(fd, Held::Arrivals(Box::default()), entry) };
-        Incoming {
+        Some(Incoming {
             ring,
             key: Some(key),
-        }
+        })
     }
 
     /// The next bytes; none of them is the end of the stream. `None`: it has stopped, since they come faster than they are

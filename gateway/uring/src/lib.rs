@@ -23,6 +23,7 @@ mod memory;
 mod operation;
 mod pool;
 mod provided;
+mod receive;
 mod ring;
 mod runtime;
 mod socket;
@@ -40,6 +41,7 @@ pub use pool::{
     Buf, LARGE_BUF_LEN, LARGE_PLAINTEXT_LEN, Pool, SMALL_BUF_LEN, SMALL_PLAINTEXT_LEN, SizeClass,
 };
 pub use provided::{ARRIVAL_LEN, ARRIVALS_LEN};
-pub use runtime::{StartError, run, spawn, turn};
+pub use receive::Receive;
+pub use runtime::{StartError, multishot_receives, receive, run, run_with, spawn, turn};
 pub use socket::{Half, Socket, is_out_of_arrivals};
 pub use support::{Feature, features};

@@ -27,6 +27,7 @@ use slab::Slab;
 
 use crate::pool::Buf;
 use crate::provided::Provided;
+use crate::receive::Receive;
 use arrivals::Arrivals;
 pub(crate) use arrivals::{Bytes, Next};
 
@@ -83,17 +84,21 @@ pub(crate) struct Ring {
     uring: RefCell<IoUring>,
     operations: RefCell<Slab<Operation>>,
     provided: Rc<Provided>,
+    /// What its sockets may use.
+    receive: Receive,
+    /// Multishot receives that were started.
+    multishots: Cell<u64>,
     /// Readable once something may have completed. Never read: each signal is an edge.
     wakeup: OwnedFd,
     is_closed: Cell<bool>,
 }
 
 impl Ring {
-    /// A ring for this thread alone.
+    /// A ring for this thread alone, on a kernel that has `receive`.
     ///
     /// # Errors
     /// What `io_uring_setup(2)` and `eventfd(2)` report.
-    pub(crate) fn new() -> io::Result<Ring> {
+    pub(crate) fn new(receive: Receive) -> io::Result<Ring> {
         let uring = IoUring::builder()
             .setup_cqsize(COMPLETION_ENTRIES)
             .setup_single_issuer()
@@ -111,6 +116,8 @@ impl Ring {
             uring: RefCell::new(uring),
             operations: RefCell::new(Slab::new()),
             provided,
+            receive,
+            multishots: Cell::new(0),
             wakeup,
             is_closed: Cell::new(false),
         })
@@ -128,6 +135,9 @@ impl Ring {
     /// Whatever `entry` points at is owned by `held` and stays where it is when `held` moves; `entry` names no
     /// descriptor but `fd`.
     pub(crate) unsafe fn start(&self, fd: &Rc<OwnedFd>, held: Held, entry: Entry) -> usize {
+        if matches!(held, Held::Arrivals(_)) {
+            self.multishots.set(self.multishots.get() + 1);
+        }
         let mut operations = self.operations.borrow_mut();
         let slot = operations.vacant_entry();
         let key = slot.key();
@@ -179,6 +189,16 @@ impl Ring {
     /// Whether completions beyond the queue's length wait in the kernel.
     pub(crate) fn keeps_completions(&self) -> bool {
         self.uring.borrow().params().is_feature_nodrop()
+    }
+
+    /// How short messages are received.
+    pub(crate) fn receive(&self) -> Receive {
+        self.receive
+    }
+
+    /// How many multishot receives there were so far.
+    pub(crate) fn multishots(&self) -> u64 {
+        self.multishots.get()
     }
 
     /// The buffers that the kernel picks from.

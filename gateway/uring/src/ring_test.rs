@@ -237,7 +237,7 @@ fn the_end_of_a_run_cancels_what_is_in_flight_and_frees_what_it_held() {
 #[test]
 fn an_operation_after_the_end_is_cancelled_from_the_start() {
     let fd = Rc::new(OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap()));
-    let ring = Ring::new().unwrap();
+    let ring = Ring::new(Receive::default()).unwrap();
     ring.close();
     let entry = opcode::PollAdd::new(io_uring::types::Fd(fd.as_raw_fd()), 1).build();
     // SAFETY: the entry points at nothing.
@@ -345,7 +345,7 @@ fn one_receive_delivers_many_messages_and_the_end() {
     run(async {
         let listener = listener();
         let (socket, mut peer) = connection(&listener).await;
-        let mut incoming = socket.incoming();
+        let mut incoming = socket.incoming().unwrap();
         for number in 0..1000u32 {
             let message = number.to_be_bytes();
             peer.write_all(&message).unwrap();
@@ -366,7 +366,7 @@ fn a_receive_that_nobody_follows_stops_and_the_rest_waits_in_the_socket() {
     run(async {
         let listener = listener();
         let (socket, mut peer) = connection(&listener).await;
-        let mut incoming = socket.incoming();
+        let mut incoming = socket.incoming().unwrap();
         turn().await;
         send_apart(&mut peer, &[b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h"]).await;
         // However many such there are, they leave the buffers to those who read.
@@ -388,7 +388,7 @@ fn a_receive_of_a_long_message_stops() {
     run(async {
         let listener = listener();
         let (socket, mut peer) = connection(&listener).await;
-        let mut incoming = socket.incoming();
+        let mut incoming = socket.incoming().unwrap();
         turn().await;
         peer.write_all(&[7; ARRIVAL_LEN]).unwrap();
         let arrival = incoming.next().await.unwrap().unwrap();
@@ -409,7 +409,7 @@ fn a_receive_of_a_long_message_stops() {
 #[test]
 fn a_receive_for_many_messages_after_the_end_is_cancelled_from_the_start() {
     let fd = Rc::new(OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap()));
-    let ring = Ring::new().unwrap();
+    let ring = Ring::new(Receive::default()).unwrap();
     ring.close();
     let entry = opcode::RecvMulti::new(io_uring::types::Fd(fd.as_raw_fd()), 0).build();
     // SAFETY: the entry points at nothing.
@@ -428,7 +428,7 @@ fn what_came_for_a_dropped_receive_gives_its_buffers_back() {
         let (socket, mut peer) = connection(&listener).await;
         // More often than there are buffers.
         for _ in 0..300 {
-            let incoming = socket.incoming();
+            let incoming = socket.incoming().unwrap();
             turn().await;
             send_apart(&mut peer, &[b"x"]).await;
             drop(incoming);
@@ -447,7 +447,7 @@ fn a_receive_for_many_messages_says_that_no_buffer_is_left_and_stops() {
         let (crowd, mut crowd_peer) = connection(&listener).await;
         let mut taken = Vec::new();
         let (socket, mut peer) = connection(&listener).await;
-        let mut incoming = socket.incoming();
+        let mut incoming = socket.incoming().unwrap();
         turn().await;
         loop {
             crowd_peer.write_all(b"x").unwrap();
@@ -471,7 +471,7 @@ fn a_reset_ends_a_receive_for_many_messages() {
     run(async {
         let listener = listener();
         let (socket, _peer) = connection(&listener).await;
-        let mut incoming = socket.incoming();
+        let mut incoming = socket.incoming().unwrap();
         turn().await;
         socket.reset();
         // The end, or the reset, as the kernel likes.

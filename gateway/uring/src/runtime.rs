@@ -11,6 +11,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, LocalOptions};
 
+use crate::receive::Receive;
 use crate::ring::Ring;
 
 thread_local! {
@@ -28,7 +29,19 @@ thread_local! {
 /// # Panics
 /// Within another `run` of the same thread.
 pub fn run<F: Future>(future: F) -> Result<F::Output, StartError> {
-    let ring = Rc::new(Ring::new().map_err(StartError)?);
+    run_with(Receive::default(), future)
+}
+
+/// As [`run`], with short messages received like this, where the kernel has it.
+///
+/// # Errors
+/// As for [`run`].
+///
+/// # Panics
+/// As for [`run`].
+pub fn run_with<F: Future>(receive: Receive, future: F) -> Result<F::Output, StartError> {
+    let receive = receive.on_this_kernel()?;
+    let ring = Rc::new(Ring::new(receive).map_err(StartError)?);
     let wakeup = ring.wakeup().map_err(StartError)?;
     let _current = Current::enter(&ring);
     let runtime = Builder::new_current_thread()
@@ -86,6 +99,22 @@ fn with_current<T>(f: impl FnOnce(&Ring) -> T) -> Option<T> {
 /// Outside [`run`].
 pub(crate) fn current() -> Rc<Ring> {
     CURRENT.with_borrow(|ring| Rc::clone(ring.as_ref().expect("an operation outside of `run`")))
+}
+
+/// How short messages are received on this thread.
+///
+/// # Panics
+/// Outside [`run`].
+pub fn receive() -> Receive {
+    current().receive()
+}
+
+/// How many multishot receives were started on this thread. For who wants to see what messages are received by.
+///
+/// # Panics
+/// Outside [`run`].
+pub fn multishot_receives() -> u64 {
+    current().multishots()
 }
 
 /// Submits what waits, takes in what has completed and lets every other task that can go on do so once. For a task

@@ -109,8 +109,9 @@ impl Socket {
     }
 
     /// One receive for many messages, for who expects such as are shorter than [`ARRIVAL_LEN`](crate::ARRIVAL_LEN), one after the
-    /// other: each costs an operation less than by [`recv_arrival`](Self::recv_arrival).
-    pub fn incoming(&self) -> Incoming {
+    /// other: each costs an operation less than by [`recv_arrival`](Self::recv_arrival). `None` where this thread receives
+    /// them one by one ([`Receive::OneShot`](crate::Receive::OneShot)).
+    pub fn incoming(&self) -> Option<Incoming> {
         Incoming::new(&self.fd)
     }
 

@@ -2,6 +2,7 @@
 
 use io_uring::{Probe, opcode};
 
+use crate::receive::Receive;
 use crate::ring::Ring;
 use crate::runtime::StartError;
 
@@ -19,7 +20,7 @@ pub struct Feature {
 /// # Errors
 /// [`StartError`], as [`run`](crate::run) would give it.
 pub fn features() -> Result<Vec<Feature>, StartError> {
-    let ring = Ring::new().map_err(StartError::from)?;
+    let ring = Ring::new(Receive::default()).map_err(StartError::from)?;
     let mut probe = Probe::new();
     ring.probe(&mut probe).map_err(StartError::from)?;
     let operations = [

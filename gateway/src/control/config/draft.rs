@@ -56,6 +56,7 @@ pub(super) type Texts = Field<Vec<Located<String>>>;
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) workers: Field<i64>,
+    pub(super) io_uring_receive: Field<String>,
     pub(super) admin: Field<String>,
     pub(super) log_format: Field<String>,
     pub(super) log_level: Field<String>,

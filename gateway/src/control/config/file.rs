@@ -22,9 +22,13 @@ const MAX_SYNTAX_ERRORS: usize = 20;
 static ROOT: Kind = Kind {
     header: "the top of the file",
     keys: &[
-        "workers", "admin", "log", "tls", "limits", "timeouts", "keys", "listener", "tenant",
-        "route",
+        "workers", "io_uring", "admin", "log", "tls", "limits", "timeouts", "keys", "listener",
+        "tenant", "route",
     ],
+};
+static IO_URING: Kind = Kind {
+    header: "[io_uring]",
+    keys: &["receive"],
 };
 static ADMIN: Kind = Kind {
     header: "[admin]",
@@ -108,8 +112,9 @@ static UPSTREAM_TLS: Kind = Kind {
     header: "[route.upstream_tls]",
     keys: &["ca", "server_name", "certificate", "key"],
 };
-static KINDS: [&Kind; 11] = [
+static KINDS: [&Kind; 12] = [
     &ROOT,
+    &IO_URING,
     &ADMIN,
     &LOG,
     &TLS,
@@ -207,6 +212,10 @@ fn whole(root: &Section<'_>, report: &mut Report) -> Draft {
         workers: root.integer("workers", report),
         ..Draft::default()
     };
+    if let Field::Given(Located { value: ring, .. }) = root.table("io_uring", &IO_URING, report) {
+        draft.io_uring_receive = ring.text("receive", "\"multishot\" or \"one-shot\"", report);
+        finish(&ring, report);
+    }
     if let Field::Given(Located { value: admin, .. }) = root.table("admin", &ADMIN, report) {
         draft.admin = admin.required_text("listen", "\"127.0.0.1:9900\"", report);
         finish(&admin, report);

@@ -15,6 +15,7 @@ mod placement;
 use std::net::SocketAddr;
 
 use sealgate_tls::Engine;
+use sealgate_uring::Receive;
 
 pub(super) use self::values::written;
 use self::values::{
@@ -26,7 +27,7 @@ use super::errors::{At, Report};
 use super::pem::Files;
 use super::problem::{Problem, Warning};
 use crate::settings::{
-    LimitSettings, LogFormat, LogSettings, Settings, TimeoutSettings, TlsSettings,
+    IoUringSettings, LimitSettings, LogFormat, LogSettings, Settings, TimeoutSettings, TlsSettings,
 };
 
 /// The settings, or `None` where the report has errors.
@@ -35,6 +36,7 @@ pub(super) fn settings(draft: &Draft, files: &Files<'_>, report: &mut Report) ->
         true => Some(None),
         false => values::number(&draft.workers, WORKERS, report).map(Some),
     };
+    let io_uring = io_uring(draft, report);
     let log = log(draft, report);
     let tls = tls(draft, report);
     let limits = limits(&draft.limits, report);
@@ -60,6 +62,7 @@ pub(super) fn settings(draft: &Draft, files: &Files<'_>, report: &mut Report) ->
     }
     Some(Settings {
         workers: workers?,
+        io_uring: io_uring?,
         listeners: listeners.settings.into_iter().collect::<Option<_>>()?,
         tenants: tenants.settings.into_iter().collect::<Option<_>>()?,
         routes: routes
@@ -80,6 +83,20 @@ pub(super) fn settings(draft: &Draft, files: &Files<'_>, report: &mut Report) ->
 fn called<'a>(name: &'a Field<String>, at: &'a At) -> &'a str {
     name.given()
         .map_or(at.key.as_str(), |name| name.value.as_str())
+}
+
+fn io_uring(draft: &Draft, report: &mut Report) -> Option<IoUringSettings> {
+    let receive = match &draft.io_uring_receive {
+        Field::Absent => Some(Receive::default()),
+        Field::Broken => None,
+        Field::Given(given) => values::choice(
+            given,
+            &["multishot", "one-shot"],
+            &[Receive::Multishot, Receive::OneShot],
+            report,
+        ),
+    };
+    Some(IoUringSettings { receive: receive? })
 }
 
 fn log(draft: &Draft, report: &mut Report) -> Option<LogSettings> {
