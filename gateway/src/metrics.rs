@@ -54,6 +54,8 @@ pub struct Counters {
     pub accepted: AtomicU64,
     /// Connections open now.
     pub open: AtomicU64,
+    /// Steps of handshakes that waited for a later turn of the ring.
+    pub handshake_waits: AtomicU64,
     /// Bytes of the buffers that are in use; looked at once a second.
     pub buffer_bytes: AtomicU64,
     /// Bytes of plaintext (ciphertext where nothing is opened) from clients, by class.
@@ -98,6 +100,11 @@ impl Counters {
     pub fn request(&self, class: Class, status: u16) {
         let status = usize::from(status / 100).saturating_sub(2).min(3);
         add(&self.requests[class as usize][status], 1);
+    }
+
+    /// Counts a step of a handshake that has to wait for a later turn.
+    pub fn handshake_waits(&self) {
+        add(&self.handshake_waits, 1);
     }
 
     /// Counts a finished handshake.
@@ -279,13 +286,22 @@ fn family<const L: usize>(
 impl Collector for CounterSum {
     /// The list of all metrics.
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let accepted = ConstCounter::new(self.sum(|c| &c.accepted));
-        accepted.encode(encoder.encode_descriptor(
-            "sealgate_connections_accepted",
-            "Connections accepted",
-            None,
-            accepted.metric_type(),
-        )?)?;
+        for (name, help, value) in [
+            (
+                "sealgate_connections_accepted",
+                "Connections accepted",
+                self.sum(|c| &c.accepted),
+            ),
+            (
+                "sealgate_handshake_waits",
+                "Steps of TLS handshakes that waited for a later turn, since limits.handshakes_per_turn had gone on already",
+                self.sum(|c| &c.handshake_waits),
+            ),
+        ] {
+            let counter = ConstCounter::new(value);
+            let kind = counter.metric_type();
+            counter.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
+        }
         for (name, help, value) in [
             (
                 "sealgate_connections_open",

@@ -177,7 +177,10 @@ async fn serve(
         pool: Pool::new(LARGE_BUFFERS_PER_WORKER),
         counters: Arc::clone(&handle.counters),
         drain: Drain::default(),
-        turnstile: Turnstile::new(setup.settings.limits.handshakes_per_turn),
+        turnstile: Turnstile::new(
+            setup.settings.limits.handshakes_per_turn,
+            Arc::clone(&handle.counters),
+        ),
         keys: Keys::new(setup.keys),
     });
     let tended = Rc::clone(&worker);

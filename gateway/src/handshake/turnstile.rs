@@ -8,15 +8,18 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::sync::{Notify, oneshot};
 
 use crate::limits::HANDSHAKES_WAITING;
+use crate::metrics::Counters;
 
 /// Where the handshakes of one worker wait.
 pub struct Turnstile {
     lines: RefCell<Lines>,
     used: Notify,
+    counters: Arc<Counters>,
 }
 
 /// The tenant's line is full.
@@ -24,11 +27,12 @@ pub struct Turnstile {
 pub struct Crowded;
 
 impl Turnstile {
-    /// Lets `per_turn` of them go on between two turns.
-    pub fn new(per_turn: usize) -> Turnstile {
+    /// Lets `per_turn` of them go on between two turns, and counts those that wait for another one.
+    pub fn new(per_turn: usize, counters: Arc<Counters>) -> Turnstile {
         Turnstile {
             lines: RefCell::new(Lines::new(per_turn)),
             used: Notify::new(),
+            counters,
         }
     }
 
@@ -56,6 +60,7 @@ impl Turnstile {
     async fn wait(&self, place: Place) {
         self.used.notify_one();
         if let Place::InLine(called) = place {
+            self.counters.handshake_waits();
             // It is dropped only with the worker.
             let _ = called.await;
         }
@@ -201,7 +206,7 @@ mod tests {
     #[test]
     fn another_number_holds_from_the_next_turn_on() {
         let (loud, _) = tenants();
-        let turnstile = Turnstile::new(PER_TURN);
+        let turnstile = Turnstile::new(PER_TURN, Arc::default());
         let mut lines = turnstile.lines.borrow_mut();
         let crowd: Vec<_> = (0..100).map(|_| lines.begin(&loud).unwrap()).collect();
         assert_eq!(lines.turn(), PER_TURN);
@@ -260,7 +265,7 @@ mod tests {
     fn others_are_served_between_so_many_handshakes() {
         let (loud, _) = tenants();
         let most_between = run(async move {
-            let turnstile = Rc::new(Turnstile::new(PER_TURN));
+            let turnstile = Rc::new(Turnstile::new(PER_TURN, Arc::default()));
             let tended = Rc::clone(&turnstile);
             spawn(async move { tended.tend().await });
             let since = Rc::new(Cell::new(0));
