@@ -7,18 +7,24 @@
 //! The primitive is aws-lc's HMAC, which wipes its own state. What is derived here is wiped where it stood before it went to
 //! its caller; copies that the compiler makes in moving a key are beyond us, as they are for every key.
 
+use std::sync::OnceLock;
+
 use aws_lc_rs::hmac::{self, HMAC_SHA256, HMAC_SHA384};
 use rustls::crypto::hmac::Tag;
 use rustls::crypto::tls13::{Hkdf, HkdfExpander, OkmBlock, OutputLengthError};
 use zeroize::{Zeroize, Zeroizing};
 
 /// HKDF over one hash.
-pub(crate) struct HmacHkdf(hmac::Algorithm);
+pub(crate) struct HmacHkdf {
+    algorithm: hmac::Algorithm,
+    /// Of zeros under zeros: the Early Secret of every handshake without a ticket (RFC 8446 §7.1), and no secret.
+    of_nothing: OnceLock<hmac::Key>,
+}
 
 /// For suites that end in SHA-256.
-pub(crate) static HKDF_SHA256: HmacHkdf = HmacHkdf(HMAC_SHA256);
+pub(crate) static HKDF_SHA256: HmacHkdf = HmacHkdf::new(HMAC_SHA256);
 /// For suites that end in SHA-384.
-pub(crate) static HKDF_SHA384: HmacHkdf = HmacHkdf(HMAC_SHA384);
+pub(crate) static HKDF_SHA384: HmacHkdf = HmacHkdf::new(HMAC_SHA384);
 
 /// A pseudo-random key, as HMAC keeps it.
 struct Expander(hmac::Key);
@@ -32,12 +38,26 @@ const BLOCKS_MOST: usize = 255;
 const SHORT_LEN: usize = 192;
 
 impl HmacHkdf {
+    const fn new(algorithm: hmac::Algorithm) -> HmacHkdf {
+        HmacHkdf {
+            algorithm,
+            of_nothing: OnceLock::new(),
+        }
+    }
+
     fn hash_len(&self) -> usize {
-        self.0.tag_len()
+        self.algorithm.tag_len()
     }
 
     fn key(&self, bytes: &[u8]) -> hmac::Key {
-        hmac::Key::new(self.0, bytes)
+        hmac::Key::new(self.algorithm, bytes)
+    }
+
+    /// HKDF-Extract (RFC 5869 §2.2); no salt is zeros.
+    fn extract(&self, salt: Option<&[u8]>, secret: &[u8]) -> hmac::Key {
+        let zeros = [0; HASH_LEN_MOST];
+        let salt = salt.unwrap_or(&zeros[..self.hash_len()]);
+        self.key(mac(&self.key(salt), secret).as_ref())
     }
 }
 
@@ -69,14 +89,19 @@ fn mac(key: &hmac::Key, data: &[u8]) -> OkmBlock {
 
 impl Hkdf for HmacHkdf {
     fn extract_from_zero_ikm(&self, salt: Option<&[u8]>) -> Box<dyn HkdfExpander> {
-        let zeros = [0; HASH_LEN_MOST];
-        self.extract_from_secret(salt, &zeros[..self.hash_len()])
+        let zeros = &[0; HASH_LEN_MOST][..self.hash_len()];
+        let key = match salt {
+            Some(_) => self.extract(salt, zeros),
+            None => {
+                let key = self.of_nothing.get_or_init(|| self.extract(None, zeros));
+                key.clone()
+            }
+        };
+        Box::new(Expander(key))
     }
 
     fn extract_from_secret(&self, salt: Option<&[u8]>, secret: &[u8]) -> Box<dyn HkdfExpander> {
-        let zeros = [0; HASH_LEN_MOST];
-        let salt = salt.unwrap_or(&zeros[..self.hash_len()]);
-        self.expander_for_okm(&mac(&self.key(salt), secret))
+        Box::new(Expander(self.extract(salt, secret)))
     }
 
     fn expander_for_okm(&self, okm: &OkmBlock) -> Box<dyn HkdfExpander> {
@@ -210,9 +235,18 @@ mod tests {
             expander.expand_slice(&info, &mut out).unwrap();
             assert_eq!(out, wanted(&salt, &secret, len), "{len}");
         }
-        let zeros = HKDF_SHA384.extract_from_zero_ikm(None);
-        let block = zeros.expand_block(&info);
-        assert_eq!(block.as_ref(), wanted(&[0; 48], &[0; 48], 48));
+        let zeros = HKDF_SHA384.extract_from_zero_ikm(Some(&salt));
+        assert_eq!(
+            zeros.expand_block(&info).as_ref(),
+            wanted(&salt, &[0; 48], 48)
+        );
+        // The second time it is remembered.
+        for _ in 0..2 {
+            let zeros = HKDF_SHA384.extract_from_zero_ikm(None);
+            let block = zeros.expand_block(&info);
+            assert_eq!(block.as_ref(), wanted(&[0; 48], &[0; 48], 48));
+        }
+        let block = OkmBlock::new(&wanted(&[0; 48], &[0; 48], 48));
         // An expander of what was derived, and its HMAC.
         let again = HKDF_SHA384.expander_for_okm(&block).expand_block(&info);
         let mut out = [0; 48];
