@@ -46,9 +46,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+const EXIT_CODES: &str = "\
+Exit codes, of every command: 0 all is as it should be, or that could not be told; 1 the command
+line, or something that it names, is of no use; 2 something does not build, does not start or
+fails; 3 something got worse, or is worse than promised; 4 there is no valid result, or the run
+was interrupted.";
+
 /// Measures Sealgate as a whole, beside other programs for the same job.
 #[derive(Debug, Parser)]
-#[command(name = "bench", version)]
+#[command(name = "bench", version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -143,21 +149,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Commands whose status of a command line that is none is 1, as loadgen has it. Elsewhere it is clap's
-/// 2, and 1 means that something grew.
-const AS_LOADGEN: [&str; 5] = ["ab", "capacity", "growth", "peers", "profile"];
-
 /// A command line that is none.
 fn usage(error: &clap::Error) -> ExitCode {
     // A closed pipe leaves nobody to tell.
     let _ = error.print();
-    let first = std::env::args_os().nth(1).unwrap_or_default();
-    let as_loadgen = AS_LOADGEN.iter().any(|command| first == *command);
-    match (error.use_stderr(), as_loadgen) {
-        (false, _) => ExitCode::SUCCESS,
-        (true, true) => ExitCode::from(1),
-        (true, false) => ExitCode::from(2),
-    }
+    ExitCode::from(u8::from(error.use_stderr()))
 }
 
 fn failed(error: &dyn Error, exit_code: u8) -> ExitCode {

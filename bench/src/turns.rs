@@ -62,7 +62,7 @@ pub struct Turns {
     #[arg(long, conflicts_with = "rounds")]
     pub quick: bool,
     /// Write the result as JSON too; `-` is standard output, instead of the table
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file())]
     json: Option<PathBuf>,
     /// Print each configuration and command line as well
     #[arg(long)]

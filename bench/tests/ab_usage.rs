@@ -35,6 +35,39 @@ fn usage_is_exit_code_1_and_says_what_would_be_right() {
         (&["profile", "bulky"], "bulk"),
         (&["growth", "widows"], "workers"),
         (&["capacity"], "--config"),
+        (&["loadgen", "everything"], "handshakes"),
+        (&["files", "--length", "0"], "--length"),
+        (
+            &["ab", "main", "HEAD", "--round-time", "0s"],
+            "500ms, 3s or 1m",
+        ),
+        (&["instructions", "--rounds", "0"], "--rounds"),
+        (
+            &["instructions", "--comparable", "--baseline", "none.json"],
+            "none.json",
+        ),
+        (&["history"], "append"),
+        (&[], "peers"),
+        // What cannot be written is said before anything is measured.
+        (&["ab", "main", "HEAD", "--json", "none/ab.json"], "none: "),
+        (
+            &["ab", "main", "HEAD", "--markdown", "none/ab.md"],
+            "none: ",
+        ),
+        (&["ab", "main", "HEAD", "--junit", "."], "is a directory"),
+        (&["ab", "prove", "--json", "none/prove.json"], "none: "),
+        (&["ab", "prove", "--markdown", "none/prove.md"], "none: "),
+        (&["peers", "--json", "none/peers.json"], "none: "),
+        (&["peers", "--html", "none/peers.html"], "none: "),
+        (&["loadgen", "--json", "none/loadgen.json"], "none: "),
+        (&["files", "--json", "none/files.json"], "none: "),
+        (&["growth", "--json", "none/growth.json"], "none: "),
+        (&["growth", "--html", "none/growth.html"], "none: "),
+        (&["profile", "echo", "--out", "none/echo.svg"], "none: "),
+        (
+            &["capacity", "-c", "x.toml", "--json", "none/x.json"],
+            "none: ",
+        ),
     ] {
         let output = bench(arguments);
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -53,11 +86,14 @@ fn where_there_is_no_repository_that_is_said() {
 
 #[test]
 fn help_has_examples_and_exit_codes() {
-    let output = bench(&["ab", "--help"]);
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    assert!(
-        stdout.contains("Examples:") && stdout.contains("Exit codes:"),
-        "{stdout}"
-    );
+    let commands = "peers loadgen files ab capacity growth profile history instructions";
+    for command in commands.split(' ') {
+        let output = bench(&[command, "--help"]);
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(
+            stdout.contains("Examples:") && stdout.contains("Exit codes:"),
+            "{command}: {stdout}"
+        );
+    }
 }

@@ -76,9 +76,11 @@ fn a_regression_of_either_layer_fails_and_what_is_unproven_does_not() {
         (0, 0, 0),
         (0, 4, 0),
         (0, 3, 3),
-        (1, 0, 3),
-        (1, 4, 3),
-        (1, 2, 3),
+        (3, 0, 3),
+        (3, 4, 3),
+        (3, 2, 3),
+        // As where valgrind cannot be installed.
+        (1, 0, 2),
         (0, 1, 1),
         (0, 2, 2),
         (2, 0, 2),
@@ -179,7 +181,7 @@ fn repository(place: &Path) -> PathBuf {
 
 #[test]
 fn where_the_baseline_says_nothing_base_is_counted_with_the_same_tools() {
-    for (instructions, status) in [(0, 0), (1, 3), (2, 2)] {
+    for (instructions, status) in [(0, 0), (3, 3), (2, 2)] {
         let place = tempfile::tempdir().unwrap();
         let gate = repository(place.path());
         let bench = stub_of(place.path(), 4, instructions, 0);

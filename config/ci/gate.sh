@@ -92,7 +92,7 @@ fi
 verdict=0
 case $instructions in
     0) ;;
-    1) echo "gate: instructions grew, see above" && verdict=3 ;;
+    3) echo "gate: instructions grew, see above" && verdict=3 ;;
     *) echo "gate: instructions could not be counted ($instructions)" && verdict=2 ;;
 esac
 case $ab in

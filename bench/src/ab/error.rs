@@ -23,7 +23,9 @@ pub enum AbError {
         most: u32,
     },
     /// git knows no such revision here.
-    #[error("{revision} is no commit of this repository: {said}")]
+    #[error(
+        "{revision} is no commit of this repository ({said}); a shallow clone has few: git fetch --unshallow"
+    )]
     Revision {
         /// As it was written.
         revision: String,

@@ -48,7 +48,7 @@ use self::{
 use crate::{
     certificate::self_signed,
     error::{BenchError, in_one_line},
-    host,
+    host, output, units,
     workplace::Workplace,
 };
 
@@ -63,12 +63,14 @@ Examples:
   scripts/bench ab prove --noops 20 --injections 20 --slowdown 5%
       whether this machine sees 5 %, and whether it cries wolf
 
-Ctrl-C and SIGTERM end a run with what there is, and so does anything that fails on the way: a scenario without all its
-rounds is INCONCLUSIVE then.
+What is compared are commits: changes that are not committed are not in it.
 
-Exit codes: 0 no regression, or it could not be told; 3 a regression, also one found before a run was cut short;
-4 the control copy of BASE differs from BASE, so nothing is proven, or the run was interrupted; 1 usage;
-2 something does not build or start.";
+Ctrl-C and SIGTERM end a run with what there is, and so does anything that fails on the way: a
+scenario without all its rounds is INCONCLUSIVE then.
+
+Exit codes: 0 no regression, or it could not be told; 3 a regression, also one found before a run
+was cut short; 4 the control copy of BASE differs from BASE, so nothing is proven, or the run was
+interrupted; 1 usage; 2 something does not build or start.";
 
 /// Arguments of `bench ab`.
 #[derive(Debug, Args)]
@@ -87,13 +89,13 @@ pub struct AbArgs {
     #[command(flatten)]
     procedure: Procedure,
     /// Write the result as JSON too; `-` is standard output, instead of the text
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file())]
     json: Option<PathBuf>,
     /// Write it as Markdown too
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file())]
     markdown: Option<PathBuf>,
     /// Write it as JUnit's XML too
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file())]
     junit: Option<PathBuf>,
 }
 
@@ -113,7 +115,7 @@ struct Procedure {
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(2..=1000))]
     max_rounds: u32,
     /// How long the slices of a round take together
-    #[arg(long, value_name = "TIME", default_value = "6s")]
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = units::time)]
     round_time: String,
     /// Where the order of start and slices comes from [default: the clock]
     #[arg(long)]
@@ -174,6 +176,9 @@ fn compare(args: &AbArgs, base: &str, head: &str) -> Result<u8, AbError> {
     let settings = args.procedure.settings()?;
     let workshop = Workshop::enter()?;
     let (base, head) = (workshop.resolve(base)?, workshop.resolve(head)?);
+    if workshop.is_dirty()? {
+        eprintln!("note: what is not committed is not measured");
+    }
     let recipe = Recipe {
         profile: &settings.profile,
         feature: None,

@@ -34,8 +34,13 @@ const FALSE_ALARMS: f64 = 0.05;
 /// Injections that have to fail: eighteen of twenty.
 const SEEN: f64 = 0.9;
 
+const EXIT_CODES: &str = "\
+Exit codes: 0 it cries wolf at most once in twenty, and sees at least eighteen of twenty; 3 it does
+not; 1 usage; 2 something does not build or start; 4 the run was interrupted, so nothing is proven.";
+
 /// Arguments of `bench ab prove`.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct ProveArgs {
     /// The revision that is built, with the feature that slows it down
     #[arg(default_value = "HEAD")]
@@ -55,10 +60,10 @@ pub struct ProveArgs {
     #[command(flatten)]
     procedure: Procedure,
     /// Write the result as JSON too; `-` is standard output, instead of the table
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file())]
     json: Option<PathBuf>,
     /// Write the table to a file too
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file())]
     markdown: Option<PathBuf>,
 }
 

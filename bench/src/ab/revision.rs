@@ -99,6 +99,20 @@ impl Workshop {
         }
     }
 
+    /// Whether a file that is in the repository differs from the commit that is checked out.
+    ///
+    /// # Errors
+    ///
+    /// [`AbError::Git`].
+    pub fn is_dirty(&self) -> Result<bool, AbError> {
+        let changed = git(
+            &self.repository,
+            "status",
+            &["--porcelain", "--untracked-files=no"],
+        )?;
+        Ok(!changed.is_empty())
+    }
+
     /// The program of a revision, built unless it is there.
     ///
     /// # Errors
@@ -250,6 +264,16 @@ mod tests {
     fn says(program: &Path) -> String {
         let said = Command::new(program).output().expect("it runs").stdout;
         String::from_utf8_lossy(&said).trim().to_owned()
+    }
+
+    #[test]
+    fn what_is_not_committed_is_seen() {
+        let place = tempfile::tempdir().expect("a folder");
+        let workshop = workshop(place.path());
+        fs::write(place.path().join("results.json"), "new").expect("written");
+        assert!(!workshop.is_dirty().expect("git works"));
+        fs::write(place.path().join("src/main.rs"), "fn main() {}").expect("written");
+        assert!(workshop.is_dirty().expect("git works"));
     }
 
     #[test]

@@ -46,9 +46,9 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 
 const EXAMPLES: &str = "\
 The file is not run as it is, but as a copy: listeners go to free ports of loopback, upstreams to
-`loadgen origin`, which is trusted in their place, and keyrings to new ones, so that nothing is sent to your
-services and nothing is sealed under your keys. Certificates, limits, time limits, log and classes are yours.
-What was replaced is printed.
+`loadgen origin`, which is trusted in their place, and keyrings to new ones, so that nothing is
+sent to your services and nothing is sealed under your keys. Certificates, limits, time limits, log
+and classes are yours. What was replaced is printed.
 
 Examples:
   scripts/bench capacity --config /etc/sealgate/gateway.toml --json capacity.json
@@ -58,12 +58,12 @@ Examples:
   scripts/bench capacity --config gateway.toml --against capacity.json
       a job that fails when the machine carries less than it did
 
-Ctrl-C and SIGTERM end a run with what there is, and so does anything that fails on the way. Such a result is never
-held to: --against refuses it.
+Ctrl-C and SIGTERM end a run with what there is, and so does anything that fails on the way. Such a
+result is never held to: --against refuses it.
 
-Exit codes: 0 done, and no worse than stored, or that cannot be told; 3 worse, also in what was measured before a
-run was cut short; 1 a flag, a file or the configuration is of no use; 2 something does not start, or fails under
-load; 4 the run was interrupted.";
+Exit codes: 0 done, and no worse than stored, or that cannot be told; 3 worse, also in what was
+measured before a run was cut short; 1 a flag, a file or the configuration is of no use;
+2 something does not start, or fails under load; 4 the run was interrupted.";
 
 /// Arguments of `bench capacity`.
 #[derive(Debug, Args)]
@@ -94,7 +94,7 @@ pub struct CapacityArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     idle: u64,
     /// Write the result as JSON too; `-` is standard output, instead of the text
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file())]
     json: Option<PathBuf>,
     /// Hold the result to a stored one, of the same host and configuration
     #[arg(long, value_name = "FILE")]

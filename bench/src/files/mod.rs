@@ -25,8 +25,21 @@ use crate::promise::Outcome;
 use crate::workplace::Workplace;
 use crate::{command, output, process};
 
+const EXAMPLES: &str = "\
+Examples:
+  scripts/bench files
+      1 GB below target/, seven rounds: about a minute, and three times the disk
+  scripts/bench files --directory /mnt/data --length 100000000 --json files.json
+      another file system, and a file that fits its cache
+
+Ctrl-C and SIGTERM end a run with what there is, and so does anything that fails on the way.
+
+Exit codes: 0 sealing and opening cost no more than promised; 3 one does; 1 usage, or a file cannot
+be written; 2 something fails; 4 the run was interrupted.";
+
 /// Arguments of `bench files`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct FilesArgs {
     /// Rounds; each command runs once in each
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(3..=50))]
@@ -35,10 +48,10 @@ pub struct FilesArgs {
     #[arg(long, value_name = "DIR", default_value = "target")]
     directory: PathBuf,
     /// Length of the file
-    #[arg(long, value_name = "BYTES", default_value_t = 1_000_000_000)]
+    #[arg(long, value_name = "BYTES", default_value_t = 1_000_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     length: u64,
     /// Write the result as JSON too; `-` is standard output, instead of the table
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file())]
     json: Option<PathBuf>,
 }
 

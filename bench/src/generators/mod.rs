@@ -24,8 +24,22 @@ use crate::turns::Turns;
 use crate::workplace::Workplace;
 use crate::{command, host, process};
 
+const EXAMPLES: &str = "\
+Examples:
+  scripts/bench loadgen
+      everything, five rounds: about three minutes
+  scripts/bench loadgen requests handshakes --rounds 7 --json loadgen.json
+      two kinds of work, more rounds, with every sample
+
+Ctrl-C and SIGTERM end a run with what there is, and so does anything that fails on the way.
+
+Exit codes: 0 loadgen is ahead by as much as promised; 3 it is not; 1 usage, or a program is
+missing; 2 something does not start or fails; 4 a load was another than was asked for, or the run
+was interrupted.";
+
 /// Arguments of `bench loadgen`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct GeneratorsArgs {
     /// What is compared [default: all]
     #[arg(value_enum)]

@@ -33,8 +33,8 @@ Examples:
 
 Ctrl-C and SIGTERM end a run with what there is.
 
-Exit codes: 0 nothing grows faster than its size; 3 something does; 1 usage; 2 something does not start, or
-fails under load; 4 the run was interrupted.";
+Exit codes: 0 nothing grows faster than its size; 3 something does; 1 usage; 2 something does not
+start, or fails under load; 4 the run was interrupted.";
 
 /// Arguments of `bench growth`.
 #[derive(Debug, Args)]
@@ -53,10 +53,10 @@ pub struct GrowthArgs {
     #[arg(long)]
     quick: bool,
     /// Write the result as JSON too; `-` is standard output, instead of the text
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file())]
     json: Option<PathBuf>,
     /// Write a page with plots too
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file())]
     html: Option<PathBuf>,
 }
 

@@ -26,8 +26,9 @@ Examples:
   bench history append ab.json --file history.jsonl --instructions bench/baseline.json
   bench history show --file history.jsonl --html history.html
 
-The file grows by one line for each append; keep it in a branch or an artefact of its own. Exit codes: 0 done,
-1 a file cannot be read or written, or is none of these.";
+The file grows by one line for each append; keep it in a branch or an artefact of its own.
+
+Exit codes: 0 done; 1 usage, or a file cannot be read or written, or is none of these.";
 
 /// Arguments of `bench history`.
 #[derive(Debug, Args)]

@@ -48,14 +48,14 @@ pub enum InstructionsError {
 }
 
 impl InstructionsError {
-    /// The exit status.
+    /// 1 usage, 2 counting failed, 4 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Program { .. }
-            | Self::File { .. }
+            Self::File { .. }
             | Self::Baseline { .. }
             | Self::Profile { .. }
-            | Self::NoCounts { .. } => 2,
+            | Self::NoCounts { .. } => 1,
+            Self::Program { .. } => 2,
             Self::Interrupted => 4,
         }
     }

@@ -45,10 +45,12 @@ const INJECTED: &str = "injected-instructions";
   scripts/bench instructions
   scripts/bench instructions --accept 'tls: check the record length twice'
   scripts/bench instructions --inject
-      whether 1 % more in the relays is found: ends with 1 if it is
+      whether 1 % more in the relays is found: ends with 3 if it is
 
-Exit status: 0 nothing grew, or not comparable; 1 something grew; 2 it could not be counted; 4 interrupted, with the
-baseline as it was, or with --comparable: it is not.")]
+Ctrl-C and SIGTERM end the count, and leave the baseline as it was.
+
+Exit codes: 0 nothing grew, or the counts are not comparable; 3 something grew; 1 usage, or a file
+is of no use; 2 it could not be counted; 4 interrupted or, with --comparable, the counts are not.")]
 pub struct InstructionsArgs {
     /// Write the counts as the new baseline, and say why: the reason is stored, and belongs in the commit.
     #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -96,7 +98,7 @@ impl Outcome {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Held => 0,
-            Self::Grew => 1,
+            Self::Grew => 3,
             Self::NotComparable => 4,
         }
     }

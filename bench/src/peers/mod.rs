@@ -37,11 +37,12 @@ Examples:
   scripts/bench peers down8 up8 echo100 --rounds 3 --html peers.html
       three kinds of work, fewer rounds, and a page with plots
 
-Ctrl-C and SIGTERM end a run with what there is: the table, JSON and page of the kinds of work that everybody has done.
-So does anything that fails on the way.
+Ctrl-C and SIGTERM end a run with what there is: the table, JSON and page of the kinds of work that
+everybody has done. So does anything that fails on the way.
 
-Exit codes: 0 every ratio that was measured is what Sealgate promises; 3 one is not; 1 usage; 2 something does
-not start or fails; 4 a load was another than was asked for, or the run was interrupted.";
+Exit codes: 0 every ratio that was measured is what Sealgate promises; 3 one is not; 1 usage, or a
+program is missing; 2 something does not start or fails; 4 a load was another than was asked for,
+or the run was interrupted.";
 
 /// Arguments of `bench peers`.
 #[derive(Debug, Args)]
@@ -53,7 +54,7 @@ pub struct PeersArgs {
     #[command(flatten)]
     turns: Turns,
     /// Write a page with plots too
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file())]
     html: Option<PathBuf>,
 }
 

@@ -21,7 +21,7 @@ use crate::{
     certificate::self_signed,
     error::BenchError,
     host::{self, Split},
-    process, units,
+    output, process, units,
     workplace::Workplace,
 };
 
@@ -33,11 +33,11 @@ Examples:
   scripts/bench profile ci/our-gateway.toml
       a scenario of your own; bench/scenarios has examples
 
-Open the SVG in a browser: it zooms by a click. Ctrl-C and SIGTERM end the load, and what was recorded until then is
-drawn and marked.
+Open the SVG in a browser: it zooms by a click. Ctrl-C and SIGTERM end the load, and what was
+recorded until then is drawn and marked.
 
-Exit codes: 0 done; 1 usage, a program is missing, or perf may not record here; 2 something does not start, or fails
-under load; 4 interrupted.";
+Exit codes: 0 done; 1 usage, a program is missing, or perf may not record here; 2 something does
+not start, or fails under load; 4 interrupted.";
 
 /// Arguments of `bench profile`.
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ pub struct ProfileArgs {
     #[arg(long, value_name = "PROGRAM")]
     gateway: Option<PathBuf>,
     /// Where the flame graph goes [default: profile-SCENARIO.svg]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file())]
     out: Option<PathBuf>,
 }
 
