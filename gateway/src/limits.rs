@@ -56,7 +56,7 @@ pub const QUICK_WRITES: u8 = 8;
 pub const PARK_AFTER: Duration = Duration::from_secs(1);
 /// How often it is looked whether one that did so moved since, and has become quiet again.
 pub const PARK_LOOK: Duration = Duration::from_secs(30);
-/// How often a worker says how many bytes of buffers are in use, and gives back what its allocator keeps free.
+/// How often a worker says how many bytes of buffers are in use, and gives back what its pool and its allocator keep free.
 pub const BUFFERS_LOOK: Duration = Duration::from_secs(1);
 /// How long an idle HTTP connection that we close has to end.
 pub const CLOSE_TIME: Duration = Duration::from_secs(5);
