@@ -11,6 +11,7 @@ use sealgate_keys::{Keyring, KeyringFault, RotationDue, RotationPolicy};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use zeroize::Zeroizing;
 
 use super::faults::Faults;
 use crate::limits::{KEY_LOADS, KEY_LOADS_WAITING};
@@ -43,6 +44,9 @@ struct Loader {
     loads_failing: Faults<LoadFault>,
     rotations_failing: Faults<KeyringFault>,
 }
+
+/// So deep do the calls go that handle keys, and more.
+const STACK_WIPED: usize = 64 * 1024;
 
 impl KeyKeeper {
     /// Begins to load what is asked for.
@@ -104,6 +108,7 @@ impl KeyKeeper {
     /// Drops keyrings whose time is over, here and in the workers.
     pub(super) fn sweep(&self, workers: &[Arc<WorkerHandle>]) {
         self.shared.cache.sweep(Instant::now());
+        wipe_below();
         for worker in workers {
             // A worker that is stuck is swept the next time.
             if worker.messages.push(Message::SweepKeys).is_ok() {
@@ -247,6 +252,14 @@ async fn load_all(shared: &SharedKeys, tenants: impl Iterator<Item = &str>) {
         }
     }
     while waiting.join_next().await.is_some() {}
+}
+
+/// Overwrites what this thread's calls have left below: keys that were moved or copied from one place to another there stay
+/// behind until another call happens to use the same place.
+#[inline(never)]
+fn wipe_below() {
+    let mut below = Zeroizing::new([0u8; STACK_WIPED]);
+    std::hint::black_box(&mut *below);
 }
 
 fn source(settings: &Settings) -> FileSource {
